@@ -1,0 +1,1 @@
+//! AIS-140 vehicle tracking frames: decoding, checksums, commands

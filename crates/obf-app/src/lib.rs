@@ -1,0 +1,1 @@
+//! Application Server SDK: RPO client and RPA listeners

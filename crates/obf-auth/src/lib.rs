@@ -1,0 +1,1 @@
+//! OBF Authentication Server

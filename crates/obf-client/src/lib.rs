@@ -1,0 +1,1 @@
+//! OBF Client: secure elements, bootstrapping, connect(app)

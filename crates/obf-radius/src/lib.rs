@@ -1,0 +1,1 @@
+//! RADIUS packets, dictionary, authenticators and exchange machines, without sockets

@@ -1,0 +1,1 @@
+//! OBF Resource Server: KMS, registry, authorisation, administration

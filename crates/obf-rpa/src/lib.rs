@@ -1,0 +1,1 @@
+//! Reference point RPA (3GPP Ua): PSK identities, handshake tap, local validity

@@ -1,0 +1,1 @@
+//! Reference point RPB (3GPP Ub): bootstrapping, both ends, without sockets

@@ -1,0 +1,1 @@
+//! Reference point RPR (3GPP Zh): vectors and rights between Authentication and Resource Server

@@ -1,0 +1,1 @@
+//! Development only: real peers and process harness for the tests

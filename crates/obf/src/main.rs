@@ -1,0 +1,2 @@
+//! The `obf` command.
+fn main() {}
