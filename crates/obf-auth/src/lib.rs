@@ -1,1 +1,4 @@
-//! OBF Authentication Server
+//! OBF Authentication Server.
+
+pub mod limiter;
+pub mod tokens;
