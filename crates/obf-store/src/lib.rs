@@ -9,6 +9,7 @@
 pub mod database;
 pub mod error;
 mod readers;
+pub mod resource;
 pub mod schema;
 mod turn;
 mod writer;

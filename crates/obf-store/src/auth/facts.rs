@@ -1,0 +1,187 @@
+//! What is known of a token besides its key: how it came about, and what the device may do with it.
+
+use crate::StoreError;
+use obf_token::{Algorithm, Mode, Technology};
+use obf_types::{AppId, Epoch, KeySchema, Lifetime, UnixTime};
+
+/// How a token came about and how long it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The schema its keys are derived with.
+    pub schema: KeySchema,
+    /// The RPB mode of the bootstrap.
+    pub mode: Mode,
+    /// The digest algorithm of the bootstrap.
+    pub algorithm: Algorithm,
+    /// The network technology that authenticated the device.
+    pub technology: Technology,
+    /// The device's revocation epoch under which it was bootstrapped.
+    pub epoch: Epoch,
+    /// The device's bootstrap counter (P6 of `obf-1`).
+    pub counter: u64,
+    /// When it was bootstrapped.
+    pub bootstrapped_at: UnixTime,
+    /// From when on it no longer counts.
+    pub expires: UnixTime,
+}
+
+impl Facts {
+    /// Schema, mode, algorithm and technology in one octet, two bits each, lowest first.
+    pub const fn how(&self) -> u8 {
+        self.schema as u8 | (self.mode as u8) << 2 | (self.algorithm as u8) << 4 | (self.technology as u8) << 6
+    }
+
+    /// Reads what [`Facts::how`] wrote.
+    pub const fn of_how(how: u8) -> (KeySchema, Mode, Algorithm, Technology) {
+        let schema = if how & 3 == KeySchema::Obf1 as u8 { KeySchema::Obf1 } else { KeySchema::GbaMe };
+        let mode = match how >> 2 & 3 {
+            2 => Mode::GbaDigest,
+            3 => Mode::Pki,
+            _ => Mode::Aka,
+        };
+        let algorithm = match how >> 4 & 3 {
+            2 => Algorithm::AkaV2Sha256,
+            _ => Algorithm::AkaV1Md5,
+        };
+        let technology = match how >> 6 {
+            2 => Technology::LoRaWan,
+            3 => Technology::Standalone,
+            _ => Technology::ThreeGpp,
+        };
+        (schema, mode, algorithm, technology)
+    }
+}
+
+/// One application that the device may use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Right {
+    /// The application.
+    pub app: AppId,
+    /// The longest that a key for it lives, counted from the bootstrap.
+    pub lifetime: Lifetime,
+    /// Application-specific user security settings, at most 2 KiB; empty if there are none.
+    pub settings: Box<[u8]>,
+}
+
+/// The rights that came with a vector. Immutable; ordered by application.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RightsSet {
+    rights: Box<[Right]>,
+    more: bool,
+}
+
+impl RightsSet {
+    /// A set of rights; `more` says that the Resource Server has others that did not fit its answer. Of two rights
+    /// for one application the first stands.
+    pub fn new(mut rights: Vec<Right>, more: bool) -> Self {
+        rights.sort_by(|a, b| a.app.cmp(&b.app));
+        rights.dedup_by(|b, a| a.app == b.app);
+        Self { rights: rights.into(), more }
+    }
+
+    /// The right for an application, if it is in this set.
+    pub fn find(&self, app: &AppId) -> Option<&Right> {
+        let place = self.rights.binary_search_by(|right| right.app.cmp(app)).ok()?;
+        self.rights.get(place)
+    }
+
+    /// Every right, by application.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Right> {
+        self.rights.iter()
+    }
+
+    /// Whether the Resource Server has more rights for the device than these.
+    pub const fn more(&self) -> bool {
+        self.more
+    }
+
+    /// As it stands in the database: *more*, then for each right `length 1 ‖ application ‖ lifetime 4 ‖ length 2 ‖ settings`.
+    pub(super) fn to_octets(&self) -> Vec<u8> {
+        let mut out = vec![u8::from(self.more)];
+        for right in &self.rights {
+            let app = right.app.as_str().as_bytes();
+            // An application id has at most 253 octets; settings are bounded by the wire.
+            out.push(app.len() as u8);
+            out.extend_from_slice(app);
+            out.extend_from_slice(&right.lifetime.seconds().to_be_bytes());
+            let settings = right.settings.get(..usize::from(u16::MAX)).unwrap_or(&right.settings);
+            out.extend_from_slice(&(settings.len() as u16).to_be_bytes());
+            out.extend_from_slice(settings);
+        }
+        out
+    }
+
+    pub(super) fn from_octets(octets: &[u8]) -> Result<Self, StoreError> {
+        Self::parse(octets).ok_or_else(|| StoreError::Corrupt("stored rights are none".into()))
+    }
+
+    fn parse(octets: &[u8]) -> Option<Self> {
+        let (more, mut rest) = octets.split_first()?;
+        let mut rights = Vec::new();
+        while let Some((length, tail)) = rest.split_first() {
+            let (app, tail) = tail.split_at_checked(usize::from(*length))?;
+            let (lifetime, tail) = tail.split_first_chunk::<4>()?;
+            let (length, tail) = tail.split_first_chunk::<2>()?;
+            let (settings, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+            rights.push(Right {
+                app: AppId::new(std::str::from_utf8(app).ok()?).ok()?,
+                lifetime: Lifetime::from_seconds(u32::from_be_bytes(*lifetime))?,
+                settings: settings.into(),
+            });
+            rest = tail;
+        }
+        Some(Self::new(rights, *more != 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn right(app: &str, seconds: u32, settings: &[u8]) -> Right {
+        Right {
+            app: AppId::new(app).unwrap(),
+            lifetime: Lifetime::from_seconds(seconds).unwrap(),
+            settings: settings.into(),
+        }
+    }
+
+    #[test]
+    fn rights_read_back() {
+        let set = RightsSet::new(vec![right("b.example", 60, &[1, 2]), right("a.example", 86_400, &[])], true);
+        assert_eq!(RightsSet::from_octets(&set.to_octets()), Ok(set.clone()));
+        assert!(RightsSet::from_octets(&[]).is_err());
+        assert!(RightsSet::from_octets(&set.to_octets()[..20]).is_err());
+    }
+
+    #[test]
+    fn the_first_of_two_rights_for_one_application_stands() {
+        let set = RightsSet::new(vec![right("a.example", 5, &[]), right("a.example", 9, &[])], true);
+        assert_eq!((set.iter().len(), set.more()), (1, true));
+        assert_eq!(set.find(&AppId::new("a.example").unwrap()).unwrap().lifetime.seconds(), 5);
+        assert_eq!(set.find(&AppId::new("b.example").unwrap()), None);
+    }
+
+    #[test]
+    fn how_is_one_octet() {
+        for schema in [KeySchema::GbaMe, KeySchema::Obf1] {
+            for mode in [Mode::Aka, Mode::GbaDigest, Mode::Pki] {
+                for algorithm in [Algorithm::AkaV1Md5, Algorithm::AkaV2Sha256] {
+                    for technology in [Technology::ThreeGpp, Technology::LoRaWan, Technology::Standalone] {
+                        let facts = Facts {
+                            schema,
+                            mode,
+                            algorithm,
+                            technology,
+                            epoch: Epoch(0),
+                            counter: 0,
+                            bootstrapped_at: UnixTime(0),
+                            expires: UnixTime(0),
+                        };
+                        assert_eq!(Facts::of_how(facts.how()), (schema, mode, algorithm, technology));
+                    }
+                }
+            }
+        }
+    }
+}

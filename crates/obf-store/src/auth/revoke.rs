@@ -1,0 +1,269 @@
+//! Ending tokens before their time, and telling the other nodes on this store.
+
+use super::{AuthStore, RightsSet, device_octets, device_of, id_octets, id_of, integer, tokens, unsigned};
+use crate::StoreError;
+use obf_token::TokenId;
+use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
+use rusqlite::{Connection, OptionalExtension};
+use std::sync::Arc;
+
+/// Something about live tokens that every node must act on; in the order in which it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Every token of the device bootstrapped under an older epoch has ended.
+    DeviceEnded {
+        /// The device.
+        device: GlobalIdentity,
+        /// Its epoch now.
+        epoch: Epoch,
+    },
+    /// One token has ended.
+    TokenEnded {
+        /// Its id.
+        id: TokenId,
+    },
+    /// Every token of the device but this one lives until `until` at most.
+    Superseded {
+        /// The device.
+        device: GlobalIdentity,
+        /// The token that replaced the others.
+        by: TokenId,
+        /// When they end.
+        until: UnixTime,
+    },
+    /// The rights of the device's tokens are others now.
+    RightsChanged {
+        /// The device.
+        device: GlobalIdentity,
+    },
+}
+
+const DEVICE_ENDED: u8 = 1;
+const TOKEN_ENDED: u8 = 2;
+const SUPERSEDED: u8 = 3;
+const RIGHTS_CHANGED: u8 = 4;
+
+impl AuthStore {
+    /// Ends every token of the device bootstrapped under an epoch before `epoch`, for good: a challenge sealed under an
+    /// older one no longer counts either. Leaves a notice for every application concerned. Idempotent. Returns how many
+    /// tokens it ended.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has ended then.
+    pub async fn end_device(
+        &self,
+        device: GlobalIdentity,
+        epoch: Epoch,
+        now: UnixTime,
+    ) -> Result<usize, StoreError> {
+        self.database.write(move |connection| end_device(connection, &device, epoch, now)).await
+    }
+
+    /// Ends one token and leaves a notice for every application concerned; `false` if no such token lives.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it has not ended then.
+    pub async fn end_token(&self, id: TokenId, now: UnixTime) -> Result<bool, StoreError> {
+        self.database
+            .write(move |connection| {
+                let octets = id_octets(&id);
+                let device: Option<Vec<u8>> = connection
+                    .prepare_cached("SELECT device FROM tokens WHERE id = ?1 AND ks IS NOT NULL AND expires > ?2")?
+                    .query_row((&octets, integer(now.0)), |row| row.get(0))
+                    .optional()?;
+                let Some(device) = device else { return Ok(false) };
+                end(connection, &octets, now)?;
+                record(connection, TOKEN_ENDED, &device, Some(&octets), 0, now)?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Gives the device's live tokens other rights, and leaves a notice for every application in `lost`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub async fn set_rights(
+        &self,
+        device: GlobalIdentity,
+        rights: Arc<RightsSet>,
+        lost: Vec<AppId>,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        self.database
+            .write(move |connection| {
+                let octets = device_octets(&device);
+                let rights = tokens::rights_id(connection, &rights)?;
+                for token in live(connection, &octets, u64::MAX, now)? {
+                    connection
+                        .prepare_cached("UPDATE tokens SET rights = ?2 WHERE id = ?1")?
+                        .execute((&token, rights))?;
+                    for app in &lost {
+                        notice(connection, app.as_str(), &token, now)?;
+                    }
+                }
+                record(connection, RIGHTS_CHANGED, &octets, None, 0, now)
+            })
+            .await
+    }
+
+    /// The applications that tokens of the device may have given keys to: those with a right, and those that fetched one
+    /// beyond.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn apps_of_device(
+        &self,
+        device: GlobalIdentity,
+        now: UnixTime,
+    ) -> Result<Vec<AppId>, StoreError> {
+        self.database
+            .read(move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "SELECT app FROM tokens JOIN rights_apps USING (rights)
+                     WHERE device = ?1 AND ks IS NOT NULL AND expires > ?2
+                     UNION SELECT app FROM tokens JOIN fetched ON token = id
+                     WHERE device = ?1 AND ks IS NOT NULL AND expires > ?2",
+                )?;
+                let apps = statement
+                    .query_map((device_octets(&device), integer(now.0)), |row| row.get::<_, String>(0))?
+                    .collect::<Result<Vec<_>, _>>()?;
+                Ok(apps.iter().filter_map(|app| AppId::new(app).ok()).collect())
+            })
+            .await
+    }
+
+    /// What happened after change number `after` (0: from the beginning), at most 1,000, each with its number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn changes(&self, after: i64) -> Result<Vec<(i64, Change)>, StoreError> {
+        self.database
+            .read(move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "SELECT seq, kind, device, token, number FROM changes WHERE seq > ?1 ORDER BY seq LIMIT 1000",
+                )?;
+                let mut rows = statement.query([after])?;
+                let mut changes = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let device = device_of(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
+                    let token: Option<Vec<u8>> = row.get(3)?;
+                    let token = token.as_deref().map(id_of).transpose()?;
+                    let number = unsigned(row.get(4)?);
+                    let change = match (row.get::<_, u8>(1)?, token) {
+                        (DEVICE_ENDED, _) => Change::DeviceEnded { device, epoch: Epoch(number) },
+                        (TOKEN_ENDED, Some(id)) => Change::TokenEnded { id },
+                        (SUPERSEDED, Some(by)) => Change::Superseded { device, by, until: UnixTime(number) },
+                        (RIGHTS_CHANGED, _) => Change::RightsChanged { device },
+                        (kind, _) => return Err(StoreError::Corrupt(format!("change of kind {kind}"))),
+                    };
+                    changes.push((row.get(0)?, change));
+                }
+                Ok(changes)
+            })
+            .await
+    }
+
+    /// The number of the last change; 0 if there was none yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn last_change(&self) -> Result<i64, StoreError> {
+        self.database.read(|connection| last_change(connection)).await
+    }
+}
+
+pub(super) fn last_change(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)")?
+        .query_row([], |row| row.get(0))?)
+}
+
+pub(super) fn end_device(
+    connection: &Connection,
+    device: &GlobalIdentity,
+    epoch: Epoch,
+    now: UnixTime,
+) -> Result<usize, StoreError> {
+    let octets = device_octets(device);
+    let risen = connection
+        .prepare_cached(
+            "INSERT INTO devices (device, epoch, counter, minimum) VALUES (?1, ?2, 0, 0) ON CONFLICT (device)
+             DO UPDATE SET epoch = excluded.epoch WHERE epoch < excluded.epoch",
+        )?
+        .execute((&octets, integer(epoch.0)))?;
+    let ended = live(connection, &octets, epoch.0, now)?;
+    for token in &ended {
+        end(connection, token, now)?;
+    }
+    if risen > 0 || !ended.is_empty() {
+        record(connection, DEVICE_ENDED, &octets, None, epoch.0, now)?;
+    }
+    Ok(ended.len())
+}
+
+/// Lets the device's other tokens live until `until` at most.
+pub(super) fn supersede(
+    connection: &Connection,
+    device: &[u8],
+    by: &[u8],
+    until: UnixTime,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let shortened = connection
+        .prepare_cached(
+            "UPDATE tokens SET expires = ?3 WHERE device = ?1 AND id <> ?2 AND expires > ?3 AND ks IS NOT NULL",
+        )?
+        .execute((device, by, integer(until.0)))?;
+    if shortened > 0 {
+        record(connection, SUPERSEDED, device, Some(by), until.0, now)?;
+    }
+    Ok(())
+}
+
+/// The device's live tokens of an epoch before `epoch`.
+fn live(connection: &Connection, device: &[u8], epoch: u64, now: UnixTime) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM tokens WHERE device = ?1 AND epoch < ?2 AND ks IS NOT NULL AND expires > ?3",
+    )?;
+    let ids = statement.query_map((device, integer(epoch), integer(now.0)), |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// Erases a token's key and leaves its notices.
+fn end(connection: &Connection, token: &[u8], now: UnixTime) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT app FROM tokens JOIN rights_apps USING (rights) WHERE id = ?1
+         UNION SELECT app FROM fetched WHERE token = ?1",
+    )?;
+    let apps = statement.query_map([token], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    for app in apps {
+        notice(connection, &app, token, now)?;
+    }
+    connection.prepare_cached("UPDATE tokens SET ks = NULL, revoked = 1 WHERE id = ?1")?.execute([token])?;
+    Ok(())
+}
+
+fn notice(connection: &Connection, app: &str, token: &[u8], now: UnixTime) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO notices (app, token, device, epoch, at, expires)
+             SELECT ?1, id, device, epoch, ?3, expires FROM tokens WHERE id = ?2",
+        )?
+        .execute((app, token, integer(now.0)))?;
+    Ok(())
+}
+
+fn record(
+    connection: &Connection,
+    kind: u8,
+    device: &[u8],
+    token: Option<&[u8]>,
+    number: u64,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO changes (kind, device, token, number, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute((kind, device, token, integer(number), integer(now.0)))?;
+    Ok(())
+}

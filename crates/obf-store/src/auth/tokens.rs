@@ -1,0 +1,343 @@
+//! Tokens: committed by a bootstrap, found by id, listed for the administrator.
+
+use super::{AuthStore, Facts, RightsSet, device_octets, device_of, id_octets, id_of, integer, revoke, unsigned};
+use crate::StoreError;
+use obf_token::{Algorithm, TokenId};
+use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::sync::Arc;
+
+/// A successful bootstrap, to be committed.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// The token's id.
+    pub id: TokenId,
+    /// The device's registered primary identity.
+    pub device: GlobalIdentity,
+    /// The user name as the UE wrote it.
+    pub user_name: Vec<u8>,
+    /// How it came about; the counter is chosen by the store and ignored here.
+    pub facts: Facts,
+    /// Ks, wrapped.
+    pub wrapped_ks: Vec<u8>,
+    /// What the device may do with the token.
+    pub rights: Arc<RightsSet>,
+    /// Tokens that the device had before live until then at most.
+    pub former_until: UnixTime,
+}
+
+/// What became of a bootstrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bootstrapped {
+    /// Committed, as the device's so-many-th; P6 of `obf-1`.
+    Done {
+        /// The device's bootstrap counter, from 1.
+        counter: u64,
+    },
+    /// The challenge was used before.
+    Spent,
+    /// The device's tokens were ended since the challenge was made.
+    OlderEpoch,
+    /// The device has bootstrapped with a better algorithm before.
+    BelowMinimum {
+        /// The least it may use now.
+        minimum: Algorithm,
+    },
+}
+
+/// A token as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptToken {
+    /// Its id.
+    pub id: TokenId,
+    /// The device's registered primary identity.
+    pub device: GlobalIdentity,
+    /// The user name as the UE wrote it.
+    pub user_name: Vec<u8>,
+    /// How it came about, and when it expires.
+    pub facts: Facts,
+    /// Ks, wrapped.
+    pub wrapped_ks: Vec<u8>,
+    /// What the device may do with it.
+    pub rights: RightsSet,
+}
+
+/// What the store knows of a token id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once for each token that memory does not have")]
+pub enum Kept {
+    /// It lives. The number is the last change the answer took into account ([`AuthStore::changes`]).
+    Live(KeptToken, i64),
+    /// Its time is over.
+    Expired,
+    /// It was ended.
+    Revoked,
+    /// Never heard of, or forgotten since.
+    Unknown,
+}
+
+/// Which tokens to list; both `None`: all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenFilter {
+    /// Of this device.
+    pub device: Option<GlobalIdentity>,
+    /// With a right for this application that came with the token.
+    pub app: Option<AppId>,
+}
+
+impl AuthStore {
+    /// Commits a bootstrap: the challenge's RAND is spent and the token kept, or neither. `with` is called with the
+    /// counter inside the transaction, before the commit: what other work of this store sees, `with` has seen before.
+    /// If it returns `false` nothing is kept and the answer is [`Bootstrapped::Spent`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is kept then, but `with` may have been called.
+    pub async fn bootstrap(
+        &self,
+        new: Bootstrap,
+        with: impl FnOnce(&Bootstrap, u64) -> bool + Send + 'static,
+    ) -> Result<Bootstrapped, StoreError> {
+        self.database.write(move |connection| bootstrap(connection, &new, with)).await
+    }
+
+    /// Spends a challenge for a resynchronisation; `false` if it is spent already. `until` is when the challenge expires.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is spent then.
+    pub async fn spend(&self, id: TokenId, until: UnixTime) -> Result<bool, StoreError> {
+        self.database
+            .write_statement(move |connection| {
+                if is_spent(connection, &id)? {
+                    return Ok(false);
+                }
+                connection
+                    .prepare_cached("INSERT INTO spent (rand, until) VALUES (?1, ?2)")?
+                    .execute((id.rand(), integer(until.0)))?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// What is known of a token.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn token(&self, id: TokenId, now: UnixTime) -> Result<Kept, StoreError> {
+        self.database
+            .read(move |connection| {
+                // One transaction, so that the change number belongs to what is read.
+                let reading = connection.unchecked_transaction()?;
+                let change = revoke::last_change(&reading)?;
+                find(&reading, &id, now, change)
+            })
+            .await
+    }
+
+    /// Live tokens in the order of their ids, from behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(
+        &self,
+        filter: TokenFilter,
+        after: Option<TokenId>,
+        limit: u32,
+        now: UnixTime,
+    ) -> Result<Vec<KeptToken>, StoreError> {
+        self.database.read(move |connection| list(connection, &filter, after.as_ref(), limit, now)).await
+    }
+
+    /// How many tokens live.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn live(&self, now: UnixTime) -> Result<u64, StoreError> {
+        self.database
+            .read(move |connection| {
+                let count = connection
+                    .prepare_cached("SELECT count(*) FROM tokens WHERE ks IS NOT NULL AND expires > ?1")?
+                    .query_row([integer(now.0)], |row| row.get(0))?;
+                Ok(unsigned(count))
+            })
+            .await
+    }
+
+    /// Remembers that an application outside the token's own rights fetched a key of it, so that it is told when the
+    /// token ends. Those within are told anyway.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the key must not be given out then.
+    pub async fn fetched(&self, id: TokenId, app: AppId) -> Result<(), StoreError> {
+        self.database
+            .write_statement(move |connection| {
+                connection
+                    .prepare_cached("INSERT INTO fetched (token, app) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                    .execute((id_octets(&id), app.as_str()))?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn bootstrap(
+    connection: &Connection,
+    new: &Bootstrap,
+    with: impl FnOnce(&Bootstrap, u64) -> bool,
+) -> Result<Bootstrapped, StoreError> {
+    if is_spent(connection, &new.id)? {
+        return Ok(Bootstrapped::Spent);
+    }
+    let device = device_octets(&new.device);
+    let known = connection
+        .prepare_cached("SELECT epoch, counter, minimum FROM devices WHERE device = ?1")?
+        .query_row([&device], |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?), row.get::<_, u8>(2)?)))
+        .optional()?;
+    let (epoch, counter, minimum) = known.unwrap_or((new.facts.epoch.0, 0, 0));
+    if epoch > new.facts.epoch.0 {
+        return Ok(Bootstrapped::OlderEpoch);
+    }
+    if minimum > new.facts.algorithm as u8 {
+        let minimum = Algorithm::from_number(minimum).unwrap_or(Algorithm::AkaV2Sha256);
+        return Ok(Bootstrapped::BelowMinimum { minimum });
+    }
+    let counter = counter + 1;
+    if !with(new, counter) {
+        return Ok(Bootstrapped::Spent);
+    }
+    let now = new.facts.bootstrapped_at;
+    if epoch < new.facts.epoch.0 {
+        // The Resource Server ended this device's tokens and we missed its notice.
+        revoke::end_device(connection, &new.device, new.facts.epoch, now)?;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO devices (device, epoch, counter, minimum) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (device)
+             DO UPDATE SET epoch = excluded.epoch, counter = excluded.counter, minimum = excluded.minimum",
+        )?
+        .execute((&device, integer(new.facts.epoch.0), integer(counter), new.facts.algorithm as u8))?;
+    let rights = rights_id(connection, &new.rights)?;
+    let id = id_octets(&new.id);
+    let same_name = new.user_name == new.device.value().as_bytes();
+    connection
+        .prepare_cached(
+            "INSERT INTO tokens (id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, rights)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute((
+            &id,
+            &device,
+            (!same_name).then_some(&new.user_name),
+            new.facts.how(),
+            integer(new.facts.epoch.0),
+            integer(counter),
+            integer(new.facts.bootstrapped_at.0),
+            integer(new.facts.expires.0),
+            &new.wrapped_ks,
+            rights,
+        ))?;
+    if counter > 1 {
+        revoke::supersede(connection, &device, &id, new.former_until, now)?;
+    }
+    Ok(Bootstrapped::Done { counter })
+}
+
+/// A challenge is spent if its RAND resynchronised, or became a token.
+fn is_spent(connection: &Connection, id: &TokenId) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM spent WHERE rand = ?1) OR EXISTS (SELECT 1 FROM tokens WHERE id = ?2)",
+        )?
+        .query_row((id.rand(), id_octets(id)), |row| row.get(0))?)
+}
+
+pub(super) fn rights_id(connection: &Connection, rights: &RightsSet) -> Result<i64, StoreError> {
+    let body = rights.to_octets();
+    let known = connection
+        .prepare_cached("SELECT id FROM rights WHERE body = ?1")?
+        .query_row([&body], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    connection.prepare_cached("INSERT INTO rights (body) VALUES (?1)")?.execute([&body])?;
+    let id = connection.last_insert_rowid();
+    let mut insert = connection.prepare_cached("INSERT INTO rights_apps (app, rights) VALUES (?1, ?2)")?;
+    for right in rights.iter() {
+        insert.execute((right.app.as_str(), id))?;
+    }
+    Ok(id)
+}
+
+const COLUMNS: &str = "tokens.id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked";
+
+fn find(connection: &Connection, id: &TokenId, now: UnixTime, change: i64) -> Result<Kept, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights WHERE tokens.id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([id_octets(id)])?;
+    let Some(row) = rows.next()? else { return Ok(Kept::Unknown) };
+    if row.get::<_, bool>("revoked")? {
+        return Ok(Kept::Revoked);
+    }
+    match kept(row)? {
+        Some(token) if token.facts.expires > now => Ok(Kept::Live(token, change)),
+        _ => Ok(Kept::Expired),
+    }
+}
+
+fn list(
+    connection: &Connection,
+    filter: &TokenFilter,
+    after: Option<&TokenId>,
+    limit: u32,
+    now: UnixTime,
+) -> Result<Vec<KeptToken>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights
+         WHERE ks IS NOT NULL AND expires > ?1 AND tokens.id > ?2 {} {} ORDER BY tokens.id LIMIT ?3",
+        if filter.device.is_some() { "AND device = ?4" } else { "AND ?4 IS NULL" },
+        if filter.app.is_some() {
+            "AND rights IN (SELECT rights FROM rights_apps WHERE app = ?5)"
+        } else {
+            "AND ?5 IS NULL"
+        },
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query((
+        integer(now.0),
+        after.map(id_octets).unwrap_or_default(),
+        limit,
+        filter.device.as_ref().map(device_octets),
+        filter.app.as_ref().map(AppId::as_str),
+    ))?;
+    let mut tokens = Vec::new();
+    while let Some(row) = rows.next()? {
+        tokens.extend(kept(row)?);
+    }
+    Ok(tokens)
+}
+
+/// The token of a row, or `None` if its key is gone.
+fn kept(row: &Row<'_>) -> Result<Option<KeptToken>, StoreError> {
+    let Some(wrapped_ks) = row.get("ks")? else { return Ok(None) };
+    let device = device_of(row.get_ref("device")?.as_blob().map_err(rusqlite::Error::from)?)?;
+    let user_name: Option<Vec<u8>> = row.get("user_name")?;
+    let (schema, mode, algorithm, technology) = Facts::of_how(row.get("how")?);
+    Ok(Some(KeptToken {
+        id: id_of(row.get_ref("id")?.as_blob().map_err(rusqlite::Error::from)?)?,
+        user_name: user_name.unwrap_or_else(|| device.value().as_bytes().to_vec()),
+        device,
+        facts: Facts {
+            schema,
+            mode,
+            algorithm,
+            technology,
+            epoch: Epoch(unsigned(row.get("epoch")?)),
+            counter: unsigned(row.get("counter")?),
+            bootstrapped_at: UnixTime(unsigned(row.get("bootstrapped")?)),
+            expires: UnixTime(unsigned(row.get("expires")?)),
+        },
+        wrapped_ks,
+        rights: RightsSet::from_octets(row.get_ref("body")?.as_blob().map_err(rusqlite::Error::from)?)?,
+    }))
+}
