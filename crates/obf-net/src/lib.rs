@@ -1,1 +1,20 @@
-//! Sockets and TLS: RADIUS transports, TLS-PSK, HTTPS
+//! The only sockets and the only TLS of the framework.
+//!
+//! Reading order: [`clock`] (the one place that asks the system for the time), [`shutdown`] (drain with a
+//! deadline), [`limits`] (connections, in all and per source), [`certificates`] (PEM files to TLS
+//! configurations), [`http`] (HTTP and HTTPS with limits: RPB, admin API), [`radius`] (RADIUS over UDP and over
+//! TLS, both ends: RPR, RPO), [`psk`] (TLS-PSK, both ends: RPA).
+//!
+//! Deliberately absent: any decision. What a request means, and who may ask, is for the nodes.
+
+pub mod certificates;
+pub mod clock;
+pub mod http;
+pub mod limits;
+pub mod psk;
+pub mod radius;
+pub mod shutdown;
+
+pub use clock::{Clock, OffsetClock, SystemClock};
+pub use limits::{ConnectionLimits, Gate, Permit};
+pub use shutdown::{Drained, Running, Stopper};

@@ -1,0 +1,142 @@
+//! The server: accepts within limits, reads heads of bounded size in bounded time, drains when told.
+
+use crate::{ConnectionLimits, Gate, Permit, Running};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
+
+/// What a handler answers.
+pub type Reply = Response<Full<Bytes>>;
+
+/// Limits of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Connections at once.
+    pub connections: ConnectionLimits,
+    /// Octets of a request head, at least 8192; beyond it 431.
+    pub head_octets: usize,
+    /// Header lines of a request; beyond it 431.
+    pub headers: usize,
+    /// For the TLS handshake, for a request head, and idle between requests.
+    pub head_time: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections: ConnectionLimits::default(),
+            head_octets: 16 * 1024,
+            headers: 64,
+            head_time: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The address of the other end of the TCP connection.
+    pub address: SocketAddr,
+    /// Whether the request came in TLS.
+    pub tls: bool,
+}
+
+/// Serves `handler` on `listener` until the group of `running` is told to finish; then requests under way are
+/// answered and idle connections closed.
+pub async fn serve<H, F>(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    limits: HttpLimits,
+    running: Running,
+    handler: H,
+) where
+    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let gate = Gate::new(limits.connections);
+    let acceptor = tls.map(TlsAcceptor::from);
+    loop {
+        let (stream, address) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, or the peer was gone already: neither ends the listener.
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+            () = running.stopping() => return,
+        };
+        let Some(permit) = gate.admit(address.ip()) else {
+            tracing::debug!(%address, "connection limit");
+            continue;
+        };
+        let (acceptor, handler, group) = (acceptor.clone(), handler.clone(), running.clone());
+        running.spawn(async move {
+            converse(stream, address, acceptor, limits, &group, handler, permit).await;
+        });
+    }
+}
+
+async fn converse<H, F>(
+    stream: TcpStream,
+    address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+    limits: HttpLimits,
+    running: &Running,
+    handler: H,
+    _permit: Permit,
+) where
+    H: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Reply>,
+{
+    let _ = stream.set_nodelay(true);
+    let peer = Peer { address, tls: acceptor.is_some() };
+    let Some(acceptor) = acceptor else {
+        return answer(stream, peer, limits, running, handler).await;
+    };
+    match tokio::time::timeout(limits.head_time, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => answer(stream, peer, limits, running, handler).await,
+        Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%address, "TLS handshake too slow"),
+    }
+}
+
+async fn answer<S, H, F>(stream: S, peer: Peer, limits: HttpLimits, running: &Running, handler: H)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Reply>,
+{
+    let service = service_fn(|request| {
+        let reply = handler(request, peer);
+        async move { Ok::<_, Infallible>(reply.await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_time)
+            .max_headers(limits.headers)
+            .max_buf_size(limits.head_octets.max(8192))
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = running.stopping() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(address = %peer.address, %error, "HTTP connection ended");
+    }
+}
