@@ -28,7 +28,10 @@ pub struct Facts {
 impl Facts {
     /// Schema, mode, algorithm and technology in one octet, two bits each, lowest first.
     pub const fn how(&self) -> u8 {
-        self.schema as u8 | (self.mode as u8) << 2 | (self.algorithm as u8) << 4 | (self.technology as u8) << 6
+        self.schema as u8
+            | (self.mode as u8) << 2
+            | (self.algorithm as u8) << 4
+            | (self.technology as u8) << 6
     }
 
     /// Reads what [`Facts::how`] wrote.
@@ -148,7 +151,8 @@ mod tests {
 
     #[test]
     fn rights_read_back() {
-        let set = RightsSet::new(vec![right("b.example", 60, &[1, 2]), right("a.example", 86_400, &[])], true);
+        let set =
+            RightsSet::new(vec![right("b.example", 60, &[1, 2]), right("a.example", 86_400, &[])], true);
         assert_eq!(RightsSet::from_octets(&set.to_octets()), Ok(set.clone()));
         assert!(RightsSet::from_octets(&[]).is_err());
         assert!(RightsSet::from_octets(&set.to_octets()[..20]).is_err());

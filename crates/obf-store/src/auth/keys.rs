@@ -37,7 +37,9 @@ impl AuthStore {
                 let newest = all(connection)?.first().map(|key| key.created.0);
                 if newest.is_none_or(|created| created.saturating_add(rotate) <= now) {
                     connection
-                        .prepare_cached("INSERT INTO sealing_keys (id, wrapped, created) VALUES (?1, ?2, ?3)")?
+                        .prepare_cached(
+                            "INSERT INTO sealing_keys (id, wrapped, created) VALUES (?1, ?2, ?3)",
+                        )?
                         .execute((fresh.id, &fresh.wrapped, integer(now)))?;
                 }
                 all(connection)
@@ -62,8 +64,8 @@ impl AuthStore {
 }
 
 fn all(connection: &Connection) -> Result<Vec<WrappedSealingKey>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, wrapped, created FROM sealing_keys ORDER BY created DESC, id")?;
+    let mut statement = connection
+        .prepare_cached("SELECT id, wrapped, created FROM sealing_keys ORDER BY created DESC, id")?;
     Ok(statement.query_map([], key)?.collect::<Result<_, _>>()?)
 }
 

@@ -63,7 +63,9 @@ impl AuthStore {
         self.database
             .read(|connection| {
                 Ok(connection
-                    .prepare_cached("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'notices'), 0)")?
+                    .prepare_cached(
+                        "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'notices'), 0)",
+                    )?
                     .query_row([], |row| row.get(0))?)
             })
             .await

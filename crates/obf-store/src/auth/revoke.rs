@@ -68,7 +68,9 @@ impl AuthStore {
             .write(move |connection| {
                 let octets = id_octets(&id);
                 let device: Option<Vec<u8>> = connection
-                    .prepare_cached("SELECT device FROM tokens WHERE id = ?1 AND ks IS NOT NULL AND expires > ?2")?
+                    .prepare_cached(
+                        "SELECT device FROM tokens WHERE id = ?1 AND ks IS NOT NULL AND expires > ?2",
+                    )?
                     .query_row((&octets, integer(now.0)), |row| row.get(0))
                     .optional()?;
                 let Some(device) = device else { return Ok(false) };
@@ -95,6 +97,13 @@ impl AuthStore {
                 let octets = device_octets(&device);
                 let rights = tokens::rights_id(connection, &rights)?;
                 for token in live(connection, &octets, u64::MAX, now)? {
+                    // Who may hold a key is told when the token ends, whatever the rights say by then.
+                    connection
+                        .prepare_cached(
+                            "INSERT INTO fetched (token, app) SELECT id, app FROM tokens JOIN rights_apps USING (rights)
+                             WHERE id = ?1 ON CONFLICT DO NOTHING",
+                        )?
+                        .execute([&token])?;
                     connection
                         .prepare_cached("UPDATE tokens SET rights = ?2 WHERE id = ?1")?
                         .execute((&token, rights))?;
@@ -169,7 +178,7 @@ impl AuthStore {
     /// # Errors
     /// [`StoreError`].
     pub async fn last_change(&self) -> Result<i64, StoreError> {
-        self.database.read(|connection| last_change(connection)).await
+        self.database.read(last_change).await
     }
 }
 
@@ -222,7 +231,12 @@ pub(super) fn supersede(
 }
 
 /// The device's live tokens of an epoch before `epoch`.
-fn live(connection: &Connection, device: &[u8], epoch: u64, now: UnixTime) -> Result<Vec<Vec<u8>>, StoreError> {
+fn live(
+    connection: &Connection,
+    device: &[u8],
+    epoch: u64,
+    now: UnixTime,
+) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT id FROM tokens WHERE device = ?1 AND epoch < ?2 AND ks IS NOT NULL AND expires > ?3",
     )?;

@@ -1,6 +1,8 @@
 //! Tokens: committed by a bootstrap, found by id, listed for the administrator.
 
-use super::{AuthStore, Facts, RightsSet, device_octets, device_of, id_octets, id_of, integer, revoke, unsigned};
+use super::{
+    AuthStore, Facts, RightsSet, device_octets, device_of, id_octets, id_of, integer, revoke, unsigned,
+};
 use crate::StoreError;
 use obf_token::{Algorithm, TokenId};
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
@@ -64,7 +66,6 @@ pub struct KeptToken {
 
 /// What the store knows of a token id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "made once for each token that memory does not have")]
 pub enum Kept {
     /// It lives. The number is the last change the answer took into account ([`AuthStore::changes`]).
     Live(KeptToken, i64),
@@ -171,7 +172,9 @@ impl AuthStore {
         self.database
             .write_statement(move |connection| {
                 connection
-                    .prepare_cached("INSERT INTO fetched (token, app) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                    .prepare_cached(
+                        "INSERT INTO fetched (token, app) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                    )?
                     .execute((id_octets(&id), app.as_str()))?;
                 Ok(())
             })
@@ -268,7 +271,8 @@ pub(super) fn rights_id(connection: &Connection, rights: &RightsSet) -> Result<i
     Ok(id)
 }
 
-const COLUMNS: &str = "tokens.id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked";
+const COLUMNS: &str =
+    "tokens.id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked";
 
 fn find(connection: &Connection, id: &TokenId, now: UnixTime, change: i64) -> Result<Kept, StoreError> {
     let sql =
