@@ -8,8 +8,9 @@ mod record;
 mod rights;
 mod shard;
 
-pub use record::{Facts, MAX_USER_NAME};
-pub use rights::{Right, RightsInterner, RightsSet};
+pub use obf_store::auth::{Facts, Right, RightsSet};
+pub use record::MAX_USER_NAME;
+pub use rights::RightsInterner;
 
 use obf_token::{Ks, SealingKey, TokenId, envelope};
 use obf_types::{Domain, Epoch, GlobalIdentity, IdentityKind, Secret, UnixTime};

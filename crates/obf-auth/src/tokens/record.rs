@@ -4,8 +4,8 @@
 //! wrapped Ks 48 ‖ identity ‖ user name ‖ epoch ‖ counter`; the last two are LEB128. A user name equal to the identity
 //! is not stored twice. Times are seconds since 1970 in 32 bits (until 2106).
 
-use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{Epoch, GlobalIdentity, IdentityKind, KeySchema, UnixTime};
+use obf_store::auth::Facts;
+use obf_types::{Epoch, GlobalIdentity, IdentityKind, UnixTime};
 
 /// Octets of RAND at the head of a record.
 const RAND: usize = 16;
@@ -18,27 +18,6 @@ pub const MAX_USER_NAME: usize = 254;
 const SAME: u8 = 255;
 /// The longest record, octets.
 pub(super) const MAX: usize = FIXED + GlobalIdentity::MAX_LEN + MAX_USER_NAME + 20;
-
-/// How a token came about and how long it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// The schema its keys are derived with.
-    pub schema: KeySchema,
-    /// The RPB mode of the bootstrap.
-    pub mode: Mode,
-    /// The digest algorithm of the bootstrap.
-    pub algorithm: Algorithm,
-    /// The network technology that authenticated the device.
-    pub technology: Technology,
-    /// The device's revocation epoch under which it was bootstrapped.
-    pub epoch: Epoch,
-    /// The device's bootstrap counter (P6 of `obf-1`).
-    pub counter: u64,
-    /// When it was bootstrapped.
-    pub bootstrapped_at: UnixTime,
-    /// From when on it no longer counts.
-    pub expires: UnixTime,
-}
 
 /// A record's octets, read in place. Records are only made by [`encode`], so every part is there.
 #[derive(Clone, Copy)]
@@ -69,7 +48,7 @@ pub(super) fn encode(head: &Head<'_>) -> Option<Box<[u8]>> {
     out.extend_from_slice(&seconds(facts.bootstrapped_at).to_be_bytes());
     out.extend_from_slice(&seconds(facts.expires).to_be_bytes());
     out.extend_from_slice(&head.domain.to_be_bytes());
-    out.push(how(facts));
+    out.push(facts.how());
     out.push(head.identity.kind() as u8);
     out.push(identity_length);
     out.push(if same { SAME } else { user_name_length });
@@ -138,7 +117,7 @@ impl<'a> View<'a> {
         let tail = self.0.get(FIXED + usize::from(identity) + user_name..).unwrap_or_default();
         let (epoch, tail) = varint(tail);
         let (counter, _) = varint(tail);
-        let (schema, mode, algorithm, technology) = how_of(how);
+        let (schema, mode, algorithm, technology) = Facts::of_how(how);
         Facts {
             schema,
             mode,
@@ -168,30 +147,6 @@ pub(super) fn is_of(record: &[u8], kind: IdentityKind, value: &str) -> bool {
 
 fn seconds(time: UnixTime) -> u32 {
     u32::try_from(time.0).unwrap_or(u32::MAX)
-}
-
-/// Schema, mode, algorithm and technology in two bits each.
-fn how(facts: &Facts) -> u8 {
-    facts.schema as u8
-        | (facts.mode as u8) << 2
-        | (facts.algorithm as u8) << 4
-        | (facts.technology as u8) << 6
-}
-
-fn how_of(how: u8) -> (KeySchema, Mode, Algorithm, Technology) {
-    let schema = if how & 3 == KeySchema::Obf1 as u8 { KeySchema::Obf1 } else { KeySchema::GbaMe };
-    let mode = match how >> 2 & 3 {
-        2 => Mode::GbaDigest,
-        3 => Mode::Pki,
-        _ => Mode::Aka,
-    };
-    let algorithm = Algorithm::from_number(how >> 4 & 3).unwrap_or(Algorithm::AkaV1Md5);
-    let technology = match how >> 6 {
-        2 => Technology::LoRaWan,
-        3 => Technology::Standalone,
-        _ => Technology::ThreeGpp,
-    };
-    (schema, mode, algorithm, technology)
 }
 
 /// LEB128 of 64 bits.
@@ -228,6 +183,8 @@ fn varint(octets: &[u8]) -> (u64, &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use obf_token::{Algorithm, Mode, Technology};
+    use obf_types::KeySchema;
 
     #[test]
     fn records_read_back() {

@@ -1,6 +1,6 @@
 //! One shard of the token table: records in numbered slots, found by RAND, by device and by expiry.
 
-use super::{record, rights::RightsSet};
+use super::{RightsSet, record};
 use hashbrown::HashTable;
 use obf_types::{GlobalIdentity, UnixTime};
 use std::{
