@@ -16,6 +16,7 @@ fn device(number: u64) -> NewDevice {
     NewDevice {
         identities: vec![imsi(number), iccid],
         home_network: HomeNetwork::ThreeDigitMnc,
+        algorithm: AkaAlgorithm::Milenage,
         wrapped_key: vec![1, 2, 3],
         amf: [0, 0],
         sqn: 0,
@@ -152,18 +153,12 @@ async fn grants_come_in_pages_with_their_applications() {
     assert_eq!(right, None);
     let a = AppId::new("a.example").unwrap();
     assert!(db.right(imsi(1), a.clone()).await.unwrap().unwrap().1.is_some());
-    assert_eq!(db.grants_for(a.clone(), None, 5).await.unwrap()[0].0.id, id);
+    let listed = db.list_grants(None, Some(a.clone()), None, 5).await.unwrap();
+    assert_eq!(listed, [(imsi(1), grant(id, "a.example"))]);
+    let listed = db.list_grants(Some(id), None, Some((id, a.clone())), 5).await.unwrap();
+    assert_eq!(listed, [(imsi(1), grant(id, "c.example"))]);
     assert!(db.remove_application(a.clone(), change(&[])).await.unwrap());
     assert_eq!(db.application(a).await.unwrap(), None);
-    assert_eq!(db.grants_of(id, None, 5).await.unwrap().grants.len(), 1);
+    assert_eq!(db.list_grants(None, None, None, 5).await.unwrap().len(), 1);
     assert_eq!(db.list_applications(None, 5).await.unwrap().len(), 2);
-}
-
-#[tokio::test]
-async fn admins_are_kept_by_the_hash_of_their_token() {
-    let (_dir, db, _) = with_device().await;
-    let admin = |byte| Admin { name: "root".into(), token_sha256: [byte; 32] };
-    db.put_admin(admin(1), NOW).await.unwrap();
-    db.put_admin(admin(2), NOW).await.unwrap();
-    assert_eq!(db.admins().await.unwrap(), [admin(2)]);
 }

@@ -31,6 +31,15 @@ pub enum DeviceState {
     Suspended = 1,
 }
 
+/// What the device's key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AkaAlgorithm {
+    /// TS 35.206.
+    Milenage = 1,
+    /// TS 35.231.
+    Tuak = 2,
+}
+
 /// A device to be added. Its key is wrapped already.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
@@ -38,6 +47,8 @@ pub struct NewDevice {
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
+    /// What the key is for.
+    pub algorithm: AkaAlgorithm,
     /// The subscriber key as an envelope.
     pub wrapped_key: Vec<u8>,
     /// The AMF of its vectors.
@@ -61,6 +72,8 @@ pub struct Device {
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
+    /// What the key is for.
+    pub algorithm: AkaAlgorithm,
     /// The subscriber key as an envelope.
     pub wrapped_key: Vec<u8>,
     /// The AMF of its vectors.
@@ -229,8 +242,8 @@ fn add(c: &Connection, device: &NewDevice, now: UnixTime) -> Result<Added, Store
     }
     let mut insert = c.prepare_cached(
         "INSERT INTO devices (home_network, wrapped_key, amf, initial_sqn, sqn, epoch, state,
-                              minimum_algorithm, kyc_expiry, custodian, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10) RETURNING id",
+                              minimum_algorithm, kyc_expiry, custodian, created_at, algorithm)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11) RETURNING id",
     )?;
     let digits = match device.home_network {
         HomeNetwork::TwoDigitMnc => 2,
@@ -247,6 +260,7 @@ fn add(c: &Connection, device: &NewDevice, now: UnixTime) -> Result<Added, Store
         device.kyc_expiry.map(|at| at.0),
         device.custodian,
         now.0,
+        device.algorithm as u8,
     ];
     let id: i64 = insert.query_row(values, |row| row.get(0))?;
     let mut insert =
@@ -288,7 +302,7 @@ pub(super) fn load(c: &Connection, id: DeviceId) -> Result<Option<Device>, Store
     let device = c
         .prepare_cached(
             "SELECT home_network, wrapped_key, amf, initial_sqn, sqn, epoch, state, minimum_algorithm,
-                    kyc_expiry, custodian, created_at FROM devices WHERE id = ?1",
+                    kyc_expiry, custodian, created_at, algorithm FROM devices WHERE id = ?1",
         )?
         .query_row([id.0], |row| device(id, row))
         .optional()?;
@@ -333,5 +347,6 @@ fn device(id: DeviceId, row: &Row<'_>) -> rusqlite::Result<Device> {
         kyc_expiry: row.get::<_, Option<u64>>(8)?.map(UnixTime),
         custodian: row.get(9)?,
         created_at: UnixTime(row.get(10)?),
+        algorithm: if row.get::<_, u8>(11)? == 1 { AkaAlgorithm::Milenage } else { AkaAlgorithm::Tuak },
     })
 }

@@ -59,21 +59,15 @@ pub trait Grants {
         change: Change,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Up to `limit` grants of a device, after that application.
-    fn grants_of(
+    /// Up to `limit` grants, of that device or all, for that application or all, in order of (device, application)
+    /// after that pair; each with the device's primary identity.
+    fn list_grants(
         &self,
-        device: DeviceId,
-        after: Option<AppId>,
+        device: Option<DeviceId>,
+        app: Option<AppId>,
+        after: Option<(DeviceId, AppId)>,
         limit: u32,
-    ) -> impl Future<Output = Result<RightsPage, StoreError>> + Send;
-
-    /// Up to `limit` devices that have a grant for the application, with the grant, after that device.
-    fn grants_for(
-        &self,
-        app: AppId,
-        after: Option<DeviceId>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<(Device, Grant)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<(GlobalIdentity, Grant)>, StoreError>> + Send;
 
     /// The device of that identity with up to `limit` grants after that application; `None` if there is no such
     /// device.
@@ -141,35 +135,41 @@ impl Grants for ResourceDb {
             .await
     }
 
-    async fn grants_of(
+    async fn list_grants(
         &self,
-        device: DeviceId,
-        after: Option<AppId>,
+        device: Option<DeviceId>,
+        app: Option<AppId>,
+        after: Option<(DeviceId, AppId)>,
         limit: u32,
-    ) -> Result<RightsPage, StoreError> {
-        self.database.read(move |c| page(c, device, after.as_ref(), limit)).await
-    }
-
-    async fn grants_for(
-        &self,
-        app: AppId,
-        after: Option<DeviceId>,
-        limit: u32,
-    ) -> Result<Vec<(Device, Grant)>, StoreError> {
+    ) -> Result<Vec<(GlobalIdentity, Grant)>, StoreError> {
         self.database
             .read(move |c| {
-                let sql = format!(
-                    "SELECT {COLUMNS} FROM grants g WHERE g.app = ?1 AND g.device > ?2
-                     ORDER BY g.device LIMIT ?3"
-                );
-                let mut statement = c.prepare_cached(&sql)?;
-                let mut rows = statement.query(params![app.as_str(), after.map_or(0, |id| id.0), limit])?;
+                // Each combination has an index of its own to walk along.
+                let condition = match (&device, &app) {
+                    (Some(_), _) => {
+                        "g.device = ?1 AND (?2 IS NULL OR g.app = ?2) AND (g.device, g.app) > (?3, ?4)"
+                    }
+                    (None, Some(_)) => "?1 IS NULL AND g.app = ?2 AND (g.device, g.app) > (?3, ?4)",
+                    (None, None) => "?1 IS NULL AND ?2 IS NULL AND (g.device, g.app) > (?3, ?4)",
+                };
+                let mut statement = c.prepare_cached(&format!(
+                    "SELECT {COLUMNS}, g.app, i.kind, i.value FROM grants g
+                     JOIN identities i ON i.device = g.device AND i.rank = 0
+                     WHERE {condition} ORDER BY g.device, g.app LIMIT ?5"
+                ))?;
+                let mut rows = statement.query(params![
+                    device.map(|id| id.0),
+                    app.as_ref().map(AppId::as_str),
+                    after.as_ref().map_or(0, |(id, _)| id.0),
+                    after.as_ref().map_or("", |(_, app)| app.as_str()),
+                    limit,
+                ])?;
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
-                    let grant = read(row, &app)?;
-                    if let Some(device) = devices::load(c, grant.device)? {
-                        found.push((device, grant));
-                    }
+                    let app: String = row.get(WIDTH)?;
+                    let app = AppId::new(&app).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+                    let value: String = row.get(WIDTH + 2)?;
+                    found.push((devices::identity(row.get(WIDTH + 1)?, &value)?, read(row, &app)?));
                 }
                 Ok(found)
             })

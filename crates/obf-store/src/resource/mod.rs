@@ -1,10 +1,9 @@
 //! What the Resource Server keeps (SPEC R5–R7): devices with their identities, wrapped keys, SQN and epoch;
-//! applications; grants; notices that an Authentication Server has not acknowledged; administrators.
+//! applications; grants; notices that an Authentication Server has not acknowledged.
 //!
 //! Each subject is one small trait, implemented by [`ResourceDb`] on SQLite. Several processes may share the file:
 //! every SQN is taken by one atomic statement, acknowledged after its fsync.
 
-mod admins;
 mod applications;
 mod devices;
 mod grants;
@@ -12,9 +11,8 @@ mod outbox;
 mod sqn;
 mod tables;
 
-pub use admins::{Admin, Administrators};
 pub use applications::{Application, ApplicationState, Applications};
-pub use devices::{Added, Device, DeviceId, DeviceState, Devices, NewDevice};
+pub use devices::{Added, AkaAlgorithm, Device, DeviceId, DeviceState, Devices, NewDevice};
 pub use grants::{Grant, GrantedApplication, Grants, RightsPage};
 pub use outbox::{Change, Notice, NoticeKind, Outbox};
 pub use sqn::{SequenceNumbers, Taken, WithRights};

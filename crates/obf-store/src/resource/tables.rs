@@ -11,6 +11,7 @@ const V1: &str = "
 CREATE TABLE devices (
     id INTEGER PRIMARY KEY,
     home_network INTEGER NOT NULL CHECK (home_network IN (2, 3)),
+    algorithm INTEGER NOT NULL CHECK (algorithm IN (1, 2)),
     wrapped_key BLOB NOT NULL,
     amf INTEGER NOT NULL CHECK (amf BETWEEN 0 AND 65535),
     initial_sqn INTEGER NOT NULL,
@@ -73,9 +74,4 @@ CREATE TABLE notices (
     at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX notices_of_addressee ON notices (addressee, id);
-CREATE TABLE admins (
-    name TEXT PRIMARY KEY,
-    token_sha256 BLOB NOT NULL UNIQUE,
-    created_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
 ";
