@@ -3,7 +3,6 @@
 use crate::{MacSize, Milenage, SecretOutput, Tuak};
 use core::fmt;
 use obf_types::Secret;
-use zeroize::ZeroizeOnDrop;
 
 /// Milenage or TUAK, keyed for one subscriber and fit for AUTN and AUTS (64-bit MAC).
 #[derive(Clone, Debug)]
@@ -20,16 +19,13 @@ enum Kind {
 pub struct MacSizeUnsupported(pub MacSize);
 
 /// What f2 to f5 put out for one RAND.
-#[derive(Clone, Debug, ZeroizeOnDrop)]
+#[derive(Clone, Debug)]
 pub struct Keys {
     /// f2: RES, or XRES at the home environment.
-    #[zeroize(skip)] // erases itself
     pub res: SecretOutput,
     /// f3: CK.
-    #[zeroize(skip)]
     pub ck: SecretOutput,
     /// f4: IK.
-    #[zeroize(skip)]
     pub ik: SecretOutput,
     /// f5: AK, which hides SQN.
     pub ak: [u8; 6],
@@ -43,6 +39,7 @@ pub(crate) struct Challenge {
 
 impl Algorithm {
     /// Milenage with K and OPc.
+    #[inline]
     pub fn milenage(k: &Secret<16>, opc: &Secret<16>) -> Self {
         Self(Kind::Milenage(Milenage::new(k, opc)))
     }

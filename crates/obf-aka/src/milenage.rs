@@ -2,11 +2,11 @@
 
 use crate::SecretOutput;
 use crate::algorithm::{Challenge, Keys};
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes::cipher::consts::U16;
+use aes::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit};
 use aes::{Aes128Enc, Block};
 use core::fmt;
 use obf_types::Secret;
-use zeroize::Zeroize;
 
 /// Milenage keyed for one subscriber. The AES key schedule is expanded once, here; every call uses it.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub struct Milenage {
 
 impl Milenage {
     /// With K and OPc, the operator's variant already bound to K.
+    #[inline]
     pub fn new(k: &Secret<16>, opc: &Secret<16>) -> Self {
         Self { cipher: Aes128Enc::new(k.expose().into()), opc: opc.clone() }
     }
@@ -27,7 +28,6 @@ impl Milenage {
         let mut block = Block::from(*op.expose());
         cipher.encrypt_block(&mut block);
         let opc = u128::from_be_bytes(block.0) ^ u128::from_be_bytes(*op.expose());
-        block.0.zeroize();
         Self { cipher, opc: Secret::new(opc.to_be_bytes()) }
     }
 
@@ -38,64 +38,77 @@ impl Milenage {
 
     /// f1: MAC-A.
     pub fn f1(&self, rand: &[u8; 16], sqn: &[u8; 6], amf: &[u8; 2]) -> [u8; 8] {
-        let [out1] = self.encrypt([self.in1(self.temp(rand), sqn, amf)]);
+        let [out1] = self.run(rand, |temp, opc| [in1(temp, opc, sqn, amf)]);
         halves(out1).0
     }
 
     /// f1*: MAC-S.
     pub fn f1_star(&self, rand: &[u8; 16], sqn: &[u8; 6], amf: &[u8; 2]) -> [u8; 8] {
-        let [out1] = self.encrypt([self.in1(self.temp(rand), sqn, amf)]);
+        let [out1] = self.run(rand, |temp, opc| [in1(temp, opc, sqn, amf)]);
         halves(out1).1
     }
 
     /// f2, f3, f4 and f5: RES (8 octets), CK, IK (16 each) and AK.
     pub fn f2345(&self, rand: &[u8; 16]) -> Keys {
-        let turned = self.temp(rand) ^ self.opc_number();
-        keys(self.encrypt([in2(turned), in3(turned), in4(turned)]))
+        keys(self.run(rand, |temp, opc| [in2(temp, opc), in3(temp, opc), in4(temp, opc)]))
     }
 
     /// f5*: AK for resynchronisation.
     pub fn f5_star(&self, rand: &[u8; 16]) -> [u8; 6] {
-        let turned = self.temp(rand) ^ self.opc_number();
-        let [out5] = self.encrypt([turned.rotate_left(96) ^ 8]);
+        let [out5] = self.run(rand, |temp, opc| [in5(temp, opc)]);
         ak(out5)
     }
 
-    /// f1 to f5 at once, their four blocks in flight together.
+    /// f1 to f5 at once.
     pub(crate) fn f12345(&self, rand: &[u8; 16], sqn: &[u8; 6], amf: &[u8; 2]) -> Challenge {
-        let temp = self.temp(rand);
-        let turned = temp ^ self.opc_number();
-        let [out1, out2, out3, out4] =
-            self.encrypt([self.in1(temp, sqn, amf), in2(turned), in3(turned), in4(turned)]);
+        let [out1, out2, out3, out4] = self.run(rand, |temp, opc| {
+            [in1(temp, opc, sqn, amf), in2(temp, opc), in3(temp, opc), in4(temp, opc)]
+        });
         Challenge { mac_a: halves(out1).0, keys: keys([out2, out3, out4]) }
     }
 
-    fn opc_number(&self) -> u128 {
-        u128::from_be_bytes(*self.opc.expose())
+    /// TEMP = E_K(RAND ⊕ OPc), then OUTn = E_K(INn) ⊕ OPc for each of the inputs that `inputs` makes of
+    /// (TEMP, OPc).
+    #[inline]
+    fn run<const N: usize, F>(&self, rand: &[u8; 16], inputs: F) -> [u128; N]
+    where
+        F: FnOnce(u128, u128) -> [u128; N],
+    {
+        let opc = u128::from_be_bytes(*self.opc.expose());
+        let mut out = [0; N];
+        let first = u128::from_be_bytes(*rand) ^ opc;
+        self.cipher.encrypt_with_backend(TwoSteps { first, opc, inputs, out: &mut out });
+        out
     }
+}
 
-    /// TEMP = E_K(RAND ⊕ OPc).
-    fn temp(&self, rand: &[u8; 16]) -> u128 {
-        let mut block = Block::from((u128::from_be_bytes(*rand) ^ self.opc_number()).to_be_bytes());
-        self.cipher.encrypt_block(&mut block);
-        u128::from_be_bytes(block.0)
-    }
+/// All AES calls of one function group in one go: the cipher's choice of instructions is made once, and the
+/// calls of the second step, which do not depend on one another, are in flight together.
+struct TwoSteps<'a, const N: usize, F> {
+    first: u128,
+    opc: u128,
+    inputs: F,
+    out: &'a mut [u128; N],
+}
 
-    fn in1(&self, temp: u128, sqn: &[u8; 6], amf: &[u8; 2]) -> u128 {
-        let [a, b, c, d, e, f] = *sqn;
-        let half = u64::from_be_bytes([a, b, c, d, e, f, amf[0], amf[1]]);
-        let in1 = u128::from(half) << 64 | u128::from(half);
-        temp ^ (in1 ^ self.opc_number()).rotate_left(64)
-    }
+impl<const N: usize, F> BlockSizeUser for TwoSteps<'_, N, F> {
+    type BlockSize = U16;
+}
 
-    /// E_K(block) ⊕ OPc for each of them.
-    fn encrypt<const N: usize>(&self, inputs: [u128; N]) -> [u128; N] {
-        let opc = self.opc_number();
-        let mut blocks = inputs.map(|input| Block::from(input.to_be_bytes()));
-        self.cipher.encrypt_blocks(&mut blocks);
-        let outputs = blocks.map(|block| u128::from_be_bytes(block.0) ^ opc);
-        blocks.iter_mut().for_each(|block| block.0.zeroize());
-        outputs
+impl<const N: usize, F> BlockCipherEncClosure for TwoSteps<'_, N, F>
+where
+    F: FnOnce(u128, u128) -> [u128; N],
+{
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let mut temp = Block::from(self.first.to_be_bytes());
+        backend.encrypt_block((&mut temp).into());
+        let inputs = (self.inputs)(u128::from_be_bytes(temp.0), self.opc);
+        for (out, input) in self.out.iter_mut().zip(inputs) {
+            let mut block = Block::from(input.to_be_bytes());
+            backend.encrypt_block((&mut block).into());
+            *out = u128::from_be_bytes(block.0) ^ self.opc;
+        }
     }
 }
 
@@ -105,17 +118,28 @@ impl fmt::Debug for Milenage {
     }
 }
 
-// TS 35.206 4.1: rotations r2 to r4 and constants c2 to c4.
-const fn in2(turned: u128) -> u128 {
-    turned ^ 1
+// TS 35.206 4.1: INn with the rotations r1 to r5 and the constants c1 to c5.
+#[inline]
+fn in1(temp: u128, opc: u128, sqn: &[u8; 6], amf: &[u8; 2]) -> u128 {
+    let ([a, b, c, d, e, f], [g, h]) = (*sqn, *amf);
+    let half = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+    temp ^ (((half << 64) | half) ^ opc).rotate_left(64)
 }
 
-const fn in3(turned: u128) -> u128 {
-    turned.rotate_left(32) ^ 2
+const fn in2(temp: u128, opc: u128) -> u128 {
+    (temp ^ opc) ^ 1
 }
 
-const fn in4(turned: u128) -> u128 {
-    turned.rotate_left(64) ^ 4
+const fn in3(temp: u128, opc: u128) -> u128 {
+    (temp ^ opc).rotate_left(32) ^ 2
+}
+
+const fn in4(temp: u128, opc: u128) -> u128 {
+    (temp ^ opc).rotate_left(64) ^ 4
+}
+
+const fn in5(temp: u128, opc: u128) -> u128 {
+    (temp ^ opc).rotate_left(96) ^ 8
 }
 
 fn keys([out2, out3, out4]: [u128; 3]) -> Keys {

@@ -2,13 +2,12 @@
 
 use core::fmt;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{ZeroizeOnDrop, optimization_barrier};
 
 /// 4 to 32 secret octets (RES, CK, IK; TUAK's MAC): erased on drop, compared in constant time, never printed.
-#[derive(Clone, ZeroizeOnDrop)]
+#[derive(Clone)]
 pub struct SecretOutput {
     octets: [u8; Self::MAX],
-    #[zeroize(skip)]
     len: u8,
 }
 
@@ -29,11 +28,11 @@ impl SecretOutput {
     }
 
     /// An array of `N` ≤ 32 octets.
-    pub(crate) fn of<const N: usize>(mut from: [u8; N]) -> Self {
+    #[inline]
+    pub(crate) fn of<const N: usize>(from: [u8; N]) -> Self {
         const { assert!(N <= Self::MAX) };
         let mut octets = [0; Self::MAX];
         octets.iter_mut().zip(&from).for_each(|(to, from)| *to = *from);
-        from.zeroize();
         Self { octets, len: N as u8 }
     }
 
@@ -45,6 +44,17 @@ impl SecretOutput {
         Self { octets, len: len as u8 }
     }
 }
+
+/// Erases all octets in two or three stores; a volatile store for each would cost more than making a vector.
+impl Drop for SecretOutput {
+    #[inline]
+    fn drop(&mut self) {
+        self.octets = [0; Self::MAX];
+        optimization_barrier(&self.octets);
+    }
+}
+
+impl ZeroizeOnDrop for SecretOutput {}
 
 impl PartialEq for SecretOutput {
     fn eq(&self, other: &Self) -> bool {

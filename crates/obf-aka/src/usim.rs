@@ -137,7 +137,7 @@ pub fn authenticate(
     if !memory.accept(Sqn::from_octets(sqn)) {
         return Authentication::SynchronisationFailure(auts(algorithm, rand, memory.sqn_ms()));
     }
-    Authentication::Success(Success { res: keys.res.clone(), ck: keys.ck.clone(), ik: keys.ik.clone() })
+    Authentication::Success(Success { res: keys.res, ck: keys.ck, ik: keys.ik })
 }
 
 /// AUTS = (SQN_MS ⊕ AK*) ‖ MAC-S.

@@ -1,5 +1,6 @@
 //! The home environment's side: authentication vectors and resynchronisation (TS 33.102 6.3.2, 6.3.5).
 
+use crate::algorithm::Challenge;
 use crate::{AUTN_LEN, AUTS_LEN, Algorithm, Amf, RAND_LEN, SecretOutput, Sqn};
 use obf_types::Secret;
 use subtle::ConstantTimeEq;
@@ -29,17 +30,16 @@ impl AkaVector {
 
 /// A vector for a RAND drawn by the caller (16 fresh random octets) and an SQN that it never uses again.
 pub fn generate_vector(algorithm: &Algorithm, rand: &[u8; RAND_LEN], sqn: Sqn, amf: Amf) -> AkaVector {
-    let challenge = algorithm.f12345(rand, &sqn.octets(), &amf.octets());
-    let crate::algorithm::Challenge { mac_a, keys } = challenge;
+    let Challenge { mac_a, keys } = algorithm.f12345(rand, &sqn.octets(), &amf.octets());
     let [s0, s1, s2, s3, s4, s5] = xor(sqn.octets(), keys.ak);
     let [f0, f1] = amf.octets();
     let [m0, m1, m2, m3, m4, m5, m6, m7] = mac_a;
     AkaVector {
         rand: *rand,
         autn: [s0, s1, s2, s3, s4, s5, f0, f1, m0, m1, m2, m3, m4, m5, m6, m7],
-        xres: keys.res.clone(),
-        ck: keys.ck.clone(),
-        ik: keys.ik.clone(),
+        xres: keys.res,
+        ck: keys.ck,
+        ik: keys.ik,
     }
 }
 
