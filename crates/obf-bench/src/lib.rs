@@ -1,0 +1,65 @@
+//! Whole-system measurements (`obf bench`): what a thing costs, as a ratio to a baseline measured in the same run.
+//!
+//! Reading order: [`measure`] (CPU of a process, interleaved rounds), [`report`] (ratio, limit, verdict), then a file
+//! per measurement. Every measurement runs its servers as processes of their own; CPU is user + system of those.
+//! Rounds of ours and of the baseline alternate, so that a noisy neighbour hits both.
+#![forbid(unsafe_code)]
+
+pub mod aka;
+pub mod measure;
+pub mod report;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use report::{Comparison, Verdict};
+
+/// `obf bench`: measures against a baseline of the same run.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Each measurement prints its ratio to the baseline, the spread over the rounds and the limit.\n\
+    With --check the exit code is 1 if a limit is missed."
+)]
+pub struct Bench {
+    /// Exit with 1 if a ratio misses its limit.
+    #[arg(long, global = true)]
+    pub check: bool,
+    /// Alternating rounds of ours and the baseline.
+    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: u32,
+    /// What to measure.
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// The measurements.
+#[derive(Subcommand, Debug)]
+pub enum What {
+    /// AKA vectors in memory, a new subscriber each time, against libosmocore (packages gcc, libosmocore-dev).
+    Aka(aka::Aka),
+    /// A part of a measurement that runs as a process of its own.
+    #[command(hide = true, subcommand)]
+    Child(Child),
+}
+
+/// What the measurements start as processes of their own.
+#[derive(Subcommand, Debug)]
+pub enum Child {
+    /// Ours of `bench aka`.
+    Aka(aka::Aka),
+}
+
+/// Runs the measurement and hands each comparison to `say`. The result tells whether all limits held.
+///
+/// # Errors
+/// A peer is missing, or a process failed; the message says which and what to install.
+pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verdict> {
+    let comparisons = match &bench.what {
+        What::Aka(aka) => vec![aka.compare(bench.rounds)?],
+        What::Child(Child::Aka(aka)) => {
+            aka.child()?;
+            return Ok(Verdict::Held);
+        }
+    };
+    comparisons.iter().for_each(&mut say);
+    Ok(Verdict::of(&comparisons))
+}
