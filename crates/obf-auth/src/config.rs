@@ -1,0 +1,391 @@
+//! The `[auth]` section of `obf.toml`.
+//!
+//! ```toml
+//! [auth]
+//! domain = "as.operator.example"      # realm on RPB, tail of every token id
+//! node = 0                            # registered number of this node, 0 to 31
+//! database = "data/auth.db"           # shared by the nodes of one host
+//! kek_file = "kek.hex"                # 64 hex digits; the same for all nodes
+//!
+//! [auth.rpb]
+//! listen = "127.0.0.1:8443"
+//! cert_file = "as.pem"
+//! key_file = "as.key"                 # or, instead of both: plain_http = true
+//!
+//! [auth.rpo]
+//! listen = "127.0.0.1:2083"
+//! cert_file = "as.pem"
+//! key_file = "as.key"
+//! client_ca_file = "ca.pem"
+//!
+//! [auth.dae]                          # RFC 5176 from the Resource Server over UDP; not needed with transport "tls"
+//! listen = "127.0.0.1:3799"
+//!
+//! [auth.admin]
+//! listen = "127.0.0.1:8444"
+//! cert_file = "as.pem"
+//! key_file = "as.key"
+//! token_sha256 = "<hex>"              # of the administrator's bearer token
+//!
+//! [auth.resource_server]
+//! name = "rs"                         # stands in token ids: <name>.<domain>
+//! transport = "udp"                   # or "tls"
+//! servers = ["127.0.0.1:1812"]        # processes of one logical Resource Server; the first that answers is used
+//! secret_file = "radius.secret"       # udp
+//! # tls: ca_file, cert_file, key_file, server_name
+//! ```
+
+use obf_net::ConnectionLimits;
+use obf_types::{Domain, Lifetime};
+use serde::Deserialize;
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// Everything an Authentication Server node is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The server's domain: the realm on RPB, and the tail of every token id.
+    pub domain: String,
+    /// The registered number of this node, 0 to 31; different for each node of the domain.
+    #[serde(default)]
+    pub node: u8,
+    /// The SQLite file that the nodes of this host share.
+    pub database: PathBuf,
+    /// The key encryption key: 64 hex digits. The same for all nodes of the deployment.
+    pub kek_file: PathBuf,
+    /// The RPB listener.
+    pub rpb: RpbConfig,
+    /// The RPO listener.
+    pub rpo: RpoConfig,
+    /// Where the Resource Server's RFC 5176 notices come in over UDP.
+    pub dae: Option<DaeConfig>,
+    /// The admin API.
+    pub admin: Option<AdminConfig>,
+    /// The Resource Server.
+    pub resource_server: ResourceServerConfig,
+    /// Limits and times.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// Reference point RPB.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RpbConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The certificate chain, PEM; it must cover the domain.
+    pub cert_file: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub key_file: Option<PathBuf>,
+    /// Speaks HTTP without TLS, as stock UEs on Ub do. Only what Digest AKA protects is protected then.
+    #[serde(default)]
+    pub plain_http: bool,
+    /// Offers AKAv1-MD5 beside AKAv2-SHA-256.
+    #[serde(default = "yes")]
+    pub offer_akav1: bool,
+}
+
+/// Reference point RPO.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RpoConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The certificate chain, PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+    /// Trust anchors of the applications' certificates, PEM.
+    pub client_ca_file: PathBuf,
+    /// Tells applications the registered identity of the device.
+    #[serde(default)]
+    pub device_identity: bool,
+}
+
+/// RFC 5176 over UDP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DaeConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// The admin API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The certificate chain, PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+    /// SHA-256 of the administrator's bearer token, 64 hex digits.
+    pub token_sha256: String,
+}
+
+/// The Resource Server, as this node reaches it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceServerConfig {
+    /// Its name in token ids: one label or more; `<name>.<domain>` leads to this Authentication Server.
+    pub name: String,
+    /// RADIUS over UDP or over TLS.
+    pub transport: Transport,
+    /// Its processes, the preferred one first.
+    pub servers: Vec<SocketAddr>,
+    /// UDP: the shared secret.
+    pub secret_file: Option<PathBuf>,
+    /// UDP to anywhere but this host; the secret must then have 32 octets or more.
+    #[serde(default)]
+    pub allow_udp: bool,
+    /// TLS: trust anchors of its certificate, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// TLS: our certificate chain, PEM.
+    pub cert_file: Option<PathBuf>,
+    /// TLS: its private key, PEM.
+    pub key_file: Option<PathBuf>,
+    /// TLS: the name in its certificate.
+    pub server_name: Option<String>,
+}
+
+/// How the Resource Server is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// RADIUS/UDP: for one host.
+    Udp,
+    /// RADIUS/TLS with mutual certificates.
+    Tls,
+}
+
+/// Limits and times; every one has a default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// The longest that a token lives, e.g. `8h`; at most 24 hours.
+    pub max_lifetime: String,
+    /// How long a challenge can be answered, seconds; at most 60.
+    pub challenge_life: u32,
+    /// A new bootstrap leaves the device's former token that long, seconds; at most 60.
+    pub former_token: u32,
+    /// Nothing is issued when the Resource Server was not heard for so long, seconds.
+    pub stale_after: u32,
+    /// Unanswered challenges of one identity …
+    pub challenges: u32,
+    /// … in so many seconds.
+    pub challenges_seconds: u32,
+    /// Requests of one source address on RPB …
+    pub requests_per_source: u32,
+    /// … in so many seconds.
+    pub requests_seconds: u32,
+    /// Connections of one listener at once.
+    pub connections: usize,
+    /// Of them, from one source address.
+    pub connections_per_source: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let connections = ConnectionLimits::default();
+        Self {
+            max_lifetime: "8h".into(),
+            challenge_life: 60,
+            former_token: 60,
+            stale_after: 60,
+            challenges: 20,
+            challenges_seconds: 600,
+            requests_per_source: 100_000,
+            requests_seconds: 10,
+            connections: connections.total,
+            connections_per_source: connections.per_source,
+        }
+    }
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The key, as it stands in the file.
+    pub key: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(key: &'static str, reason: impl fmt::Display) -> Self {
+        Self { key, reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "auth.{}: {}", self.key, self.reason)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A configuration whose values hold their rules.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    pub(crate) domain: Domain,
+    /// `<rs>.<as domain>`.
+    pub(crate) token_domain: Domain,
+    pub(crate) node: obf_types::NodeNumber,
+    pub(crate) max_lifetime: Lifetime,
+}
+
+impl Config {
+    /// Checks everything that can be checked without touching a file or a socket.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first key that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.check().map(|_| ())
+    }
+
+    pub(crate) fn check(&self) -> Result<Checked, ConfigError> {
+        let domain = Domain::new(&self.domain).map_err(|error| ConfigError::new("domain", error))?;
+        let name = &self.resource_server.name;
+        if name.len() > 63 {
+            return Err(ConfigError::new("resource_server.name", "at most 63 octets"));
+        }
+        let token_domain = Domain::new(&format!("{name}.{domain}"))
+            .map_err(|error| ConfigError::new("resource_server.name", error))?;
+        let node = obf_types::NodeNumber::new(self.node)
+            .ok_or_else(|| ConfigError::new("node", "a number from 0 to 31"))?;
+        let max_lifetime = Lifetime::parse(&self.limits.max_lifetime)
+            .ok_or_else(|| ConfigError::new("limits.max_lifetime", "1s to 24h, for example 8h"))?;
+        if self.rpb.plain_http == (self.rpb.cert_file.is_some() || self.rpb.key_file.is_some()) {
+            return Err(ConfigError::new("rpb", "cert_file and key_file, or plain_http = true"));
+        }
+        if !(1..=60).contains(&self.limits.challenge_life) {
+            return Err(ConfigError::new("limits.challenge_life", "1 to 60 seconds"));
+        }
+        if self.limits.former_token > 60 {
+            return Err(ConfigError::new("limits.former_token", "0 to 60 seconds"));
+        }
+        self.resource_server.check()?;
+        Ok(Checked { domain, token_domain, node, max_lifetime })
+    }
+}
+
+impl ResourceServerConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.servers.is_empty() {
+            return Err(ConfigError::new("resource_server.servers", "at least one address"));
+        }
+        match self.transport {
+            Transport::Udp => {
+                if self.secret_file.is_none() {
+                    return Err(ConfigError::new(
+                        "resource_server.secret_file",
+                        "needed with transport \"udp\"",
+                    ));
+                }
+                if !self.allow_udp && !self.servers.iter().all(|server| server.ip().is_loopback()) {
+                    let reason = "RADIUS/UDP is for this host; use \"tls\", or say allow_udp = true";
+                    return Err(ConfigError::new("resource_server.transport", reason));
+                }
+            }
+            Transport::Tls => {
+                let needed = [
+                    ("resource_server.ca_file", self.ca_file.is_some()),
+                    ("resource_server.cert_file", self.cert_file.is_some()),
+                    ("resource_server.key_file", self.key_file.is_some()),
+                    ("resource_server.server_name", self.server_name.is_some()),
+                ];
+                if let Some((key, _)) = needed.into_iter().find(|(_, there)| !there) {
+                    return Err(ConfigError::new(key, "needed with transport \"tls\""));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a file of 64 hex digits, spaces around them allowed.
+pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secret<32>, ConfigError> {
+    let text = zeroize::Zeroizing::new(
+        std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::new(key, format_args!("{}: {error}", path.display())))?,
+    );
+    let octets = parse_hex(text.trim()).map(zeroize::Zeroizing::new);
+    octets
+        .and_then(|octets| obf_types::Secret::from_slice(&octets))
+        .ok_or_else(|| ConfigError::new(key, format_args!("{}: not 64 hex digits", path.display())))
+}
+
+pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    (0..text.len() / 2).map(|i| u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()).collect()
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> String {
+        let source = include_str!("config.rs");
+        let lines = source.lines().skip_while(|line| *line != "//! ```toml").skip(1);
+        lines
+            .take_while(|line| *line != "//! ```")
+            .map(|line| line.trim_start_matches("//!").trim().to_owned() + "\n")
+            .collect()
+    }
+
+    #[derive(Deserialize)]
+    struct File {
+        auth: Config,
+    }
+
+    fn read(text: &str) -> Result<Config, String> {
+        toml::from_str::<File>(text).map(|file| file.auth).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_documented_example_is_valid() {
+        let config = read(&example()).unwrap();
+        let checked = config.check().unwrap();
+        assert_eq!(checked.token_domain.as_str(), "rs.as.operator.example");
+        assert_eq!(checked.max_lifetime, Lifetime::DEFAULT);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let wrong = |from: &str, to: &str| {
+            assert!(example().contains(from), "{from}");
+            read(&example().replace(from, to)).map(|config| config.check().map_err(|error| error.key))
+        };
+        assert!(wrong("node = 0", "nod = 0").unwrap_err().contains("nod"));
+        assert_eq!(wrong("node = 0", "node = 32").unwrap().unwrap_err(), "node");
+        assert_eq!(wrong("\"as.operator.example\"", "\"AS\"").unwrap().unwrap_err(), "domain");
+        assert_eq!(wrong("name = \"rs\"", "name = \"r s\"").unwrap().unwrap_err(), "resource_server.name");
+        assert_eq!(
+            wrong("127.0.0.1:1812", "192.0.2.1:1812").unwrap().unwrap_err(),
+            "resource_server.transport"
+        );
+        assert_eq!(
+            wrong("transport = \"udp\"", "transport = \"tls\"").unwrap().unwrap_err(),
+            "resource_server.ca_file"
+        );
+        assert_eq!(
+            wrong("listen = \"127.0.0.1:8443\"", "listen = \"127.0.0.1:8443\"\nplain_http = true")
+                .unwrap()
+                .unwrap_err(),
+            "rpb"
+        );
+    }
+}
