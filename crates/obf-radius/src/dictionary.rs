@@ -182,6 +182,8 @@ obf_attributes! {
     HomeNetwork = 23, "OBF-Home-Network", "integer";
     /// The weakest digest algorithm allowed: see [`ALGORITHMS`].
     MinimumAlgorithm = 24, "OBF-Minimum-Algorithm", "integer";
+    /// 1: the application is told the device's identity.
+    DisclosesIdentity = 25, "OBF-Discloses-Identity", "integer";
 }
 
 /// Values of OBF-Operation.

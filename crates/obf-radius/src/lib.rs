@@ -16,15 +16,20 @@ pub mod dictionary;
 pub mod exchange;
 pub mod framing;
 pub mod hidden;
+mod identity;
 pub mod message;
+pub mod notice;
 pub mod packet;
+pub mod refusal;
 pub mod writer;
 
 pub use code::Code;
 pub use dictionary::{Name, ObfAttribute, Vendor};
 pub use framing::{Framing, SharedSecret};
 pub use message::{Pending, Rejected, Reply, ReplyBuilder, Request};
-pub use packet::{Field, Packet, ParseError};
+pub use notice::NoticeError;
+pub use packet::{Field, Packet, ParseError, Repeated};
+pub use refusal::{AnswerError, Malformed, refuse};
 pub use writer::{AttributeWriter, PutError};
 
 /// The longest packet, octets (RFC 2865 3).

@@ -23,6 +23,11 @@ pub enum ParseError {
     Attribute(usize),
 }
 
+/// An attribute that may stand once stands there more often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("attribute {0:?} is repeated")]
+pub struct Repeated(pub Name);
+
 /// A packet whose lengths all fit: header and attributes.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
@@ -98,6 +103,21 @@ impl<'a> Packet<'a> {
     /// The values of one attribute, in order.
     pub fn all(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.fields().filter(move |field| field.name == name).map(|field| field.value)
+    }
+
+    /// The value of an attribute that may stand there once.
+    ///
+    /// # Errors
+    /// [`Repeated`] if it stands there more often: which one counts must never be a matter of taste.
+    pub fn only(&self, name: Name) -> Result<Option<&'a [u8]>, Repeated> {
+        let mut values = self.all(name);
+        let first = values.next();
+        if values.next().is_some() { Err(Repeated(name)) } else { Ok(first) }
+    }
+
+    /// The values of one attribute, joined in order.
+    pub fn joined(&self, name: Name) -> Vec<u8> {
+        self.all(name).flatten().copied().collect()
     }
 
     /// The first value of an attribute.

@@ -114,8 +114,9 @@ macro_rules! name_type {
 }
 
 name_type!(
-    /// An application's id: lower-case FQDN = FQDN of the NAF_Id = SNI = dNSName on RPO (WIRES "RPA").
-    AppId, 253, 2
+    /// An application's id: lower-case FQDN = FQDN of the NAF_Id = SNI = dNSName on RPO (WIRES "RPA"). At most 241
+    /// octets, so that a right (`<fqdn> <lifetime>`) fits a vendor attribute of 247.
+    AppId, 241, 2
 );
 name_type!(
     /// The domain of an Authentication Server, or the `<rs>.<as domain>` part of a token id. At most 84 octets,

@@ -1,0 +1,214 @@
+//! What an Authentication Server asks a Resource Server.
+
+use obf_radius::{
+    AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Request, Vendor,
+    dictionary::{NAS_IDENTIFIER, USER_NAME},
+};
+use obf_types::{AppId, Domain, NodeNumber, Refusal};
+
+/// Who asks: in every Access-Request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The Authentication Server's domain (NAS-Identifier).
+    pub domain: Domain,
+    /// Its node's registered number (OBF-Node), which selects the SQN's IND.
+    pub node: NodeNumber,
+}
+
+/// A vector for an identity, after a resynchronisation if one is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorRequest {
+    /// The identity as the UE wrote it, octet for octet (SPEC R9): 1 to 253 octets.
+    pub user_name: Vec<u8>,
+    /// The UE's AUTS and the RAND that it answers.
+    pub resynchronisation: Option<Resynchronisation>,
+}
+
+/// A UE's answer to a vector whose SQN it does not accept (TS 33.102 6.3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resynchronisation {
+    /// RAND of the challenge.
+    pub rand: [u8; 16],
+    /// (SQN_MS ⊕ AK*) ‖ MAC-S.
+    pub auts: [u8; 14],
+}
+
+/// Rights of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RightsRequest {
+    /// An identity of the device, 1 to 253 octets.
+    pub user_name: Vec<u8>,
+    /// Which of them.
+    pub wanted: Wanted,
+}
+
+/// Which rights are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The first that fit.
+    First,
+    /// Those behind this application.
+    After(AppId),
+    /// That of one application.
+    Only(AppId),
+}
+
+/// An application's registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationRequest {
+    /// The application.
+    pub app: AppId,
+}
+
+/// Whatever an Authentication Server may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// OBF-Operation Vector or Resynchronise.
+    Vector(VectorRequest),
+    /// OBF-Operation Rights.
+    Rights(RightsRequest),
+    /// OBF-Operation Application.
+    Application(ApplicationRequest),
+}
+
+/// What a Resource Server receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inquiry {
+    /// Status-Server (RFC 5997): answered with an Access-Accept that says nothing ([`crate::answer::alive`]).
+    Heartbeat,
+    /// A question, and who asks it.
+    Ask(Asker, Ask),
+}
+
+impl Ask {
+    /// Writes the request's attributes.
+    ///
+    /// # Errors
+    /// [`PutError::TooLong`]: the user name is longer than 253 octets, so that no Resource Server knows it.
+    pub fn encode(
+        &self,
+        vendor: Vendor,
+        asker: &Asker,
+        to: &mut AttributeWriter<'_>,
+    ) -> Result<(), PutError> {
+        let name = |attribute| vendor.attribute(attribute);
+        to.put(NAS_IDENTIFIER, asker.domain.as_str().as_bytes())?;
+        to.put_integer(name(ObfAttribute::Node), asker.node.value().into())?;
+        match self {
+            Self::Vector(VectorRequest { user_name, resynchronisation }) => {
+                to.put(USER_NAME, user_name)?;
+                let Some(Resynchronisation { rand, auts }) = resynchronisation else {
+                    return to.put_integer(name(ObfAttribute::Operation), VECTOR);
+                };
+                to.put_integer(name(ObfAttribute::Operation), RESYNCHRONISE)?;
+                to.put(name(ObfAttribute::Rand), rand)?;
+                to.put(name(ObfAttribute::Auts), auts)
+            }
+            Self::Rights(RightsRequest { user_name, wanted }) => {
+                to.put(USER_NAME, user_name)?;
+                to.put_integer(name(ObfAttribute::Operation), RIGHTS)?;
+                match wanted {
+                    Wanted::First => Ok(()),
+                    Wanted::After(app) => to.put(name(ObfAttribute::RightCursor), app.as_str().as_bytes()),
+                    Wanted::Only(app) => to.put(name(ObfAttribute::Application), app.as_str().as_bytes()),
+                }
+            }
+            Self::Application(ApplicationRequest { app }) => {
+                to.put_integer(name(ObfAttribute::Operation), APPLICATION)?;
+                to.put(name(ObfAttribute::Application), app.as_str().as_bytes())
+            }
+        }
+    }
+}
+
+impl Inquiry {
+    /// Reads a request and who sent it.
+    ///
+    /// # Errors
+    /// The [`Refusal`] to answer with: [`Refusal::MalformedRequest`], or [`Refusal::UnsupportedOperation`] for
+    /// another packet code or operation.
+    pub fn decode(request: &Request, vendor: Vendor) -> Result<Self, Refusal> {
+        match request.code() {
+            Code::StatusServer => Ok(Self::Heartbeat),
+            Code::AccessRequest => {
+                let packet = request.packet();
+                let operation = packet.integer(vendor.attribute(ObfAttribute::Operation));
+                let reader = Reader { packet, vendor };
+                let read = || Ok((reader.asker()?, reader.ask(operation)?));
+                let (asker, ask) = read().map_err(|Malformed(_)| Refusal::MalformedRequest)?;
+                Ok(Self::Ask(asker, ask.ok_or(Refusal::UnsupportedOperation)?))
+            }
+            _ => Err(Refusal::UnsupportedOperation),
+        }
+    }
+}
+
+const VECTOR: u32 = 1;
+const RESYNCHRONISE: u32 = 2;
+const RIGHTS: u32 = 3;
+const APPLICATION: u32 = 4;
+
+struct Reader<'a> {
+    packet: Packet<'a>,
+    vendor: Vendor,
+}
+
+impl Reader<'_> {
+    fn asker(&self) -> Result<Asker, Malformed> {
+        let domain = self.packet.only(NAS_IDENTIFIER)?.and_then(text).and_then(|text| Domain::new(text).ok());
+        let node = self.packet.integer(self.vendor.attribute(ObfAttribute::Node));
+        let node = node.and_then(|number| NodeNumber::new(number.try_into().ok()?));
+        Ok(Asker {
+            domain: domain.ok_or(Malformed("NAS-Identifier"))?,
+            node: node.ok_or(Malformed("OBF-Node"))?,
+        })
+    }
+
+    /// `None`: an operation that is none of RPR's.
+    fn ask(&self, operation: Option<u32>) -> Result<Option<Ask>, Malformed> {
+        Ok(Some(match operation.ok_or(Malformed("OBF-Operation"))? {
+            VECTOR => Ask::Vector(VectorRequest { user_name: self.user_name()?, resynchronisation: None }),
+            RESYNCHRONISE => {
+                let rand = self.octets(ObfAttribute::Rand)?.ok_or(Malformed("OBF-RAND"))?;
+                let auts = self.octets(ObfAttribute::Auts)?.ok_or(Malformed("OBF-AUTS"))?;
+                let resynchronisation = Some(Resynchronisation { rand, auts });
+                Ask::Vector(VectorRequest { user_name: self.user_name()?, resynchronisation })
+            }
+            RIGHTS => {
+                let wanted =
+                    match (self.app(ObfAttribute::RightCursor)?, self.app(ObfAttribute::Application)?) {
+                        (None, None) => Wanted::First,
+                        (Some(cursor), None) => Wanted::After(cursor),
+                        (None, Some(app)) => Wanted::Only(app),
+                        (Some(_), Some(_)) => return Err(Malformed("OBF-Right-Cursor")),
+                    };
+                Ask::Rights(RightsRequest { user_name: self.user_name()?, wanted })
+            }
+            APPLICATION => {
+                let app = self.app(ObfAttribute::Application)?.ok_or(Malformed("OBF-Application"))?;
+                Ask::Application(ApplicationRequest { app })
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn user_name(&self) -> Result<Vec<u8>, Malformed> {
+        let value = self.packet.only(USER_NAME)?.filter(|value| !value.is_empty());
+        Ok(value.ok_or(Malformed("User-Name"))?.to_vec())
+    }
+
+    fn app(&self, attribute: ObfAttribute) -> Result<Option<AppId>, Malformed> {
+        let Some(value) = self.packet.only(self.vendor.attribute(attribute))? else { return Ok(None) };
+        let app = text(value).and_then(|text| AppId::new(text).ok());
+        app.map(Some).ok_or(Malformed(attribute.name()))
+    }
+
+    fn octets<const N: usize>(&self, attribute: ObfAttribute) -> Result<Option<[u8; N]>, Malformed> {
+        let Some(value) = self.packet.only(self.vendor.attribute(attribute))? else { return Ok(None) };
+        value.try_into().map(Some).map_err(|_| Malformed(attribute.name()))
+    }
+}
+
+fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok()
+}
