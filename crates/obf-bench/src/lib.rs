@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod aka;
+pub mod gsup;
+pub mod hlr;
 pub mod measure;
 pub mod report;
 
