@@ -3,7 +3,12 @@
 use crate::{ConnectionLimits, Gate, Permit, Running};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -13,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// What a handler answers.
+/// What most handlers answer: a whole body. Any other body may be answered too, for example a streamed one.
 pub type Reply = Response<Full<Bytes>>;
 
 /// Limits of a listener.
@@ -51,7 +56,7 @@ pub struct Peer {
 
 /// Serves `handler` on `listener` until the group of `running` is told to finish; then requests under way are
 /// answered and idle connections closed.
-pub async fn serve<H, F>(
+pub async fn serve<H, F, B>(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     limits: HttpLimits,
@@ -59,7 +64,9 @@ pub async fn serve<H, F>(
     handler: H,
 ) where
     H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let gate = Gate::new(limits.connections);
     let acceptor = tls.map(TlsAcceptor::from);
@@ -87,7 +94,7 @@ pub async fn serve<H, F>(
     }
 }
 
-async fn converse<H, F>(
+async fn converse<H, F, B>(
     stream: TcpStream,
     address: SocketAddr,
     acceptor: Option<TlsAcceptor>,
@@ -97,7 +104,9 @@ async fn converse<H, F>(
     _permit: Permit,
 ) where
     H: Fn(Request<Incoming>, Peer) -> F,
-    F: Future<Output = Reply>,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
     let peer = Peer { address, tls: acceptor.is_some() };
@@ -111,11 +120,13 @@ async fn converse<H, F>(
     }
 }
 
-async fn answer<S, H, F>(stream: S, peer: Peer, limits: HttpLimits, running: &Running, handler: H)
+async fn answer<S, H, F, B>(stream: S, peer: Peer, limits: HttpLimits, running: &Running, handler: H)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Fn(Request<Incoming>, Peer) -> F,
-    F: Future<Output = Reply>,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let service = service_fn(|request| {
         let reply = handler(request, peer);
