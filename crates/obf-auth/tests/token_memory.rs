@@ -45,6 +45,7 @@ fn a_live_token_takes_at_most_250_octets() {
             counter: number % 1000,
             bootstrapped_at: UnixTime(1_800_000_000),
             expires: UnixTime(1_800_000_000 + number % 86_400),
+            rights_at: UnixTime(1_800_000_000),
         };
         table
             .insert(&NewToken {

@@ -1,7 +1,7 @@
 //! A token as it lies in memory: one run of octets, Ks wrapped.
 //!
 //! `RAND 16 ‖ bootstrapped 4 ‖ expires 4 ‖ domain 2 ‖ how 1 ‖ kind 1 ‖ identity length 1 ‖ user name length 1 ‖
-//! wrapped Ks 48 ‖ identity ‖ user name ‖ epoch ‖ counter`; the last two are LEB128. A user name equal to the identity
+//! wrapped Ks 48 ‖ age of the rights 1 ‖ identity ‖ user name ‖ epoch ‖ counter`; the last two are LEB128. A user name equal to the identity
 //! is not stored twice. Times are seconds since 1970 in 32 bits (until 2106).
 
 use obf_store::auth::Facts;
@@ -11,7 +11,7 @@ use obf_types::{Epoch, GlobalIdentity, IdentityKind, UnixTime};
 const RAND: usize = 16;
 /// Octets of the wrapped Ks: ciphertext and tag.
 pub(super) const WRAPPED: usize = 48;
-const FIXED: usize = RAND + 4 + 4 + 2 + 1 + 1 + 1 + 1 + WRAPPED;
+const FIXED: usize = RAND + 4 + 4 + 2 + 1 + 1 + 1 + 1 + WRAPPED + 1;
 /// The longest user name of a token, octets.
 pub const MAX_USER_NAME: usize = 254;
 /// In place of a user name's length: it is the identity.
@@ -53,6 +53,7 @@ pub(super) fn encode(head: &Head<'_>) -> Option<Box<[u8]>> {
     out.push(identity_length);
     out.push(if same { SAME } else { user_name_length });
     out.extend_from_slice(head.wrapped);
+    out.push(u8::try_from(facts.bootstrapped_at.since(facts.rights_at)).unwrap_or(u8::MAX));
     out.extend_from_slice(identity);
     out.extend_from_slice(user_name);
     out.extend_from_slice(epoch);
@@ -112,6 +113,7 @@ impl<'a> View<'a> {
 
     pub(super) fn facts(self) -> Facts {
         let [how] = self.chunk(RAND + 10);
+        let [age] = self.chunk(FIXED - 1);
         let [identity, user_name] = self.chunk(RAND + 12);
         let user_name = if user_name == SAME { 0 } else { usize::from(user_name) };
         let tail = self.0.get(FIXED + usize::from(identity) + user_name..).unwrap_or_default();
@@ -127,6 +129,7 @@ impl<'a> View<'a> {
             counter,
             bootstrapped_at: self.bootstrapped_at(),
             expires: self.expires(),
+            rights_at: UnixTime(self.bootstrapped_at().0.saturating_sub(age.into())),
         }
     }
 
@@ -206,6 +209,7 @@ mod tests {
                                 counter,
                                 bootstrapped_at: UnixTime(1_700_000_000),
                                 expires: UnixTime(1_700_028_800),
+                                rights_at: UnixTime(1_700_000_000 - 60),
                             };
                             let head = Head {
                                 rand: &[7; 16],
@@ -245,6 +249,7 @@ mod tests {
             counter: 0,
             bootstrapped_at: UnixTime(0),
             expires: UnixTime(0),
+            rights_at: UnixTime(0),
         };
         let made = |length: usize| {
             encode(&Head {

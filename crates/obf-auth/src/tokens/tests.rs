@@ -30,6 +30,7 @@ fn facts(epoch: u64, expires: u64) -> Facts {
         counter: 1,
         bootstrapped_at: NOW,
         expires: UnixTime(expires),
+        rights_at: NOW,
     }
 }
 

@@ -1,6 +1,5 @@
 //! What is known of a token besides its key: how it came about, and what the device may do with it.
 
-use crate::StoreError;
 use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{AppId, Epoch, KeySchema, Lifetime, UnixTime};
 
@@ -23,6 +22,8 @@ pub struct Facts {
     pub bootstrapped_at: UnixTime,
     /// From when on it no longer counts.
     pub expires: UnixTime,
+    /// When the Resource Server said the rights: their lifetimes count from here. At most 255 seconds before the bootstrap.
+    pub rights_at: UnixTime,
 }
 
 impl Facts {
@@ -60,7 +61,7 @@ impl Facts {
 pub struct Right {
     /// The application.
     pub app: AppId,
-    /// The longest that a key for it lives, counted from the bootstrap.
+    /// The longest that a key for it lives, counted from [`Facts::rights_at`].
     pub lifetime: Lifetime,
     /// Application-specific user security settings, at most 2 KiB; empty if there are none.
     pub settings: Box<[u8]>,
@@ -98,8 +99,8 @@ impl RightsSet {
         self.more
     }
 
-    /// As it stands in the database: *more*, then for each right `length 1 ‖ application ‖ lifetime 4 ‖ length 2 ‖ settings`.
-    pub(super) fn to_octets(&self) -> Vec<u8> {
+    /// One run of octets: *more*, then for each right `length 1 ‖ application ‖ lifetime 4 ‖ length 2 ‖ settings`.
+    pub fn to_octets(&self) -> Vec<u8> {
         let mut out = vec![u8::from(self.more)];
         for right in &self.rights {
             let app = right.app.as_str().as_bytes();
@@ -114,11 +115,8 @@ impl RightsSet {
         out
     }
 
-    pub(super) fn from_octets(octets: &[u8]) -> Result<Self, StoreError> {
-        Self::parse(octets).ok_or_else(|| StoreError::Corrupt("stored rights are none".into()))
-    }
-
-    fn parse(octets: &[u8]) -> Option<Self> {
+    /// Reads what [`RightsSet::to_octets`] wrote; `None` if it is something else.
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
         let (more, mut rest) = octets.split_first()?;
         let mut rights = Vec::new();
         while let Some((length, tail)) = rest.split_first() {
@@ -153,9 +151,9 @@ mod tests {
     fn rights_read_back() {
         let set =
             RightsSet::new(vec![right("b.example", 60, &[1, 2]), right("a.example", 86_400, &[])], true);
-        assert_eq!(RightsSet::from_octets(&set.to_octets()), Ok(set.clone()));
-        assert!(RightsSet::from_octets(&[]).is_err());
-        assert!(RightsSet::from_octets(&set.to_octets()[..20]).is_err());
+        assert_eq!(RightsSet::from_octets(&set.to_octets()), Some(set.clone()));
+        assert_eq!(RightsSet::from_octets(&[]), None);
+        assert_eq!(RightsSet::from_octets(&set.to_octets()[..20]), None);
     }
 
     #[test]
@@ -181,6 +179,7 @@ mod tests {
                             counter: 0,
                             bootstrapped_at: UnixTime(0),
                             expires: UnixTime(0),
+                            rights_at: UnixTime(0),
                         };
                         assert_eq!(Facts::of_how(facts.how()), (schema, mode, algorithm, technology));
                     }

@@ -15,7 +15,7 @@ pub use facts::{Facts, Right, RightsSet};
 pub use keys::WrappedSealingKey;
 pub use notices::Notice;
 pub use revoke::Change;
-pub use tokens::{Bootstrap, Bootstrapped, Kept, KeptToken, TokenFilter};
+pub use tokens::{Bootstrap, Bootstrapped, Kept, KeptToken, Spent, TokenFilter};
 
 use crate::{Database, OpenError, Options, Schema, StoreError};
 use obf_token::TokenId;
@@ -58,6 +58,7 @@ pub const SCHEMA: Schema = Schema {
             expires INTEGER NOT NULL,
             ks BLOB,
             rights INTEGER NOT NULL,
+            rights_at INTEGER NOT NULL,
             revoked INTEGER NOT NULL DEFAULT 0
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX tokens_device ON tokens (device);

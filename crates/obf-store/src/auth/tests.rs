@@ -49,6 +49,7 @@ fn new(number: u8, of: u8, epoch: u64) -> Bootstrap {
             counter: 0,
             bootstrapped_at: NOW,
             expires: UnixTime(NOW.0 + 1000),
+            rights_at: UnixTime(NOW.0 - 3),
         },
         wrapped_ks: vec![number; 76],
         rights: rights(&["a.example", "b.example"], false),
@@ -91,9 +92,9 @@ async fn a_challenge_is_spent_once_by_response_or_auts() {
     let until = UnixTime(NOW.0 + 60);
     assert_eq!(commit(&store, new(1, 7, 0)).await, Bootstrapped::Done { counter: 1 });
     assert_eq!(commit(&store, new(1, 7, 0)).await, Bootstrapped::Spent);
-    assert_eq!(store.spend(id(1), until).await, Ok(false));
-    assert_eq!(store.spend(id(2), until).await, Ok(true));
-    assert_eq!(store.spend(id(2), until).await, Ok(false));
+    assert_eq!(store.spend(id(1), None, until).await, Ok(Spent::Before));
+    assert_eq!(store.spend(id(2), None, until).await, Ok(Spent::Now));
+    assert_eq!(store.spend(id(2), None, until).await, Ok(Spent::Before));
     assert_eq!(commit(&store, new(2, 7, 0)).await, Bootstrapped::Spent);
     // Ended or expired, it stays spent.
     assert_eq!(store.end_token(id(1), NOW).await, Ok(true));
@@ -139,6 +140,9 @@ async fn revocation_ends_tokens_and_open_challenges_and_leaves_notices() {
     assert_eq!(store.token(id(1), NOW).await, Ok(Kept::Revoked));
     assert!(lives(&store, 2, NOW).await);
     assert_eq!(commit(&store, new(3, 7, 0)).await, Bootstrapped::OlderEpoch);
+    let challenge = |epoch| Some((device(7), Epoch(epoch)));
+    assert_eq!(store.spend(id(4), challenge(0), NOW).await, Ok(Spent::OlderEpoch));
+    assert_eq!(store.spend(id(4), challenge(1), NOW).await, Ok(Spent::Now));
     for name in ["a.example", "b.example", "c.example"] {
         assert_eq!(told(&store, name).await, [id(1)], "{name}");
     }
@@ -239,7 +243,7 @@ async fn keys_are_erased_at_expiry_and_ids_forgotten_later() {
         short.former_until = UnixTime(NOW.0 + 10);
         commit(&store, short).await;
     }
-    store.spend(TokenId::new([1; 16], Domain::new("x.example").unwrap()), NOW).await.unwrap();
+    store.spend(TokenId::new([1; 16], Domain::new("x.example").unwrap()), None, NOW).await.unwrap();
     assert_eq!(store.sweep(UnixTime(NOW.0 + 9)).await, Ok(false));
     assert_eq!(store.live(UnixTime(NOW.0 + 9)).await, Ok(256));
     store.sweep(UnixTime(NOW.0 + 10)).await.unwrap();

@@ -47,6 +47,17 @@ pub enum Bootstrapped {
     },
 }
 
+/// What became of a challenge answered by `auts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It is spent now, and was not before.
+    Now,
+    /// It was used before.
+    Before,
+    /// The device's tokens were ended since the challenge was made.
+    OlderEpoch,
+}
+
 /// A token as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptToken {
@@ -101,20 +112,36 @@ impl AuthStore {
         self.database.write(move |connection| bootstrap(connection, &new, with)).await
     }
 
-    /// Spends a challenge for a resynchronisation; `false` if it is spent already. `until` is when the challenge expires.
+    /// Spends a challenge for a resynchronisation. `device` is whose challenge it is, and the epoch it was made under;
+    /// `until` is when it is over.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is spent then.
-    pub async fn spend(&self, id: TokenId, until: UnixTime) -> Result<bool, StoreError> {
+    pub async fn spend(
+        &self,
+        id: TokenId,
+        device: Option<(GlobalIdentity, Epoch)>,
+        until: UnixTime,
+    ) -> Result<Spent, StoreError> {
         self.database
             .write_statement(move |connection| {
                 if is_spent(connection, &id)? {
-                    return Ok(false);
+                    return Ok(Spent::Before);
+                }
+                if let Some((device, epoch)) = device {
+                    let newer = connection
+                        .prepare_cached(
+                            "SELECT EXISTS (SELECT 1 FROM devices WHERE device = ?1 AND epoch > ?2)",
+                        )?
+                        .query_row((device_octets(&device), integer(epoch.0)), |row| row.get(0))?;
+                    if newer {
+                        return Ok(Spent::OlderEpoch);
+                    }
                 }
                 connection
                     .prepare_cached("INSERT INTO spent (rand, until) VALUES (?1, ?2)")?
                     .execute((id.rand(), integer(until.0)))?;
-                Ok(true)
+                Ok(Spent::Now)
             })
             .await
     }
@@ -223,8 +250,8 @@ fn bootstrap(
     let same_name = new.user_name == new.device.value().as_bytes();
     connection
         .prepare_cached(
-            "INSERT INTO tokens (id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, rights)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO tokens (id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, rights, rights_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute((
             &id,
@@ -237,6 +264,7 @@ fn bootstrap(
             integer(new.facts.expires.0),
             &new.wrapped_ks,
             rights,
+            integer(new.facts.rights_at.0),
         ))?;
     if counter > 1 {
         revoke::supersede(connection, &device, &id, new.former_until, now)?;
@@ -272,7 +300,7 @@ pub(super) fn rights_id(connection: &Connection, rights: &RightsSet) -> Result<i
 }
 
 const COLUMNS: &str =
-    "tokens.id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked";
+    "tokens.id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked, rights_at";
 
 fn find(connection: &Connection, id: &TokenId, now: UnixTime, change: i64) -> Result<Kept, StoreError> {
     let sql =
@@ -340,8 +368,13 @@ fn kept(row: &Row<'_>) -> Result<Option<KeptToken>, StoreError> {
             counter: unsigned(row.get("counter")?),
             bootstrapped_at: UnixTime(unsigned(row.get("bootstrapped")?)),
             expires: UnixTime(unsigned(row.get("expires")?)),
+            rights_at: UnixTime(unsigned(row.get("rights_at")?)),
         },
         wrapped_ks,
-        rights: RightsSet::from_octets(row.get_ref("body")?.as_blob().map_err(rusqlite::Error::from)?)?,
+        rights: rights_of(row.get_ref("body")?.as_blob().map_err(rusqlite::Error::from)?)?,
     }))
+}
+
+fn rights_of(octets: &[u8]) -> Result<RightsSet, StoreError> {
+    RightsSet::from_octets(octets).ok_or_else(|| StoreError::Corrupt("stored rights are none".into()))
 }

@@ -1,0 +1,168 @@
+//! The sealing keys of the deployment, as this node knows them: drawn at random, shared through the store only wrapped,
+//! used for at most ten minutes, then destroyed (WIRES "Sealed challenge").
+//!
+//! A new key is published [`LEAD`] seconds before anybody seals with it, and every node looks more often than that: a
+//! challenge that one node sealed, every other can open.
+
+use crate::{random::draw, vault::Vault};
+use obf_rpb::KeyRing;
+use obf_store::{
+    StoreError,
+    auth::{AuthStore, WrappedSealingKey},
+};
+use obf_token::SealingKey;
+use obf_types::{Secret, UnixTime};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Age at which a key gets a successor, seconds.
+const ROTATE: u64 = 440;
+/// Age at which a key is destroyed, seconds: it sealed until `ROTATE + LOOK + LEAD`, and what it sealed lived 60 more.
+const LIFE: u64 = 600;
+/// How long a key is known before it seals, seconds.
+const LEAD: u64 = 40;
+/// How often nodes look at the store, seconds.
+pub(crate) const LOOK: u64 = 15;
+
+/// The keys and when they were looked at.
+pub(crate) struct Sealing {
+    known: RwLock<Known>,
+}
+
+#[derive(Clone)]
+struct Known {
+    ring: Arc<KeyRing>,
+    /// Until then nothing has to be asked, if the background task keeps looking.
+    good_until: UnixTime,
+}
+
+/// Why there is no ring.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealingError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys in the store were wrapped under another KEK.
+    #[error("the sealing keys in the store do not open: is kek_file the one of this deployment?")]
+    OtherKek,
+}
+
+impl Sealing {
+    /// Looks at the store for the first time.
+    pub(crate) async fn open(store: &AuthStore, vault: &Vault, now: UnixTime) -> Result<Self, SealingError> {
+        Ok(Self { known: RwLock::new(look(store, vault, now).await?) })
+    }
+
+    /// The ring, looked up anew if the clock has moved past what is known.
+    pub(crate) async fn ring(
+        &self,
+        store: &AuthStore,
+        vault: &Vault,
+        now: UnixTime,
+    ) -> Result<Arc<KeyRing>, SealingError> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if now < known.good_until {
+            return Ok(known.ring);
+        }
+        self.refresh(store, vault, now).await
+    }
+
+    /// Looks at the store; makes a new key if one is due. Called every [`LOOK`] seconds.
+    pub(crate) async fn refresh(
+        &self,
+        store: &AuthStore,
+        vault: &Vault,
+        now: UnixTime,
+    ) -> Result<Arc<KeyRing>, SealingError> {
+        let fresh = look(store, vault, now).await?;
+        let ring = Arc::clone(&fresh.ring);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(ring)
+    }
+}
+
+impl std::fmt::Debug for Sealing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealing")
+    }
+}
+
+async fn look(store: &AuthStore, vault: &Vault, now: UnixTime) -> Result<Known, SealingError> {
+    let id = u32::from_be_bytes(draw());
+    let wrapped = vault.wrap_sealing_key(id, &Secret::new(draw()));
+    let kept = store
+        .rotate_sealing_keys(WrappedSealingKey { id, wrapped, created: now }, ROTATE, LIFE)
+        .await?;
+    let mut keys = Vec::with_capacity(kept.len());
+    for key in kept {
+        let opened = vault.unwrap_sealing_key(key.id, &key.wrapped).ok_or(SealingError::OtherKek)?;
+        keys.push((SealingKey::new(key.id, &opened), key.created));
+    }
+    // Newest first; the newest that every node knows seals. Of a single one every node has just learnt.
+    let ripe = keys.iter().position(|(_, created)| created.0.saturating_add(LEAD) <= now.0);
+    let (current, created) = keys.remove(ripe.unwrap_or(keys.len().saturating_sub(1)));
+    let others = keys.into_iter().map(|(key, _)| key).collect();
+    let good_until = UnixTime((now.0 + 2 * LOOK).min(created.0 + LIFE));
+    Ok(Known { ring: Arc::new(KeyRing::new(current, others)), good_until })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use obf_store::Options;
+
+    const START: u64 = 1_800_000_000;
+
+    /// The id of the key that seals is in clear in `Debug`.
+    fn current(ring: &KeyRing) -> String {
+        let text = format!("{ring:?}");
+        text.split("former").next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn every_key_that_seals_was_known_to_both_nodes_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db");
+        let vault = Vault::new(&Secret::new([1; 32]));
+        let stores = [(); 2].map(|()| AuthStore::open(&Options::new(&path)).unwrap());
+        let at = UnixTime;
+        let one = Sealing::open(&stores[0], &vault, at(START)).await.unwrap();
+        let other = Sealing::open(&stores[1], &vault, at(START + 5)).await.unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for step in 1..400 {
+            let now = START + 5 * step;
+            // Each looks at times of its own; a request comes in between.
+            if step % 3 == 0 {
+                one.refresh(&stores[0], &vault, at(now)).await.unwrap();
+            }
+            if step % 3 == 1 {
+                other.refresh(&stores[1], &vault, at(now)).await.unwrap();
+            }
+            let rings = [
+                one.ring(&stores[0], &vault, at(now)).await.unwrap(),
+                other.ring(&stores[1], &vault, at(now)).await.unwrap(),
+            ];
+            for (mine, theirs) in [(0, 1), (1, 0)] {
+                let id = current(&rings[mine]);
+                let id = id.split("id ").nth(1).unwrap().split(')').next().unwrap().to_owned();
+                assert!(format!("{:?}", rings[theirs]).contains(&format!("id {id})")), "at {step}: {id}");
+                seen.insert(id);
+            }
+        }
+        // 2,000 seconds: a key seals for less than ten minutes.
+        assert!((4..=6).contains(&seen.len()), "{}", seen.len());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_jumps_gets_a_new_key_at_once_and_another_kek_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = AuthStore::open(&Options::new(directory.path().join("auth.db"))).unwrap();
+        let vault = Vault::new(&Secret::new([1; 32]));
+        let sealing = Sealing::open(&store, &vault, UnixTime(START)).await.unwrap();
+        let first = current(&*sealing.ring(&store, &vault, UnixTime(START)).await.unwrap());
+        let later = current(&*sealing.ring(&store, &vault, UnixTime(START + 8 * 3600)).await.unwrap());
+        assert_ne!(first, later);
+        let other = Vault::new(&Secret::new([2; 32]));
+        let opened = Sealing::open(&store, &other, UnixTime(START + 8 * 3600)).await;
+        assert_eq!(opened.err(), Some(SealingError::OtherKek));
+    }
+}
