@@ -1,9 +1,9 @@
 //! The cipher suites of RPA (WIRES "RPA"): AEAD only, forward secrecy first.
 
-/// A TLS 1.2 PSK suite that we accept and offer. The order of [`Suite::TLS12`] is our preference.
+/// A suite that we accept and offer. The order of [`Suite::TLS12`] and [`Suite::TLS13`] is our preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suite {
-    /// IANA number, as it stands in the Ua id `01 00 01 yy zz`.
+    /// IANA number; that of TLS 1.2 stands in the Ua id `01 00 01 yy zz`.
     pub number: u16,
     /// OpenSSL's name.
     pub openssl: &'static str,
@@ -24,7 +24,10 @@ impl Suite {
     ];
 
     /// TLS 1.3: suites with SHA-256, the hash of an external PSK (RFC 8446 4.2.11).
-    pub const TLS13: [&'static str; 2] = ["TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"];
+    pub const TLS13: [Self; 2] = [
+        Self::new(0x1301, "TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+        Self::new(0x1303, "TLS_CHACHA20_POLY1305_SHA256", "TLS_CHACHA20_POLY1305_SHA256"),
+    ];
 
     const fn new(number: u16, openssl: &'static str, gnutls: &'static str) -> Self {
         Self { number, openssl, gnutls }

@@ -1,0 +1,238 @@
+//! RADIUS/TLS, the connecting end: keeps one connection up to the first server that can be had, tries the others
+//! when it is lost, answers what the server asks in reverse. Nothing is retransmitted (RFC 6613 2.6.1): a request
+//! whose connection ends is asked again on the next one, within its time.
+
+use super::{AskError, Connection, ConnectionEnded, Handler, tls_server};
+use crate::{Running, certificates};
+use obf_radius::{Code, Reply};
+use rustls::{ClientConfig, pki_types::ServerName};
+use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, sync::watch};
+use tokio_rustls::TlsConnector;
+
+/// A server that may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsServerAddress {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The dNSName that its certificate must have.
+    pub name: String,
+}
+
+/// How to reach the servers.
+#[derive(Clone, Debug)]
+pub struct TlsClientSettings {
+    /// In order of preference.
+    pub servers: Vec<TlsServerAddress>,
+    /// Own certificate and trusted CA ([`certificates::mutual_client`]).
+    pub tls: Arc<ClientConfig>,
+    /// For connecting, TLS included, to one server.
+    pub connect_time: Duration,
+    /// The longest pause between attempts; the first is 50 ms, doubling.
+    pub backoff: Duration,
+    /// An idle connection is asked for a sign of life (Status-Server) so often, and given up without one.
+    pub heartbeat: Duration,
+    /// Whether radius/1.1 (RFC 9765) is offered beside 1.0.
+    pub radius_1_1: bool,
+}
+
+impl TlsClientSettings {
+    /// 5 s to connect, at most 2 s between attempts, a sign of life every 5 s.
+    pub fn new(servers: Vec<TlsServerAddress>, tls: Arc<ClientConfig>) -> Self {
+        Self {
+            servers,
+            tls,
+            connect_time: Duration::from_secs(5),
+            backoff: Duration::from_secs(2),
+            heartbeat: Duration::from_secs(5),
+            radius_1_1: true,
+        }
+    }
+}
+
+/// Told about the link, and answers what the server asks in reverse.
+pub trait LinkEvents: Handler {
+    /// A connection is there, but not yet used by [`RadiusTlsClient::ask`]: whatever has to come first on it is
+    /// asked here. An error gives the connection up.
+    fn connected(&self, connection: &Connection) -> impl Future<Output = Result<(), AskError>> + Send {
+        let _ = connection;
+        async { Ok(()) }
+    }
+
+    /// The connection is lost.
+    fn disconnected(&self, reason: &ConnectionEnded) {
+        let _ = reason;
+    }
+}
+
+impl LinkEvents for super::NoRequests {}
+
+/// A client of one logical server. Cheap to clone.
+#[derive(Clone)]
+pub struct RadiusTlsClient {
+    current: watch::Receiver<Option<Connection>>,
+}
+
+impl RadiusTlsClient {
+    /// Connects in the background and stays connected until the group of `running` is told to finish.
+    pub fn start<H: LinkEvents>(settings: TlsClientSettings, running: &Running, events: Arc<H>) -> Self {
+        let (sender, current) = watch::channel(None);
+        let group = running.clone();
+        running.spawn(async move {
+            tokio::select! {
+                () = stay_connected(settings, &sender, events) => {}
+                () = group.stopping() => {}
+            }
+            if let Some(connection) = sender.send_replace(None) {
+                connection.close();
+            }
+        });
+        Self { current }
+    }
+
+    /// Asks, on the connection there is or the next one, within `time` in all.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn ask(&self, code: Code, attributes: &[u8], time: Duration) -> Result<Reply, AskError> {
+        let deadline = tokio::time::Instant::now() + time;
+        loop {
+            let connection = self.connection_until(deadline).await?;
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            match connection.ask(code, attributes, left).await {
+                Err(AskError::Ended) => self.gone(&connection, deadline).await?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The connection there is now.
+    pub fn connection(&self) -> Option<Connection> {
+        self.current.borrow().clone()
+    }
+
+    /// Resolves when there is a connection.
+    pub async fn connected(&self) -> Option<Connection> {
+        self.current.clone().wait_for(Option::is_some).await.ok()?.clone()
+    }
+
+    async fn connection_until(&self, deadline: tokio::time::Instant) -> Result<Connection, AskError> {
+        match tokio::time::timeout_at(deadline, self.connected()).await {
+            Ok(Some(connection)) => Ok(connection),
+            Ok(None) | Err(_) => Err(AskError::Unreachable),
+        }
+    }
+
+    /// Waits until the ended `connection` is no longer the current one.
+    async fn gone(&self, connection: &Connection, deadline: tokio::time::Instant) -> Result<(), AskError> {
+        let mut current = self.current.clone();
+        let other = current.wait_for(|now| now.as_ref().is_none_or(|now| now.id() != connection.id()));
+        match tokio::time::timeout_at(deadline, other).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(AskError::Unreachable),
+        }
+    }
+}
+
+impl fmt::Debug for RadiusTlsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RadiusTlsClient({:?})", self.current.borrow())
+    }
+}
+
+async fn stay_connected<H: LinkEvents>(
+    settings: TlsClientSettings,
+    current: &watch::Sender<Option<Connection>>,
+    events: Arc<H>,
+) {
+    const FIRST_PAUSE: Duration = Duration::from_millis(50);
+    let mut tls = (*settings.tls).clone();
+    tls.alpn_protocols = tls_server::protocols(settings.radius_1_1);
+    let connector = TlsConnector::from(Arc::new(tls));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        for server in &settings.servers {
+            if converse(&settings, &connector, server, current, &events).await {
+                pause = FIRST_PAUSE;
+                break;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(settings.backoff);
+    }
+}
+
+/// One connection from its beginning to its end; whether it was ever in use.
+async fn converse<H: LinkEvents>(
+    settings: &TlsClientSettings,
+    connector: &TlsConnector,
+    server: &TlsServerAddress,
+    current: &watch::Sender<Option<Connection>>,
+    events: &Arc<H>,
+) -> bool {
+    let opened = tokio::time::timeout(settings.connect_time, open(connector, server)).await;
+    let (stream, names, framing) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => {
+            tracing::debug!(address = %server.address, %error, "cannot connect");
+            return false;
+        }
+        Err(_) => {
+            tracing::debug!(address = %server.address, "connecting took too long");
+            return false;
+        }
+    };
+    let (connection, run) = Connection::new(stream, server.address, names, framing, Arc::clone(events));
+    let _close_with_us = CloseOnDrop(connection.clone());
+    let run = tokio::spawn(run);
+    if let Err(error) = events.connected(&connection).await {
+        tracing::debug!(address = %server.address, %error, "connection given up");
+        connection.close();
+        return false;
+    }
+    current.send_replace(Some(connection.clone()));
+    tokio::select! {
+        _ = connection.ended() => {}
+        () = watch_over(&connection, settings.heartbeat) => connection.close(),
+    }
+    current.send_replace(None);
+    let reason = connection.ended().await;
+    let _ = run.await;
+    tracing::debug!(address = %server.address, ?reason, "RADIUS/TLS connection ended");
+    events.disconnected(&reason);
+    true
+}
+
+/// Ends the connection where its keeper is dropped at a shutdown.
+struct CloseOnDrop(Connection);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Returns when the server gives no sign of life.
+async fn watch_over(connection: &Connection, heartbeat: Duration) {
+    loop {
+        tokio::time::sleep(heartbeat).await;
+        if connection.ask(Code::StatusServer, &[], heartbeat).await.is_err() {
+            return;
+        }
+    }
+}
+
+type Opened = (tokio_rustls::client::TlsStream<TcpStream>, Arc<[String]>, obf_radius::Framing);
+
+async fn open(connector: &TlsConnector, server: &TlsServerAddress) -> std::io::Result<Opened> {
+    let name = ServerName::try_from(server.name.clone()).map_err(std::io::Error::other)?;
+    let stream = TcpStream::connect(server.address).await?;
+    stream.set_nodelay(true)?;
+    let stream = connector.connect(name, stream).await?;
+    let (_, tls) = stream.get_ref();
+    let leaf = tls.peer_certificates().and_then(|chain| chain.first());
+    let names = leaf.map(|leaf| certificates::dns_names(leaf)).unwrap_or_default().into();
+    let framing =
+        tls_server::framing(tls).ok_or_else(|| std::io::Error::other("radius/1.1 below TLS 1.3"))?;
+    Ok((stream, names, framing))
+}
