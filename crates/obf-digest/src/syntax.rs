@@ -297,11 +297,14 @@ impl Writer {
         }
         self.name(name);
         self.out.push(b'"');
-        for b in value {
-            if matches!(b, b'"' | b'\\') {
-                self.out.push(b'\\');
+        for piece in value.split_inclusive(|b| matches!(b, b'"' | b'\\')) {
+            match piece.split_last() {
+                Some((special @ (b'"' | b'\\'), plain)) => {
+                    self.out.extend_from_slice(plain);
+                    self.out.extend_from_slice(&[b'\\', *special]);
+                }
+                _ => self.out.extend_from_slice(piece),
             }
-            self.out.push(*b);
         }
         self.out.push(b'"');
         Ok(())
@@ -357,7 +360,7 @@ pub(crate) fn encode_extended(value: &[u8]) -> String {
 }
 
 fn is_tchar(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+    matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
 fn is_qdtext(b: u8) -> bool {
