@@ -10,8 +10,10 @@ use crate::{
     framing::MESSAGE_AUTHENTICATOR_LEN,
     hidden,
 };
+use core::fmt;
 use obf_types::SecretBytes;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// Why a packet is discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +42,7 @@ pub enum Rejected {
 }
 
 /// An authentic request, as received.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     code: Code,
     octets: Box<[u8]>,
@@ -114,7 +116,6 @@ impl Request {
 }
 
 /// A reply in the making.
-#[derive(Debug)]
 pub struct ReplyBuilder<'b> {
     attributes: AttributeWriter<'b>,
     framing: Framing,
@@ -236,7 +237,7 @@ impl Pending {
         }
         Ok(Reply {
             code: packet.code(),
-            octets: packet.octets().into(),
+            octets: Zeroizing::new(packet.octets().into()),
             framing: framing.clone(),
             request_authenticator: self.authenticator,
         })
@@ -244,10 +245,10 @@ impl Pending {
 }
 
 /// An authentic reply to our request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reply {
     code: Code,
-    octets: Box<[u8]>,
+    octets: Zeroizing<Box<[u8]>>,
     framing: Framing,
     request_authenticator: [u8; 16],
 }
@@ -271,6 +272,26 @@ impl Reply {
             Framing::V10 { secret } => hidden::salt_decrypt(value, secret, &self.request_authenticator),
             Framing::V11 => Some(SecretBytes::from(value)),
         }
+    }
+}
+
+// With radius/1.1 a packet holds its secrets plain: none of them prints its octets.
+macro_rules! debug_without_octets {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} {{ {:?}, {} octets }}", stringify!($name), self.code, self.octets.len())
+            }
+        }
+    };
+}
+
+debug_without_octets!(Request);
+debug_without_octets!(Reply);
+
+impl fmt::Debug for ReplyBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyBuilder")
     }
 }
 
@@ -348,6 +369,7 @@ mod tests {
         assert_eq!(reply.secret(MS_MPPE_RECV_KEY).unwrap().expose(), [7; 32]);
         assert_eq!(reply.secret(MS_MPPE_SEND_KEY).unwrap().expose(), [8; 8]);
         assert_eq!(reply.packet().all(PROXY_STATE).collect::<Vec<_>>(), [b"first".as_slice(), b""]);
+        assert!(!format!("{reply:?} {request:?}").contains("7, 7"), "no octets in Debug");
         let clear = reply.packet().octets().windows(8).any(|window| window == [7; 8]);
         assert_eq!(clear, matches!(framing, Framing::V11), "secrets are hidden on RADIUS/1.0 only");
     }

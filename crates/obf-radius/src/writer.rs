@@ -14,10 +14,15 @@ pub enum PutError {
 }
 
 /// Appends attributes to a buffer up to a limit. One sub-attribute to a vendor attribute: every peer reads that.
-#[derive(Debug)]
 pub struct AttributeWriter<'b> {
     out: &'b mut Vec<u8>,
     limit: usize,
+}
+
+impl core::fmt::Debug for AttributeWriter<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "AttributeWriter {{ room: {} }}", self.room())
+    }
 }
 
 /// A place in the buffer to go back to.

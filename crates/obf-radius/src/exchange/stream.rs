@@ -46,7 +46,6 @@ impl Default for Watchdog {
 }
 
 /// The state of one connection. `T` is the caller's tag of a request.
-#[derive(Debug)]
 pub struct StreamConnection<T> {
     framing: Framing,
     watchdog: Watchdog,
@@ -60,7 +59,12 @@ pub struct StreamConnection<T> {
     scratch: Vec<u8>,
 }
 
-#[derive(Debug)]
+impl<T> core::fmt::Debug for StreamConnection<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "StreamConnection {{ {:?}, {} in flight }}", self.framing, self.open.len())
+    }
+}
+
 struct Open<T> {
     /// `None`: nobody waits for the reply any more, but its identifier is taken until it comes (or the watchdog's).
     tag: Option<T>,
