@@ -1,0 +1,295 @@
+//! The one call that an application makes: [`Client::connect`].
+
+use crate::{
+    AppStream, AssociationStore, AuthenticationServer, BootstrapFailure, Fault, KeyIndex, SeError,
+    SecureElement, StoreError,
+    bootstrap::{Bootstrapping, bootstrap},
+    store::Key,
+    throttle::Throttle,
+};
+use obf_net::{
+    Clock, SystemClock,
+    psk::{PskConnectError, PskConnector, PskSetupError, Versions},
+};
+use obf_rpb::SecurityAssociation;
+use obf_token::{Algorithm, AppKey};
+use obf_types::{AppId, KeySchema, NafId, UaId};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::net::{TcpStream, ToSocketAddrs};
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// With whom it bootstraps.
+    pub server: AuthenticationServer,
+    /// The identity to bootstrap with; `None`: the secure element's own.
+    pub username: Option<String>,
+    /// Which key of the secure element.
+    pub key: KeyIndex,
+    /// Key schemas offered, the one preferred first; empty: like a UE that never heard of OBF.
+    pub schemas: Vec<KeySchema>,
+    /// Accepts AKAv1 even where AKAv2 has worked. Only for a server that has gone back for good.
+    pub allow_downgrade: bool,
+    /// TLS versions offered to applications.
+    pub versions: Versions,
+    /// ALPN names offered to applications; empty: none.
+    pub protocols: Vec<String>,
+    /// For a connection attempt, a handshake, and each exchange of a bootstrap.
+    pub time: Duration,
+    /// Decides when an association has expired.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Settings {
+    /// The defaults: the element's own identity and subscriber key, `obf-1` before `gba-me`, no downgrade, TLS 1.3
+    /// or 1.2, no ALPN, 10 s, the system's clock.
+    pub fn new(server: AuthenticationServer) -> Self {
+        Self {
+            server,
+            username: None,
+            key: KeyIndex::SUBSCRIBER,
+            schemas: vec![KeySchema::Obf1, KeySchema::GbaMe],
+            allow_downgrade: false,
+            versions: Versions::default(),
+            protocols: Vec::new(),
+            time: Duration::from_secs(10),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// Why there is no connection to the application.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The application is not reached, or the connection broke before it was secured.
+    #[error("{app} is not reached: {reason}")]
+    Unreachable {
+        /// The application.
+        app: AppId,
+        /// What the system said.
+        reason: io::Error,
+    },
+    /// Its handshake failed for another reason than the key.
+    #[error("{app}: {reason}")]
+    Handshake {
+        /// The application.
+        app: AppId,
+        /// What TLS said.
+        reason: PskConnectError,
+    },
+    /// It does not accept the key of a fresh bootstrap: the device may have no permission for it.
+    #[error("{app} does not accept this device's key; the next new bootstrap for it is due in {} s", retry_after.as_secs())]
+    KeyNotAccepted {
+        /// The application.
+        app: AppId,
+        /// Until a refused key may lead to another bootstrap.
+        retry_after: Duration,
+    },
+    /// There is no association.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapFailure),
+    /// The association cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ConnectError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Unreachable { .. } => Fault::Network,
+            Self::Handshake { reason: PskConnectError::Lost(_), .. } => Fault::Network,
+            Self::Handshake { reason: PskConnectError::Refused(_), .. } => Fault::Refused,
+            Self::Handshake { .. } => Fault::Server,
+            Self::KeyNotAccepted { .. } => Fault::Authentication,
+            Self::Bootstrap(failure) => failure.fault(),
+            Self::Store(_) => Fault::Local,
+        }
+    }
+}
+
+/// A device's client: one secure element, one Authentication Server, any number of applications. Share it behind an
+/// `Arc`; calls run side by side, bootstraps one after the other.
+#[derive(Debug)]
+pub struct Client {
+    settings: Settings,
+    se: Arc<dyn SecureElement>,
+    store: Arc<AssociationStore>,
+    connector: PskConnector,
+    throttle: Mutex<Throttle>,
+    bootstrapping: tokio::sync::Mutex<()>,
+    /// Asked of the secure element once.
+    identity: tokio::sync::OnceCell<String>,
+}
+
+impl Client {
+    /// A client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`PskSetupError`] if the system's OpenSSL lacks what RPA needs.
+    pub fn new(
+        settings: Settings,
+        se: Arc<dyn SecureElement>,
+        store: Arc<AssociationStore>,
+    ) -> Result<Self, PskSetupError> {
+        let protocols: Vec<&str> = settings.protocols.iter().map(String::as_str).collect();
+        let connector = PskConnector::new(settings.versions, &protocols)?;
+        let (throttle, bootstrapping, identity) = Default::default();
+        Ok(Self { settings, se, store, connector, throttle, bootstrapping, identity })
+    }
+
+    /// A secured connection to `app` at `address`, bootstrapping first if there is no live association, and once more
+    /// if the application does not accept the key (at most once a minute for each application, then less and less).
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(
+        &self,
+        app: &AppId,
+        address: impl ToSocketAddrs + Clone,
+    ) -> Result<AppStream, ConnectError> {
+        let association = self.association().await?;
+        match self.attempt(app, address.clone(), &association).await {
+            Err(ConnectError::Handshake { reason: PskConnectError::KeyNotAccepted, .. }) => {}
+            other => return other,
+        }
+        let association = self.replace(app, &association).await?;
+        match self.attempt(app, address, &association).await {
+            Err(ConnectError::Handshake { reason: PskConnectError::KeyNotAccepted, .. }) => {
+                Err(self.not_accepted(app))
+            }
+            other => other,
+        }
+    }
+
+    /// The live association, from a bootstrap if need be.
+    ///
+    /// # Errors
+    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`].
+    pub async fn association(&self) -> Result<Arc<SecurityAssociation>, ConnectError> {
+        let key = self.key().await?;
+        if let Some(association) = self.store.live(&key, self.settings.clock.now()) {
+            return Ok(association);
+        }
+        let _one = self.bootstrapping.lock().await;
+        // Somebody else may have finished one while this one waited.
+        match self.store.live(&key, self.settings.clock.now()) {
+            Some(association) => Ok(association),
+            None => self.run(key).await,
+        }
+    }
+
+    /// A new association in any case, in place of the former one.
+    ///
+    /// # Errors
+    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`]; the former association stays.
+    pub async fn bootstrap(&self) -> Result<Arc<SecurityAssociation>, ConnectError> {
+        let key = self.key().await?;
+        let _one = self.bootstrapping.lock().await;
+        self.run(key).await
+    }
+
+    /// The key for `app` and one security protocol, for those that run it themselves. Bootstraps if need be.
+    ///
+    /// # Errors
+    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`].
+    pub async fn app_key(&self, app: AppId, ua: UaId) -> Result<AppKey, ConnectError> {
+        Ok(self.association().await?.app_key(&NafId { app, ua }))
+    }
+
+    /// After a refused key: the association that another call has got meanwhile, or a new bootstrap if one is due.
+    async fn replace(
+        &self,
+        app: &AppId,
+        refused: &SecurityAssociation,
+    ) -> Result<Arc<SecurityAssociation>, ConnectError> {
+        let key = self.key().await?;
+        let _one = self.bootstrapping.lock().await;
+        let newer = self.store.live(&key, self.settings.clock.now());
+        if let Some(newer) = newer.filter(|newer| newer.id != refused.id) {
+            return Ok(newer);
+        }
+        let due = self.throttle().refused(app, Instant::now());
+        due.map_err(|retry_after| ConnectError::KeyNotAccepted { app: app.clone(), retry_after })?;
+        tracing::info!(%app, token = %refused.id, "the application does not accept the key; bootstrapping again");
+        self.run(key).await
+    }
+
+    async fn run(&self, key: Key) -> Result<Arc<SecurityAssociation>, ConnectError> {
+        let minimum =
+            if self.settings.allow_downgrade { Algorithm::AkaV1Md5 } else { self.store.minimum(&key) };
+        let what = Bootstrapping {
+            server: self.settings.server.clone(),
+            username: key.username.clone(),
+            minimum,
+            schemas: self.settings.schemas.clone(),
+            time: self.settings.time,
+        };
+        let association = Arc::new(bootstrap(what, Arc::clone(&self.se), self.settings.key).await?);
+        tracing::info!(token = %association.id, expires = %association.expires, "bootstrapped");
+        let (store, kept, now) =
+            (Arc::clone(&self.store), Arc::clone(&association), self.settings.clock.now());
+        blocking(move || store.keep(key, kept, now)).await??;
+        Ok(association)
+    }
+
+    async fn attempt(
+        &self,
+        app: &AppId,
+        address: impl ToSocketAddrs,
+        association: &Arc<SecurityAssociation>,
+    ) -> Result<AppStream, ConnectError> {
+        let unreachable = |reason| ConnectError::Unreachable { app: app.clone(), reason };
+        let slow = |_| unreachable(io::ErrorKind::TimedOut.into());
+        let time = self.settings.time;
+        let stream = tokio::time::timeout(time, TcpStream::connect(address)).await.map_err(slow)?;
+        let stream = stream.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let (own, name) = (Arc::clone(association), app.clone());
+        let derive = move |ua| Some(own.app_key(&NafId { app: name.clone(), ua }));
+        let handshake = self.connector.connect(stream, app, &association.id, derive);
+        match tokio::time::timeout(time, handshake).await.map_err(slow)? {
+            Ok(connected) => {
+                self.throttle().accepted(app, Instant::now());
+                Ok(AppStream::new(connected, association.id.clone(), association.expires))
+            }
+            Err(reason) => Err(ConnectError::Handshake { app: app.clone(), reason }),
+        }
+    }
+
+    /// Whose association, with whom.
+    async fn key(&self) -> Result<Key, BootstrapFailure> {
+        let own = || async {
+            let se = Arc::clone(&self.se);
+            let identity: Result<_, SeError> = blocking(move || se.identity()).await?;
+            Ok::<_, BootstrapFailure>(identity?.value().to_owned())
+        };
+        let username = match &self.settings.username {
+            Some(username) => username.clone(),
+            None => self.identity.get_or_try_init(own).await?.clone(),
+        };
+        let server = &self.settings.server;
+        let server = server.domain().map_or_else(|| server.authority(), |domain| domain.as_str().to_owned());
+        Ok(Key { username, server })
+    }
+
+    fn not_accepted(&self, app: &AppId) -> ConnectError {
+        let retry_after = self.throttle().left(app, Instant::now());
+        ConnectError::KeyNotAccepted { app: app.clone(), retry_after }
+    }
+
+    fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, BootstrapFailure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| BootstrapFailure::System(error.to_string()))
+}

@@ -1,0 +1,190 @@
+//! A secure element in a file: for devices without one, and for tests.
+
+use super::{KeyIndex, SeAnswer, SeError, SecureElement, record::Record};
+use crate::file::Locked;
+use obf_aka::{Authentication, authenticate};
+use obf_types::{GlobalIdentity, Secret, SecretBytes};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A USIM in a JSON file. Every call reads it afresh under a lock, so that several processes may share it, and no
+/// key stays in memory between calls.
+///
+/// The memory of sequence numbers is on the disk before [`SecureElement::authenticate`] returns a response: a
+/// replayed AUTN is refused after any crash.
+#[derive(Clone, Debug)]
+pub struct SoftwareSe {
+    path: PathBuf,
+}
+
+impl SoftwareSe {
+    /// The element in that file. Its fields are those of `obf device import`:
+    /// `{"imsi":"…","algorithm":"milenage","k":"<hex>","opc":"<hex>"}`; the element adds `accepted`.
+    ///
+    /// # Errors
+    /// [`SeError`] names what is wrong with the file.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, SeError> {
+        let se = Self { path: path.into() };
+        let record = se.read(&se.lock()?)?;
+        se.check(record.identity())?;
+        se.check(record.memory())?;
+        if !se.check(record.key())?.has_128_bit_keys() {
+            return Err(SeError::UnsuitableKey(record.key_index()));
+        }
+        Ok(se)
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self) -> Result<Locked, SeError> {
+        Locked::wait(&self.path).map_err(|reason| self.failed(reason))
+    }
+
+    fn read(&self, file: &Locked) -> Result<Record, SeError> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "no such file");
+        let json =
+            file.read().and_then(|json| json.ok_or_else(missing)).map_err(|reason| self.failed(reason))?;
+        self.check(Record::parse(&json))
+    }
+
+    fn failed(&self, reason: io::Error) -> SeError {
+        SeError::File { path: self.path.clone(), reason }
+    }
+
+    fn check<T>(&self, result: Result<T, super::BadRecord>) -> Result<T, SeError> {
+        result.map_err(|reason| SeError::Record { path: self.path.clone(), reason })
+    }
+}
+
+impl SecureElement for SoftwareSe {
+    fn identity(&self) -> Result<GlobalIdentity, SeError> {
+        let record = self.read(&self.lock()?)?;
+        self.check(record.identity())
+    }
+
+    fn authenticate(&self, key: KeyIndex, rand: &[u8; 16], autn: &[u8; 16]) -> Result<SeAnswer, SeError> {
+        let file = self.lock()?;
+        let mut record = self.read(&file)?;
+        if record.key_index() != key {
+            return Err(SeError::NoSuchKey(key));
+        }
+        let algorithm = self.check(record.key())?;
+        let mut memory = self.check(record.memory())?;
+        let success = match authenticate(&algorithm, &mut memory, rand, autn) {
+            Authentication::MacFailure => return Ok(SeAnswer::MacFailure),
+            Authentication::SynchronisationFailure(auts) => {
+                return Ok(SeAnswer::SynchronisationFailure { auts });
+            }
+            Authentication::Success(success) => success,
+        };
+        let (Some(ck), Some(ik)) =
+            (Secret::from_slice(success.ck.expose()), Secret::from_slice(success.ik.expose()))
+        else {
+            return Err(SeError::UnsuitableKey(key));
+        };
+        record.remember(&memory);
+        let json = record.to_json().map_err(|error| self.failed(error.into()))?;
+        file.replace(&json).map_err(|reason| self.failed(reason))?;
+        Ok(SeAnswer::Response { res: SecretBytes::from(success.res.expose()), ck, ik })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use obf_aka::{Amf, Milenage, Sqn, generate_vector, verify_auts};
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    const RECORD: &str = r#"{"imsi":"001010000000001","iccid":"8991101200003204510","algorithm":"milenage",
+        "k":"465b5ce8b199b49faa5f0a2ee238a6bc","opc":"cd63cb71954a9f4e48a5994e37a02baf",
+        "amf":"0000","sqn":"000000000000"}"#;
+
+    fn home() -> obf_aka::Algorithm {
+        let [k, opc] = ["465b5ce8b199b49faa5f0a2ee238a6bc", "cd63cb71954a9f4e48a5994e37a02baf"]
+            .map(|text| crate::hex::secret(text).unwrap());
+        Milenage::new(&k, &opc).into()
+    }
+
+    fn open(record: &str) -> (tempfile::TempDir, Result<SoftwareSe, SeError>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("se.json");
+        fs::write(&path, record).unwrap();
+        (directory, SoftwareSe::open(path))
+    }
+
+    #[test]
+    fn a_replayed_autn_is_refused_after_a_restart() {
+        let (_directory, se) = open(RECORD);
+        let se = se.unwrap();
+        let vector = generate_vector(&home(), &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
+        let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
+        let SeAnswer::Response { res, ck, ik } = answer else { panic!("{answer:?}") };
+        assert_eq!(res.expose(), vector.xres.expose());
+        assert_eq!(ck.expose().as_slice(), vector.ck.expose());
+        assert_eq!(ik.expose().as_slice(), vector.ik.expose());
+
+        let restarted = SoftwareSe::open(se.path()).unwrap();
+        let answer = restarted.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
+        let SeAnswer::SynchronisationFailure { auts } = answer else { panic!("{answer:?}") };
+        assert_eq!(verify_auts(&home(), &vector.rand, &auts), Sqn::new(64));
+        let mode = fs::metadata(se.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "what was readable by others no longer is");
+        assert_eq!(restarted.identity().unwrap().value(), "001010000000001");
+    }
+
+    #[test]
+    fn no_answer_is_given_that_could_not_be_remembered() {
+        let (directory, se) = open(RECORD);
+        let se = se.unwrap();
+        let vector = generate_vector(&home(), &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
+        // A directory in the way of the new file: it cannot be written.
+        fs::create_dir(directory.path().join("se.json.new")).unwrap();
+        let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn);
+        assert!(matches!(answer, Err(SeError::File { .. })), "{answer:?}");
+        fs::remove_dir(directory.path().join("se.json.new")).unwrap();
+        let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
+        assert!(matches!(answer, SeAnswer::Response { .. }), "{answer:?}");
+    }
+
+    #[test]
+    fn u13_keys_are_used_by_index() {
+        let (_directory, se) = open(RECORD);
+        let answer = se.unwrap().authenticate(KeyIndex(2), &[0; 16], &[0; 16]);
+        assert!(matches!(answer, Err(SeError::NoSuchKey(KeyIndex(2)))), "{answer:?}");
+    }
+
+    #[test]
+    fn bad_files_are_named_without_showing_a_key() {
+        let secret = "465b5ce8b199b49faa5f0a2ee238a6b";
+        for (record, says) in [
+            ("", "line 1, column 0: this is not JSON"),
+            (
+                &RECORD.replace("opc", "opd"),
+                "line 2, column 52: a field is missing, unknown or of the wrong kind",
+            ),
+            (&RECORD.replace("a6bc", "a6b"), "k must be 32 hex digits"),
+            (&RECORD.replace("\"opc\"", "\"topc\""), "exactly one of opc and op is needed"),
+            (&RECORD.replace("\"imsi\":\"001010000000001\",", ""), ""),
+            (&RECORD.replace("001010000000001", "x"), "'x' cannot stand in imsi"),
+            (
+                &RECORD.replace("\"amf\":\"0000\"", "\"accepted\":[1]"),
+                "accepted must be 32 sequence numbers (SEQ)",
+            ),
+        ] {
+            let (_directory, se) = open(record);
+            match se {
+                Ok(se) => assert_eq!((says, se.identity().unwrap().value()), ("", "8991101200003204510")),
+                Err(error) => {
+                    let text = format!("{error} {error:?}");
+                    assert!(error.to_string().ends_with(says), "{error}");
+                    assert!(!says.is_empty() && !text.contains(secret), "{text}");
+                }
+            }
+        }
+    }
+}

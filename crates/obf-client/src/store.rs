@@ -1,0 +1,234 @@
+//! Security associations kept between connections and, with a file, between runs.
+
+use crate::{file::Locked, hex};
+use obf_rpb::SecurityAssociation;
+use obf_token::{Algorithm, Mode, Technology, TokenId};
+use obf_types::{Domain, GlobalIdentity, IdentityKind, KeySchema, UnixTime};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use zeroize::Zeroizing;
+
+/// Why the file of associations cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("associations in {}: {reason}", path.display())]
+pub struct StoreError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said, or what is wrong with the content (never a value of it).
+    pub reason: io::Error,
+}
+
+/// One association for each (user name, server), and the least algorithm that each server's domain may still use.
+///
+/// The file, if there is one, is for its owner only (0600) and holds Ks in clear: it is worth as much as the
+/// association itself, until that expires. Several processes may share it.
+#[derive(Debug, Default)]
+pub struct AssociationStore {
+    file: Option<PathBuf>,
+    content: Mutex<Content>,
+}
+
+/// Whose association, with whom.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) username: String,
+    /// The server's domain, or its URL's authority where that says no domain.
+    pub(crate) server: String,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    associations: BTreeMap<Key, Arc<SecurityAssociation>>,
+    minimum: BTreeMap<Key, Algorithm>,
+}
+
+impl AssociationStore {
+    /// In memory only.
+    pub fn in_memory() -> Self {
+        Self::default()
+    }
+
+    /// In that file, which is made when there is something to keep.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is there but cannot be read.
+    pub fn in_file(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let path = path.into();
+        let content = Mutex::new(load(&path, &lock(&path)?)?);
+        Ok(Self { file: Some(path), content })
+    }
+
+    /// The live association, if there is one.
+    pub(crate) fn live(&self, key: &Key, now: UnixTime) -> Option<Arc<SecurityAssociation>> {
+        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.associations.get(key).filter(|association| association.expires > now).cloned()
+    }
+
+    /// The least algorithm for the next bootstrap: what has worked before (WIRES "No downgrade").
+    pub(crate) fn minimum(&self, key: &Key) -> Algorithm {
+        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.minimum.get(key).copied().unwrap_or(Algorithm::AkaV1Md5)
+    }
+
+    /// Keeps a new association in place of the former one and forgets those that have expired. Blocks for as long as
+    /// a disk takes.
+    pub(crate) fn keep(
+        &self,
+        key: Key,
+        association: Arc<SecurityAssociation>,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(path) = &self.file else {
+            content.keep(key, association, now);
+            return Ok(());
+        };
+        // What other processes have kept meanwhile stays.
+        let file = lock(path)?;
+        *content = load(path, &file)?;
+        content.keep(key, association, now);
+        let json = content.to_json().map_err(|error| failed(path, error.into()))?;
+        file.replace(&json).map_err(|reason| failed(path, reason))
+    }
+}
+
+impl Content {
+    fn keep(&mut self, key: Key, association: Arc<SecurityAssociation>, now: UnixTime) {
+        let minimum = self.minimum.entry(key.clone()).or_insert(association.algorithm);
+        *minimum = association.algorithm.max(*minimum);
+        self.associations.retain(|_, association| association.expires > now);
+        self.associations.insert(key, association);
+    }
+
+    fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
+        let kept = self.associations.iter().map(|(key, association)| Kept::of(key, association)).collect();
+        let minimum = self.minimum.iter().map(|(key, algorithm)| KeptMinimum {
+            username: key.username.clone(),
+            server: key.server.clone(),
+            algorithm: *algorithm as u8,
+        });
+        let file = KeptFile { associations: kept, minimum: minimum.collect() };
+        let mut json = Zeroizing::new(Vec::with_capacity(1024 * (1 + self.associations.len())));
+        serde_json::to_writer_pretty(&mut *json, &file)?;
+        json.push(b'\n');
+        Ok(json)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptFile {
+    associations: Vec<Kept>,
+    minimum: Vec<KeptMinimum>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptMinimum {
+    username: String,
+    server: String,
+    algorithm: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    server: String,
+    token: String,
+    ks: Zeroizing<String>,
+    schema: String,
+    expires: u64,
+    username: String,
+    identity: Option<(u8, String)>,
+    counter: u64,
+    domain: String,
+    technology: u8,
+    mode: u8,
+    algorithm: u8,
+}
+
+impl Kept {
+    fn of(key: &Key, association: &SecurityAssociation) -> Self {
+        let identity = association.identity.as_ref();
+        Self {
+            server: key.server.clone(),
+            token: association.id.to_string(),
+            ks: hex::encode(association.ks.expose()),
+            schema: association.schema.name().into(),
+            expires: association.expires.0,
+            username: association.username.clone().into(),
+            identity: identity.map(|identity| (identity.kind() as u8, identity.value().into())),
+            counter: association.counter,
+            domain: association.domain.as_str().into(),
+            technology: association.technology as u8,
+            mode: association.mode as u8,
+            algorithm: association.algorithm as u8,
+        }
+    }
+
+    /// `None` if a value is not one of its kind.
+    fn restore(self) -> Option<(Key, Arc<SecurityAssociation>)> {
+        let identity = match self.identity {
+            None => None,
+            Some((kind, value)) => Some(GlobalIdentity::new(IdentityKind::from_number(kind)?, &value).ok()?),
+        };
+        let key = Key { username: self.username.clone(), server: self.server };
+        let association = SecurityAssociation {
+            id: TokenId::parse(&self.token).ok()?,
+            ks: hex::secret(&self.ks)?,
+            schema: KeySchema::from_name(&self.schema)?,
+            expires: UnixTime(self.expires),
+            username: self.username.into(),
+            identity,
+            counter: self.counter,
+            domain: Domain::new(&self.domain).ok()?,
+            technology: technology(self.technology)?,
+            mode: mode(self.mode)?,
+            algorithm: Algorithm::from_number(self.algorithm)?,
+        };
+        Some((key, Arc::new(association)))
+    }
+}
+
+fn technology(number: u8) -> Option<Technology> {
+    use Technology::{LoRaWan, Standalone, ThreeGpp};
+    [ThreeGpp, LoRaWan, Standalone].into_iter().find(|technology| *technology as u8 == number)
+}
+
+fn mode(number: u8) -> Option<Mode> {
+    [Mode::Aka, Mode::GbaDigest, Mode::Pki].into_iter().find(|mode| *mode as u8 == number)
+}
+
+fn lock(path: &Path) -> Result<Locked, StoreError> {
+    Locked::wait(path).map_err(|reason| failed(path, reason))
+}
+
+fn load(path: &Path, file: &Locked) -> Result<Content, StoreError> {
+    let Some(json) = file.read().map_err(|reason| failed(path, reason))? else {
+        return Ok(Content::default());
+    };
+    let bad = |what| failed(path, io::Error::new(io::ErrorKind::InvalidData, what));
+    let kept: KeptFile = serde_json::from_slice(&json).map_err(|_| bad("not a file of associations"))?;
+    let associations: Option<_> = kept.associations.into_iter().map(Kept::restore).collect();
+    let minimum: Option<_> = kept
+        .minimum
+        .into_iter()
+        .map(|kept| {
+            let key = Key { username: kept.username, server: kept.server };
+            Some((key, Algorithm::from_number(kept.algorithm)?))
+        })
+        .collect();
+    match (associations, minimum) {
+        (Some(associations), Some(minimum)) => Ok(Content { associations, minimum }),
+        _ => Err(bad("a value is not one of its kind")),
+    }
+}
+
+fn failed(path: &Path, reason: io::Error) -> StoreError {
+    StoreError { path: path.into(), reason }
+}
