@@ -1,23 +1,25 @@
 //! One RADIUS/TLS connection: requests in both directions at once, identifiers counted per direction.
 
 use super::{AskError, Handler, Origin};
-use obf_radius::{Code, Framing, HEADER, MAX_PACKET, Packet, Pending, Reply, Request};
+use obf_radius::{
+    Code, Framing, HEADER, MAX_PACKET, Reply, Request,
+    exchange::{Inbound, StreamConnection, StreamError, stream::Watchdog},
+};
 use std::{
-    collections::HashMap,
     fmt,
     future::Future,
     net::SocketAddr,
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch},
+    sync::{Notify, Semaphore, oneshot, watch},
 };
 
 /// Octets waiting to be written beyond which nothing more is read from the peer.
@@ -26,6 +28,8 @@ const MAX_OUTBOX: usize = 1 << 20;
 const MAX_HANDLED: usize = 256;
 /// Requests of ours in flight on a radius/1.1 connection.
 const MAX_WINDOW: usize = 1024;
+/// How often deadlines and the watchdog are looked at.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,30 +51,23 @@ struct Shared {
     id: u64,
     address: SocketAddr,
     names: Arc<[String]>,
-    framing: Framing,
+    begun: Instant,
+    machine: Mutex<StreamConnection<oneshot::Sender<Reply>>>,
     outbox: Mutex<Vec<u8>>,
     written: Notify,
     to_write: Notify,
-    waiting: Mutex<HashMap<u32, Waiting>>,
-    next_id: AtomicU32,
-    window: Arc<Semaphore>,
+    window: Semaphore,
     ended: watch::Sender<Option<ConnectionEnded>>,
 }
 
-/// A request of ours in flight. An abandoned one keeps its identifier until its answer comes or the connection ends.
-struct Waiting {
-    pending: Pending,
-    answer: oneshot::Sender<Reply>,
-    _place: OwnedSemaphorePermit,
-}
-
 impl Connection {
-    /// Runs a connection over `stream` until it ends: `running` has to be polled (spawned) for anything to happen.
+    /// Runs a connection over `stream` until it ends: the future has to be polled (spawned) for anything to happen.
     pub fn new<S, H>(
         stream: S,
         address: SocketAddr,
         names: Arc<[String]>,
         framing: Framing,
+        watchdog: Watchdog,
         handler: Arc<H>,
     ) -> (Self, impl Future<Output = ConnectionEnded> + Send)
     where
@@ -78,18 +75,19 @@ impl Connection {
         H: Handler,
     {
         static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
+        // One identifier is the watchdog's.
+        let window = (framing.window() - 1).min(MAX_WINDOW);
         let connection = Self(Arc::new(Shared {
             id: NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed),
             address,
             names,
+            begun: Instant::now(),
+            machine: Mutex::new(StreamConnection::new(framing, watchdog, Duration::ZERO)),
             outbox: Mutex::default(),
             written: Notify::new(),
             to_write: Notify::new(),
-            waiting: Mutex::default(),
-            next_id: AtomicU32::new(0),
-            window: Arc::new(Semaphore::new(framing.window().min(MAX_WINDOW))),
+            window: Semaphore::new(window),
             ended: watch::Sender::new(None),
-            framing,
         }));
         let running = connection.clone().run(stream, handler);
         (connection, running)
@@ -116,12 +114,19 @@ impl Connection {
     /// # Errors
     /// [`AskError::Ended`], [`AskError::NoAnswer`] after `time`, [`AskError::NoRandomness`].
     pub async fn ask(&self, code: Code, attributes: &[u8], time: Duration) -> Result<Reply, AskError> {
-        tokio::time::timeout(time, self.exchange(code, attributes)).await.unwrap_or(Err(AskError::NoAnswer))
+        tokio::time::timeout(time, self.exchange(code, attributes, time))
+            .await
+            .unwrap_or(Err(AskError::NoAnswer))
     }
 
     /// Ends the connection; requests in flight fail.
     pub fn close(&self) {
         self.end(ConnectionEnded::Closed);
+    }
+
+    /// How long ago the peer was last heard.
+    pub fn silence(&self) -> Duration {
+        self.now().saturating_sub(lock(&self.0.machine).last_heard())
     }
 
     /// Resolves when the connection has ended.
@@ -138,37 +143,28 @@ impl Connection {
         self.0.ended.borrow().is_some()
     }
 
-    async fn exchange(&self, code: Code, attributes: &[u8]) -> Result<Reply, AskError> {
-        let place = Arc::clone(&self.0.window).acquire_owned().await.map_err(|_| AskError::Ended)?;
-        let mut random = [0; 16];
-        if !code.has_hashed_authenticator() {
-            getrandom::fill(&mut random).map_err(|_| AskError::NoRandomness)?;
-        }
+    async fn exchange(&self, code: Code, attributes: &[u8], time: Duration) -> Result<Reply, AskError> {
+        let _place = self.0.window.acquire().await.map_err(|_| AskError::Ended)?;
+        let random = random()?;
         let (sender, answer) = oneshot::channel();
-        let mut packet = Vec::with_capacity(HEADER + 18 + attributes.len());
+        let deadline = self.now() + time;
         {
-            let mut waiting = lock(&self.0.waiting);
-            let id = self.free_id(&waiting);
-            let pending = Pending::begin(&self.0.framing, code, id, random, attributes, &mut packet);
-            waiting.insert(pending.id(), Waiting { pending, answer: sender, _place: place });
+            let mut machine = lock(&self.0.machine);
+            let mut outbox = lock(&self.0.outbox);
+            // Full: requests given up still hold their identifiers; the peer hardly answers.
+            machine
+                .send(sender, code, attributes, random, deadline, &mut outbox)
+                .map_err(|_| AskError::NoAnswer)?;
         }
-        if self.is_ended() {
-            lock(&self.0.waiting).clear();
-            return Err(AskError::Ended);
+        self.0.to_write.notify_one();
+        tokio::select! {
+            reply = answer => reply.map_err(|_| AskError::NoAnswer),
+            _ = self.ended() => Err(AskError::Ended),
         }
-        self.send(&packet);
-        answer.await.map_err(|_| AskError::Ended)
     }
 
-    /// The window is smaller than the space of identifiers or equal to it, so one is free.
-    fn free_id(&self, waiting: &HashMap<u32, Waiting>) -> u32 {
-        loop {
-            let next = self.0.next_id.fetch_add(1, Ordering::Relaxed);
-            let id = if matches!(self.0.framing, Framing::V10 { .. }) { next & 0xFF } else { next };
-            if !waiting.contains_key(&id) {
-                return id;
-            }
-        }
+    fn now(&self) -> Duration {
+        self.0.begun.elapsed()
     }
 
     fn send(&self, packet: &[u8]) {
@@ -185,8 +181,6 @@ impl Connection {
             first
         });
         self.0.window.close();
-        // Whoever waits for an answer learns that none will come.
-        lock(&self.0.waiting).clear();
     }
 
     async fn run<S, H>(self, stream: S, handler: Arc<H>) -> ConnectionEnded
@@ -198,6 +192,7 @@ impl Connection {
         let reason = tokio::select! {
             reason = self.read(reader, handler) => reason,
             reason = self.write(writer) => reason,
+            reason = self.watch() => reason,
             reason = self.ended() => reason,
         };
         self.end(reason.clone());
@@ -234,25 +229,40 @@ impl Connection {
         let handled = Arc::new(Semaphore::new(MAX_HANDLED));
         let mut received = Vec::with_capacity(4 * MAX_PACKET);
         loop {
+            received.clear();
             match reader.read_buf(&mut received).await {
                 Ok(0) => return ConnectionEnded::Lost("closed by the peer".into()),
                 Ok(_) => {}
                 Err(error) => return ConnectionEnded::Lost(error.to_string()),
             }
-            let mut rest = received.as_slice();
-            while let Some(split) = next_packet(rest) {
-                let Ok((packet, behind)) = split else {
-                    return ConnectionEnded::Malformed("length of a packet".into());
-                };
-                rest = behind;
-                if let Err(reason) = self.received(packet, &handler, &handled).await {
-                    return ConnectionEnded::Malformed(reason);
+            lock(&self.0.machine).received(self.now(), &received);
+            loop {
+                let inbound = lock(&self.0.machine).next_packet();
+                match inbound {
+                    Ok(None) => break,
+                    Ok(Some(Inbound::Request(request))) => self.asked(request, &handler, &handled).await,
+                    // Whoever asked may have stopped waiting.
+                    Ok(Some(Inbound::Reply(waiting, reply))) => drop(waiting.send(reply)),
+                    Err(error) => return ended_by(&error),
                 }
             }
-            let used = received.len() - rest.len();
-            received.drain(..used);
-            received.reserve(MAX_PACKET);
             self.wait_for_room().await;
+        }
+    }
+
+    /// Gives up what was not answered in time, and the connection where nothing is.
+    async fn watch(&self) -> ConnectionEnded {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            let Ok(random) = random() else { continue };
+            let now = self.now();
+            let mut machine = lock(&self.0.machine);
+            while machine.expire(now).is_some() {}
+            if let Err(error) = machine.watch(now, random, &mut lock(&self.0.outbox)) {
+                return ended_by(&error);
+            }
+            self.0.to_write.notify_one();
         }
     }
 
@@ -267,24 +277,13 @@ impl Connection {
         }
     }
 
-    async fn received<H: Handler>(
-        &self,
-        octets: &[u8],
-        handler: &Arc<H>,
-        handled: &Arc<Semaphore>,
-    ) -> Result<(), String> {
-        let packet = Packet::parse(octets).map_err(|error| error.to_string())?;
-        if !packet.code().is_request() {
-            return self.answered(&packet, octets);
-        }
-        let request = Request::authenticate(&self.0.framing, octets).map_err(|error| error.to_string())?;
+    async fn asked<H: Handler>(&self, request: Request, handler: &Arc<H>, handled: &Arc<Semaphore>) {
         if request.code() == Code::StatusServer {
             let mut out = Vec::with_capacity(HEADER + 18);
             request.reply(Code::AccessAccept, &mut out).finish();
-            self.send(&out);
-            return Ok(());
+            return self.send(&out);
         }
-        let Ok(place) = Arc::clone(handled).acquire_owned().await else { return Ok(()) };
+        let Ok(place) = Arc::clone(handled).acquire_owned().await else { return };
         let origin = Origin {
             address: self.0.address,
             names: Arc::clone(&self.0.names),
@@ -308,22 +307,6 @@ impl Connection {
                 }
             });
         }
-        Ok(())
-    }
-
-    fn answered(&self, packet: &Packet<'_>, octets: &[u8]) -> Result<(), String> {
-        let id = match self.0.framing {
-            Framing::V10 { .. } => u32::from(packet.identifier()),
-            Framing::V11 => packet.token(),
-        };
-        let mut waiting = lock(&self.0.waiting);
-        let Some(found) = waiting.get(&id) else { return Err("an answer to nothing".into()) };
-        let reply = found.pending.accept(&self.0.framing, octets).map_err(|error| error.to_string())?;
-        if let Some(done) = waiting.remove(&id) {
-            // Whoever asked may have stopped waiting.
-            let _ = done.answer.send(reply);
-        }
-        Ok(())
     }
 }
 
@@ -337,12 +320,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The first whole packet and what stands behind it; `None` where more octets are needed.
-fn next_packet(octets: &[u8]) -> Option<Result<(&[u8], &[u8]), ()>> {
-    let [_, _, high, low] = *octets.first_chunk()?;
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    if !(HEADER..=MAX_PACKET).contains(&length) {
-        return Some(Err(()));
+fn random() -> Result<[u8; 16], AskError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| AskError::NoRandomness)?;
+    Ok(random)
+}
+
+fn ended_by(error: &StreamError) -> ConnectionEnded {
+    match error {
+        StreamError::Dead => ConnectionEnded::Lost("no sign of life".into()),
+        error => ConnectionEnded::Malformed(error.to_string()),
     }
-    octets.split_at_checked(length).map(Ok)
 }

@@ -11,9 +11,10 @@ pub mod udp_client;
 pub mod udp_server;
 
 pub use connection::{Connection, ConnectionEnded};
+pub use obf_radius::exchange::RetransmitPolicy;
 pub use tls_client::{LinkEvents, RadiusTlsClient, TlsClientSettings, TlsServerAddress};
 pub use tls_server::{TlsServerSettings, serve_tls};
-pub use udp_client::{RadiusUdpClient, UdpClientSettings, UdpServerAddress};
+pub use udp_client::{RadiusUdpClient, UdpServerAddress};
 pub use udp_server::{UdpPeer, UdpServerSettings, serve_udp};
 
 use obf_radius::Request;

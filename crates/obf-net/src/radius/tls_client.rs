@@ -4,7 +4,7 @@
 
 use super::{AskError, Connection, ConnectionEnded, Handler, tls_server};
 use crate::{Running, certificates};
-use obf_radius::{Code, Reply};
+use obf_radius::{Code, Reply, exchange::stream::Watchdog};
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, sync::watch};
@@ -182,7 +182,9 @@ async fn converse<H: LinkEvents>(
             return false;
         }
     };
-    let (connection, run) = Connection::new(stream, server.address, names, framing, Arc::clone(events));
+    let watchdog = Watchdog { interval: settings.heartbeat, patience: settings.heartbeat };
+    let (connection, run) =
+        Connection::new(stream, server.address, names, framing, watchdog, Arc::clone(events));
     let _close_with_us = CloseOnDrop(connection.clone());
     let run = tokio::spawn(run);
     if let Err(error) = events.connected(&connection).await {
@@ -191,12 +193,8 @@ async fn converse<H: LinkEvents>(
         return false;
     }
     current.send_replace(Some(connection.clone()));
-    tokio::select! {
-        _ = connection.ended() => {}
-        () = watch_over(&connection, settings.heartbeat) => connection.close(),
-    }
-    current.send_replace(None);
     let reason = connection.ended().await;
+    current.send_replace(None);
     let _ = run.await;
     tracing::debug!(address = %server.address, ?reason, "RADIUS/TLS connection ended");
     events.disconnected(&reason);
@@ -209,16 +207,6 @@ struct CloseOnDrop(Connection);
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-/// Returns when the server gives no sign of life.
-async fn watch_over(connection: &Connection, heartbeat: Duration) {
-    loop {
-        tokio::time::sleep(heartbeat).await;
-        if connection.ask(Code::StatusServer, &[], heartbeat).await.is_err() {
-            return;
-        }
     }
 }
 

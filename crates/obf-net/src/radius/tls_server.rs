@@ -4,9 +4,11 @@ use super::{Connection, Handler};
 use crate::{ConnectionLimits, Gate, Running, certificates};
 use obf_radius::{
     Framing,
+    exchange::stream::Watchdog,
     framing::{ALPN_V10, ALPN_V11},
 };
 use rustls::{ProtocolVersion, ServerConfig};
+use socket2::{SockRef, TcpKeepalive};
 use std::{sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -70,7 +72,7 @@ pub async fn serve_tls<H: Handler>(
                 tracing::debug!(%address, "no RADIUS/TLS handshake");
                 return;
             };
-            let (connection, run) = Connection::new(stream, address, names, framing, handler);
+            let (connection, run) = Connection::new(stream, address, names, framing, NO_WATCHDOG, handler);
             tokio::select! {
                 ended = run => tracing::debug!(%address, ?ended, "RADIUS/TLS connection ended"),
                 () = group.stopping() => connection.close(),
@@ -78,6 +80,12 @@ pub async fn serve_tls<H: Handler>(
         });
     }
 }
+
+/// The accepting end does not ask for signs of life: a peer that is gone shows in TCP's keep-alive.
+const NO_WATCHDOG: Watchdog = Watchdog { interval: Duration::MAX, patience: Duration::MAX };
+
+/// Idle time after which TCP asks whether the peer is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// ALPN names in order of preference.
 pub(super) fn protocols(radius_1_1: bool) -> Vec<Vec<u8>> {
@@ -101,6 +109,7 @@ async fn accept(
     stream: TcpStream,
 ) -> Option<(tokio_rustls::server::TlsStream<TcpStream>, Arc<[String]>, Framing)> {
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
     let stream = acceptor.accept(stream).await.ok()?;
     let (_, tls) = stream.get_ref();
     let names = certificates::dns_names(tls.peer_certificates()?.first()?).into();

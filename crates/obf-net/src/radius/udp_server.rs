@@ -3,15 +3,18 @@
 
 use super::{Handler, Origin};
 use crate::Running;
-use obf_radius::{Code, Framing, Request};
+use obf_radius::{
+    Code, Framing, Request,
+    exchange::{DuplicateCache, Seen},
+};
 use obf_types::SecretBytes;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     future::Future,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::{net::UdpSocket, sync::Semaphore};
 
@@ -32,9 +35,7 @@ pub struct UdpPeer {
 /// Limits of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpServerSettings {
-    /// How long a reply is kept for repetitions.
-    pub replies_kept: Duration,
-    /// Replies kept at most; the oldest goes first.
+    /// Replies kept for repetitions; the oldest goes first.
     pub max_replies: usize,
     /// Requests handled at once; more are dropped and will be repeated.
     pub max_handled: usize,
@@ -42,7 +43,7 @@ pub struct UdpServerSettings {
 
 impl Default for UdpServerSettings {
     fn default() -> Self {
-        Self { replies_kept: Duration::from_secs(10), max_replies: 65_536, max_handled: 4_096 }
+        Self { max_replies: 65_536, max_handled: 4_096 }
     }
 }
 
@@ -58,7 +59,11 @@ pub async fn serve_udp<H: Handler>(
         .into_iter()
         .map(|peer| (peer.source.to_canonical(), (Framing::with_secret(peer.secret), peer.names.into())))
         .collect();
-    let server = Arc::new(Server { socket, replies: Mutex::default() });
+    let server = Arc::new(Server {
+        socket,
+        replies: Mutex::new(DuplicateCache::new(settings.max_replies)),
+        begun: Instant::now(),
+    });
     let places = Arc::new(Semaphore::new(settings.max_handled));
     let mut datagram = vec![0; DATAGRAM];
     loop {
@@ -86,23 +91,22 @@ pub async fn serve_udp<H: Handler>(
             }
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let key = (address, request.packet().identifier(), request.packet().authenticator());
-        match server.replies().begin(key, &settings) {
-            Repetition::First => {}
-            Repetition::BeingHandled => continue,
-            Repetition::Answered(reply) => {
+        if let Some(reply) = server.repetition(address, &request) {
+            if let Some(reply) = reply {
                 server.send(&reply, address).await;
-                continue;
             }
+            continue;
         }
         let origin = Origin { address, names: Arc::clone(names), connection: None };
         let (server, handler) = (Arc::clone(&server), Arc::clone(&handler));
         let mut handling = Box::pin(async move {
-            let reply = answer(request, origin, &*handler).await;
-            if let Some(reply) = &reply {
-                server.send(reply, address).await;
+            match answer(&request, origin, &*handler).await {
+                Some(reply) => {
+                    server.replies().answered(&address, &request, &reply);
+                    server.send(&reply, address).await;
+                }
+                None => server.replies().abandoned(&address, &request),
             }
-            server.replies().finish(key, reply);
             drop(place);
         });
         // Most requests are answered from memory: those need no task of their own.
@@ -112,9 +116,9 @@ pub async fn serve_udp<H: Handler>(
     }
 }
 
-async fn answer<H: Handler>(request: Request, origin: Origin, handler: &H) -> Option<Vec<u8>> {
+async fn answer<H: Handler>(request: &Request, origin: Origin, handler: &H) -> Option<Vec<u8>> {
     if request.code() != Code::StatusServer {
-        return handler.handle(request, origin).await;
+        return handler.handle(request.clone(), origin).await;
     }
     let mut out = Vec::new();
     request.reply(Code::AccessAccept, &mut out).finish();
@@ -123,61 +127,27 @@ async fn answer<H: Handler>(request: Request, origin: Origin, handler: &H) -> Op
 
 struct Server {
     socket: UdpSocket,
-    replies: Mutex<Replies>,
+    begun: Instant,
+    replies: Mutex<DuplicateCache<SocketAddr>>,
 }
 
 impl Server {
-    fn replies(&self) -> MutexGuard<'_, Replies> {
+    fn replies(&self) -> MutexGuard<'_, DuplicateCache<SocketAddr>> {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` for a new request; the reply, as far as there is one, for a repeated one.
+    fn repetition(&self, source: SocketAddr, request: &Request) -> Option<Option<Vec<u8>>> {
+        match self.replies().observe(self.begun.elapsed(), &source, request) {
+            Seen::New => None,
+            Seen::InProgress => Some(None),
+            Seen::Answered(reply) => Some(Some(reply.to_vec())),
+        }
     }
 
     async fn send(&self, reply: &[u8], address: SocketAddr) {
         if let Err(error) = self.socket.send_to(reply, address).await {
             tracing::debug!(%address, %error, "reply not sent");
-        }
-    }
-}
-
-/// Source address and port, identifier, Request Authenticator.
-type Key = (SocketAddr, u8, [u8; 16]);
-
-enum Repetition {
-    First,
-    BeingHandled,
-    Answered(Arc<[u8]>),
-}
-
-/// Requests of the last seconds and their replies; `None` while being handled, or where there is none.
-#[derive(Default)]
-struct Replies {
-    by_request: HashMap<Key, Option<Arc<[u8]>>>,
-    oldest_first: VecDeque<(Instant, Key)>,
-}
-
-impl Replies {
-    fn begin(&mut self, key: Key, settings: &UdpServerSettings) -> Repetition {
-        let now = Instant::now();
-        while let Some((since, oldest)) = self.oldest_first.front()
-            && (now.duration_since(*since) >= settings.replies_kept
-                || self.oldest_first.len() > settings.max_replies)
-        {
-            self.by_request.remove(oldest);
-            self.oldest_first.pop_front();
-        }
-        match self.by_request.get(&key) {
-            Some(Some(reply)) => Repetition::Answered(Arc::clone(reply)),
-            Some(None) => Repetition::BeingHandled,
-            None => {
-                self.by_request.insert(key, None);
-                self.oldest_first.push_back((now, key));
-                Repetition::First
-            }
-        }
-    }
-
-    fn finish(&mut self, key: Key, reply: Option<Vec<u8>>) {
-        if let Some(place) = self.by_request.get_mut(&key) {
-            *place = reply.map(Into::into);
         }
     }
 }
