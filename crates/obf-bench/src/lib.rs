@@ -6,10 +6,17 @@
 #![forbid(unsafe_code)]
 
 pub mod aka;
+pub mod bootstrap;
+pub mod deployment;
 pub mod gsup;
 pub mod hlr;
+pub mod https;
+pub mod load;
 pub mod measure;
 pub mod report;
+pub mod rpo;
+pub mod subscriber;
+pub mod vectors;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -38,6 +45,12 @@ pub struct Bench {
 pub enum What {
     /// AKA vectors in memory, a new subscriber each time, against libosmocore (packages gcc, libosmocore-dev).
     Aka(aka::Aka),
+    /// Full bootstraps, AS and RS on one core, against a bare hyper + rustls server with equal bytes.
+    Bootstrap(bootstrap::Bootstrap),
+    /// Durable vectors over the wire against osmo-hlr (packages osmo-hlr, strace).
+    Vectors(vectors::Vectors),
+    /// Key fetches over RPO against FreeRADIUS over TLS (package freeradius).
+    Rpo(rpo::Rpo),
     /// A part of a measurement that runs as a process of its own.
     #[command(hide = true, subcommand)]
     Child(Child),
@@ -48,6 +61,8 @@ pub enum What {
 pub enum Child {
     /// Ours of `bench aka`.
     Aka(aka::Aka),
+    /// The baseline of `bench bootstrap`.
+    Https(https::Https),
 }
 
 /// Runs the measurement and hands each comparison to `say`. The result tells whether all limits held.
@@ -57,6 +72,13 @@ pub enum Child {
 pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verdict> {
     let comparisons = match &bench.what {
         What::Aka(aka) => vec![aka.compare(bench.rounds)?],
+        What::Bootstrap(bootstrap) => vec![bootstrap.compare(bench.rounds).await?],
+        What::Rpo(rpo) => vec![rpo.compare(bench.rounds).await?],
+        What::Vectors(vectors) => vec![vectors.compare(bench.rounds).await?],
+        What::Child(Child::Https(https)) => {
+            https.child().await?;
+            return Ok(Verdict::Held);
+        }
         What::Child(Child::Aka(aka)) => {
             aka.child()?;
             return Ok(Verdict::Held);

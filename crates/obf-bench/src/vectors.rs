@@ -1,0 +1,101 @@
+//! Durable vectors over the wire, one a request: our Resource Server over RPR against osmo-hlr over GSUP, both on the
+//! same file system, both fsyncing before they answer.
+
+use crate::{
+    deployment::Deployment,
+    hlr::{Hlr, count_fsyncs},
+    load,
+    report::{Comparison, Limit},
+    subscriber::Subscriber,
+};
+use anyhow::{Context, Result};
+use clap::Args;
+use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
+use obf_radius::{AttributeWriter, Code, Vendor};
+use obf_rpr::{
+    VectorAnswer, VectorRequest,
+    request::{Ask, Asker},
+};
+use obf_types::{Domain, NodeNumber, SecretBytes};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Arguments.
+#[derive(Args, Clone, Debug)]
+pub struct Vectors {
+    /// Subscribers asked for in turn.
+    #[arg(long, default_value_t = 10_000)]
+    pub subscribers: u64,
+    /// Requests in flight.
+    #[arg(long, default_value_t = 64)]
+    pub in_flight: usize,
+    /// Requests a round to ours; osmo-hlr gets a tenth.
+    #[arg(long, default_value_t = 20_000)]
+    pub requests: usize,
+}
+
+impl Vectors {
+    /// Compares answered requests a second.
+    ///
+    /// # Errors
+    /// osmo-hlr or strace is missing, or a server refuses.
+    pub async fn compare(&self, rounds: u32) -> Result<Comparison> {
+        let deployment = Deployment::init(&[])?;
+        let resource = deployment.serve("resource", &[])?;
+        let subscribers: Vec<_> = (1..=self.subscribers).map(Subscriber::numbered).collect();
+        let lines: String = subscribers.iter().map(Subscriber::import_line).collect();
+        deployment.obf(&["device", "import", "-"], lines.as_bytes())?;
+        let secret = std::fs::read(deployment.file("radius.secret"))?;
+        let server = UdpServerAddress {
+            address: resource.endpoint("rpr")?,
+            secret: SecretBytes::from(secret.trim_ascii()),
+        };
+        let client = RadiusUdpClient::open(vec![server], RetransmitPolicy::default()).await?;
+        let identities: Arc<[String]> = subscribers.into_iter().map(|subscriber| subscriber.imsi).collect();
+        let hlr = Hlr::start(deployment.directory(), usize::try_from(self.subscribers)?)?;
+
+        let runtime = Handle::current();
+        let ours = |requests: usize| {
+            let asked = load::in_flight(self.in_flight, requests, |number| {
+                let (client, identities) = (client.clone(), identities.clone());
+                async move {
+                    ask(&client, identities.get(number % identities.len()).context("a subscriber")?).await
+                }
+            });
+            tokio::task::block_in_place(|| runtime.block_on(asked))
+        };
+        ours(self.requests / 10)?;
+        let figures = crate::measure::alternate(
+            rounds,
+            || ours(self.requests),
+            || hlr.rate(self.requests / 10, self.in_flight),
+        )?;
+        let (our_syncs, _) = count_fsyncs(resource.id(), || ours(self.requests / 10))?;
+        let (their_syncs, _) = count_fsyncs(hlr.id(), || hlr.rate(self.requests / 10, self.in_flight))?;
+        let per = |syncs: u64| format!("{syncs} for {} requests", self.requests / 10);
+        Ok(Comparison {
+            name: "vectors",
+            unit: "durable answers a second",
+            baseline: "osmo-hlr over GSUP".into(),
+            rounds: figures,
+            limit: Limit::AtLeast(5.0),
+            notes: vec![
+                ("subscribers", self.subscribers.to_string()),
+                ("in flight", self.in_flight.to_string()),
+                ("fsyncs, ours", per(our_syncs)),
+                ("fsyncs, osmo-hlr", per(their_syncs)),
+            ],
+        })
+    }
+}
+
+async fn ask(client: &RadiusUdpClient, identity: &str) -> Result<()> {
+    let asker = Asker { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
+    let wanted =
+        Ask::Vector(VectorRequest { user_name: identity.as_bytes().to_vec(), resynchronisation: None });
+    let mut attributes = Vec::new();
+    wanted.encode(Vendor::default(), &asker, &mut AttributeWriter::for_request(&mut attributes))?;
+    let reply = client.ask(Code::AccessRequest, &attributes).await?;
+    VectorAnswer::decode(&reply, Vendor::default())?;
+    Ok(())
+}
