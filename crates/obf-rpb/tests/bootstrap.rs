@@ -432,3 +432,22 @@ fn an_offer_stripped_or_altered_on_the_way_shows() {
     });
     assert_eq!(error.unwrap_err(), BootstrapError::OfferAltered);
 }
+
+/// TS 33.102 annex H: CK and IK of such a vector would open the LTE network. The server's Resource Server is at fault, so
+/// everybody would get `503`; a client does not even ask its secure element.
+#[test]
+fn ts_33_102_annex_h_no_end_takes_a_vector_with_the_separation_bit() {
+    let mut world = World::new(14).with_device(IMSI);
+    world.amf = [0x80, 0];
+    let mut device = Device::new(IMSI);
+    let error = device.plainly(&mut world).unwrap_err();
+    assert_eq!(error, BootstrapError::Unavailable { status: 503 });
+
+    let nonce = AkaNonce::encode(&[1; 16], &[0x80; 16]);
+    let algorithm = obf_digest::Algorithm::AKA_V2_SHA_256;
+    let challenge =
+        Challenge::auth_int(algorithm, b"as.operator.example", nonce.as_bytes(), b"o").to_header().unwrap();
+    let answer = obf_rpb::http::HttpResponse::new(401, b"").with_header("WWW-Authenticate", &challenge);
+    let mut bootstrap = obf_rpb::Bootstrap::new(device.settings.clone());
+    assert_eq!(bootstrap.answer(&answer).unwrap_err(), BootstrapError::SeparationBit);
+}

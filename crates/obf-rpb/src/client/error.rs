@@ -39,6 +39,9 @@ pub enum BootstrapError {
     /// The nonce is not RAND ‖ AUTN.
     #[error("the nonce is no AKA nonce")]
     BadNonce,
+    /// AUTN has the AMF separation bit: its CK and IK would open the LTE network (TS 33.102 annex H).
+    #[error("the challenge is for network access, not for bootstrapping")]
+    SeparationBit,
     /// A header is malformed.
     #[error(transparent)]
     Header(#[from] ParseError),

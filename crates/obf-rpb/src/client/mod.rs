@@ -246,6 +246,9 @@ impl Bootstrap {
             return Err(BootstrapError::OtherRealm);
         }
         let nonce = AkaNonce::parse(&challenge.nonce).ok_or(BootstrapError::BadNonce)?;
+        if nonce.autn.get(6).is_some_and(|octet| octet & 0x80 != 0) {
+            return Err(BootstrapError::SeparationBit);
+        }
         let challenge = Challenge {
             realm: challenge.realm.into_owned().into(),
             nonce: challenge.nonce.into_owned().into(),

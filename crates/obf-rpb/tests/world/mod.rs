@@ -60,6 +60,8 @@ pub struct World {
     pub tokens: Vec<(NewToken, u64)>,
     pub reachable: bool,
     pub store_works: bool,
+    /// The AMF that the Resource Server makes vectors with.
+    pub amf: [u8; 2],
     /// Everything asked of the Resource Server.
     pub asked: Vec<VectorQuery>,
 }
@@ -82,6 +84,7 @@ impl World {
             tokens: Vec::new(),
             reachable: true,
             store_works: true,
+            amf: [0, 0],
             asked: Vec::new(),
         }
     }
@@ -155,9 +158,12 @@ impl World {
         }
         subscriber.sqn = CounterScheme::default().next(subscriber.sqn, 1).unwrap();
         let vector = generate_vector(&subscriber.aka, &rand, subscriber.sqn, Amf::ZERO);
+        // The octets of a Resource Server that does not clear the bit; MAC does not matter here.
+        let mut autn = vector.autn;
+        autn[6] |= self.amf[0];
         VectorAnswer::Vector(Box::new(Vector {
             rand,
-            autn: vector.autn,
+            autn,
             xres: SecretBytes::from(vector.xres.expose()),
             ck: Secret::from_slice(vector.ck.expose()).unwrap(),
             ik: Secret::from_slice(vector.ik.expose()).unwrap(),
