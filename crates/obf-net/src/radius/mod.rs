@@ -36,6 +36,13 @@ pub trait Handler: Send + Sync + 'static {
     /// The reply packet, made with [`Request::reply`]; `None` to stay silent. Requests are handled concurrently; on
     /// UDP a repeated request is not handled again.
     fn handle(&self, request: Request, origin: Origin) -> impl Future<Output = Option<Vec<u8>>> + Send;
+
+    /// A peer with a valid certificate has connected to [`serve_tls`]: whether it may stay. Here a server learns of
+    /// the connections on which it can ask in reverse, before the first request.
+    fn accepts(&self, connection: &Connection) -> bool {
+        let _ = connection;
+        true
+    }
 }
 
 /// Refuses every request with silence: for a client whose server has nothing to ask.

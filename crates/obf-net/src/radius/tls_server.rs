@@ -72,7 +72,12 @@ pub async fn serve_tls<H: Handler>(
                 tracing::debug!(%address, "no RADIUS/TLS handshake");
                 return;
             };
-            let (connection, run) = Connection::new(stream, address, names, framing, NO_WATCHDOG, handler);
+            let (connection, run) =
+                Connection::new(stream, address, names, framing, NO_WATCHDOG, handler.clone());
+            if !handler.accepts(&connection) {
+                tracing::info!(%address, names = ?connection.names(), "peer is not registered");
+                return;
+            }
             tokio::select! {
                 ended = run => tracing::debug!(%address, ?ended, "RADIUS/TLS connection ended"),
                 () = group.stopping() => connection.close(),
