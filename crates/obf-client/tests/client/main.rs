@@ -5,3 +5,4 @@
 mod bootstrap;
 mod connect;
 mod peer;
+mod python_ue;
