@@ -25,7 +25,7 @@
 //! listen = "127.0.0.1:8444"
 //! cert_file = "as.pem"
 //! key_file = "as.key"
-//! token_sha256 = "<hex>"              # of the administrator's bearer token
+//! administrators = [{ name = "admin", token_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" }]
 //!
 //! [auth.resource_server]
 //! name = "rs"                         # stands in token ids: <name>.<domain>
@@ -67,6 +67,9 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// The Resource Server.
     pub resource_server: ResourceServerConfig,
+    /// The enterprise number that our attributes stand under.
+    #[serde(default = "documentation_vendor")]
+    pub vendor: u32,
     /// Limits and times.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -102,9 +105,6 @@ pub struct RpoConfig {
     pub key_file: PathBuf,
     /// Trust anchors of the applications' certificates, PEM.
     pub client_ca_file: PathBuf,
-    /// Tells applications the registered identity of the device.
-    #[serde(default)]
-    pub device_identity: bool,
 }
 
 /// RFC 5176 over UDP.
@@ -125,7 +125,17 @@ pub struct AdminConfig {
     pub cert_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
-    /// SHA-256 of the administrator's bearer token, 64 hex digits.
+    /// Who may administer.
+    pub administrators: Vec<Administrator>,
+}
+
+/// An administrator.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Administrator {
+    /// Its name, for the log.
+    pub name: String,
+    /// SHA-256 of its bearer token, 64 hex digits. A token has at least 128 random bits, so that a plain hash does.
     pub token_sha256: String,
 }
 
@@ -310,16 +320,17 @@ impl ResourceServerConfig {
     }
 }
 
-/// Reads a file of 64 hex digits, spaces around them allowed.
+/// Reads a file of 32 octets, or of 64 hex digits with spaces around them allowed.
 pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secret<32>, ConfigError> {
-    let text = zeroize::Zeroizing::new(
-        std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::new(key, format_args!("{}: {error}", path.display())))?,
-    );
-    let octets = parse_hex(text.trim()).map(zeroize::Zeroizing::new);
-    octets
-        .and_then(|octets| obf_types::Secret::from_slice(&octets))
-        .ok_or_else(|| ConfigError::new(key, format_args!("{}: not 64 hex digits", path.display())))
+    let failed =
+        |reason: &dyn fmt::Display| ConfigError::new(key, format_args!("{}: {reason}", path.display()));
+    let octets = std::fs::read(path).map(zeroize::Zeroizing::new).map_err(|error| failed(&error))?;
+    let written = || {
+        let text = std::str::from_utf8(&octets).ok()?;
+        obf_types::Secret::from_slice(&zeroize::Zeroizing::new(parse_hex(text.trim())?))
+    };
+    let read = obf_types::Secret::from_slice(&octets).or_else(written);
+    read.ok_or_else(|| failed(&"neither 32 octets nor 64 hex digits"))
 }
 
 pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
@@ -331,6 +342,10 @@ pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
 
 fn yes() -> bool {
     true
+}
+
+fn documentation_vendor() -> u32 {
+    obf_radius::Vendor::DOCUMENTATION.0
 }
 
 #[cfg(test)]

@@ -1,10 +1,35 @@
 //! OBF Authentication Server (SPEC N3): bootstraps devices on RPB, hands applications their keys on RPO, asks the Resource
 //! Server on RPR, and ends tokens when told.
 //!
-//! Reading order: [`config`], [`tokens`] (what lives in memory), [`limiter`].
+//! Reading order: [`config`], `start` ([`start()`], [`Handle`]), `bootstrap` (RPB), `keys` (RPO), `resource_server` (RPR),
+//! `notices_in` (from the Resource Server), `notices_out` (to applications), `following` (what ends tokens, in the order
+//! of the store), `sealing` and `vault` (keys that leave memory), `registrations`, `admin`; [`tokens`] (what lives in
+//! memory) and [`limiter`].
+//!
+//! Invariants: a token counts from the moment it is on the disk, on every node of the deployment; what ends a token is on
+//! the disk before it is acknowledged, and no fetch that begins afterwards gets a key of it; Ks leaves memory only
+//! wrapped; no lock is held across an `.await`.
+//!
+//! Deliberately absent: any decision about rights, which is the Resource Server's.
 
+mod admin;
+mod bootstrap;
 pub mod config;
+mod following;
+mod keys;
 pub mod limiter;
+mod node;
+mod notices_in;
+mod notices_out;
+mod random;
+mod registrations;
+mod resource_server;
+mod sealing;
+mod start;
 pub mod tokens;
+mod vault;
 
 pub use config::{Config, ConfigError};
+pub use obf_net::Drained;
+pub use sealing::SealingError;
+pub use start::{Environment, Handle, StartError, start};

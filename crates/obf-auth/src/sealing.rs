@@ -89,9 +89,8 @@ impl std::fmt::Debug for Sealing {
 async fn look(store: &AuthStore, vault: &Vault, now: UnixTime) -> Result<Known, SealingError> {
     let id = u32::from_be_bytes(draw());
     let wrapped = vault.wrap_sealing_key(id, &Secret::new(draw()));
-    let kept = store
-        .rotate_sealing_keys(WrappedSealingKey { id, wrapped, created: now }, ROTATE, LIFE)
-        .await?;
+    let kept =
+        store.rotate_sealing_keys(WrappedSealingKey { id, wrapped, created: now }, ROTATE, LIFE).await?;
     let mut keys = Vec::with_capacity(kept.len());
     for key in kept {
         let opened = vault.unwrap_sealing_key(key.id, &key.wrapped).ok_or(SealingError::OtherKek)?;
@@ -158,8 +157,8 @@ mod tests {
         let store = AuthStore::open(&Options::new(directory.path().join("auth.db"))).unwrap();
         let vault = Vault::new(&Secret::new([1; 32]));
         let sealing = Sealing::open(&store, &vault, UnixTime(START)).await.unwrap();
-        let first = current(&*sealing.ring(&store, &vault, UnixTime(START)).await.unwrap());
-        let later = current(&*sealing.ring(&store, &vault, UnixTime(START + 8 * 3600)).await.unwrap());
+        let first = current(&sealing.ring(&store, &vault, UnixTime(START)).await.unwrap());
+        let later = current(&sealing.ring(&store, &vault, UnixTime(START + 8 * 3600)).await.unwrap());
         assert_ne!(first, later);
         let other = Vault::new(&Secret::new([2; 32]));
         let opened = Sealing::open(&store, &other, UnixTime(START + 8 * 3600)).await;

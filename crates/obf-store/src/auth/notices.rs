@@ -21,7 +21,7 @@ pub struct Notice {
     pub token: TokenId,
     /// The device's registered primary identity.
     pub device: GlobalIdentity,
-    /// The epoch the token was bootstrapped under.
+    /// The device's epoch since then.
     pub epoch: Epoch,
     /// When it ended.
     pub at: UnixTime,

@@ -74,7 +74,7 @@ impl AuthStore {
                     .query_row((&octets, integer(now.0)), |row| row.get(0))
                     .optional()?;
                 let Some(device) = device else { return Ok(false) };
-                end(connection, &octets, now)?;
+                end(connection, &octets, None, now)?;
                 record(connection, TOKEN_ENDED, &device, Some(&octets), 0, now)?;
                 Ok(true)
             })
@@ -108,7 +108,7 @@ impl AuthStore {
                         .prepare_cached("UPDATE tokens SET rights = ?2 WHERE id = ?1")?
                         .execute((&token, rights))?;
                     for app in &lost {
-                        notice(connection, app.as_str(), &token, now)?;
+                        notice(connection, app.as_str(), &token, None, now)?;
                     }
                 }
                 record(connection, RIGHTS_CHANGED, &octets, None, 0, now)
@@ -203,7 +203,7 @@ pub(super) fn end_device(
         .execute((&octets, integer(epoch.0)))?;
     let ended = live(connection, &octets, epoch.0, now)?;
     for token in &ended {
-        end(connection, token, now)?;
+        end(connection, token, Some(epoch), now)?;
     }
     if risen > 0 || !ended.is_empty() {
         record(connection, DEVICE_ENDED, &octets, None, epoch.0, now)?;
@@ -244,27 +244,33 @@ fn live(
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-/// Erases a token's key and leaves its notices.
-fn end(connection: &Connection, token: &[u8], now: UnixTime) -> Result<(), StoreError> {
+/// Erases a token's key and leaves its notices, which say `epoch` or else the token's.
+fn end(connection: &Connection, token: &[u8], epoch: Option<Epoch>, now: UnixTime) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT app FROM tokens JOIN rights_apps USING (rights) WHERE id = ?1
          UNION SELECT app FROM fetched WHERE token = ?1",
     )?;
     let apps = statement.query_map([token], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     for app in apps {
-        notice(connection, &app, token, now)?;
+        notice(connection, &app, token, epoch, now)?;
     }
     connection.prepare_cached("UPDATE tokens SET ks = NULL, revoked = 1 WHERE id = ?1")?.execute([token])?;
     Ok(())
 }
 
-fn notice(connection: &Connection, app: &str, token: &[u8], now: UnixTime) -> Result<(), StoreError> {
+fn notice(
+    connection: &Connection,
+    app: &str,
+    token: &[u8],
+    epoch: Option<Epoch>,
+    now: UnixTime,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO notices (app, token, device, epoch, at, expires)
-             SELECT ?1, id, device, epoch, ?3, expires FROM tokens WHERE id = ?2",
+             SELECT ?1, id, device, coalesce(?4, epoch), ?3, expires FROM tokens WHERE id = ?2",
         )?
-        .execute((app, token, integer(now.0)))?;
+        .execute((app, token, integer(now.0), epoch.map(|epoch| integer(epoch.0))))?;
     Ok(())
 }
 

@@ -1,0 +1,307 @@
+//! Admin API of an Authentication Server: HTTP and JSON, a bearer token (RFC 6750), problem documents (RFC 9457).
+//!
+//! | route | does |
+//! |---|---|
+//! | `GET /v1/tokens[?device=&app=&after=&limit=]` | live tokens, of a device or with a right for an application |
+//! | `GET /v1/tokens/{id}` | one token; never its key |
+//! | `POST /v1/tokens/{id}:revoke` | ends it: applications that may hold a key are told at once |
+
+use crate::{
+    config::{AdminConfig, ConfigError, parse_hex},
+    node::Node,
+};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
+};
+use obf_net::http::Reply;
+use obf_store::{
+    StoreError,
+    auth::{Kept, KeptToken, TokenFilter},
+};
+use obf_token::TokenId;
+use obf_types::{AppId, GlobalIdentity, IdentityKind, Refusal};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// The most rows of one listing; the answer's `next` leads on.
+const MAX_ROWS: u32 = 1000;
+
+/// The admin API.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminApi {
+    node: Arc<Node>,
+    administrators: Arc<[(String, [u8; 32])]>,
+}
+
+impl AdminApi {
+    pub(crate) fn new(node: Arc<Node>, config: &AdminConfig) -> Result<Self, ConfigError> {
+        let administrators = config.administrators.iter().map(|admin| {
+            let hash = parse_hex(&admin.token_sha256).and_then(|hash| hash.try_into().ok());
+            let wrong =
+                || ConfigError::new("admin.administrators", format_args!("{}: 64 hex digits", admin.name));
+            Ok((admin.name.clone(), hash.ok_or_else(wrong)?))
+        });
+        Ok(Self { node, administrators: administrators.collect::<Result<_, _>>()? })
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(self, request: Request<Incoming>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = match self.authenticate(request.headers()) {
+            Some(name) => {
+                let answer = self.route(&request).await;
+                let status = answer.as_ref().map_or_else(|problem| problem.status, |(status, _)| *status);
+                tracing::info!(administrator = name, %method, path, %status, "admin request");
+                answer
+            }
+            None => Err(Problem::UNAUTHENTICATED.with("the request has no valid administrator token")),
+        };
+        match answer {
+            Ok((status, value)) => document(status, "application/json", &value),
+            Err(problem) => problem.into_reply(),
+        }
+    }
+
+    /// The name of the administrator whose token the request has. All hashes are compared, each in constant time.
+    fn authenticate(&self, headers: &HeaderMap) -> Option<&str> {
+        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        let hash = <[u8; 32]>::from(Sha256::digest(token.trim().as_bytes()));
+        let found = self.administrators.iter().fold(None, |found, (name, known)| {
+            if bool::from(known.ct_eq(&hash)) { Some(name.as_str()) } else { found }
+        });
+        found.filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+    }
+
+    async fn route(&self, request: &Request<Incoming>) -> Result<(StatusCode, Value), Problem> {
+        let path = request.uri().path();
+        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        // A token id contains `/` where its writer did not escape it.
+        let (route, id) = match segments.as_slice() {
+            ["v1", "tokens"] => ("tokens", String::new()),
+            ["v1", "tokens", id @ ..] => ("token", id.join("/")),
+            _ => return Err(Problem::UNKNOWN_ROUTE.with(format!("nothing is served at {path}"))),
+        };
+        let method = request.method();
+        match (route, method, id.strip_suffix(":revoke")) {
+            ("tokens", &Method::GET, _) => self.list(request.uri().query()).await,
+            ("token", &Method::GET, None) => self.show(&token_id(&id)?).await,
+            ("token", &Method::POST, Some(id)) => self.revoke(&token_id(id)?).await,
+            _ => Err(Problem::METHOD.with(format!("{method} does nothing here"))),
+        }
+    }
+
+    async fn list(&self, query: Option<&str>) -> Result<(StatusCode, Value), Problem> {
+        let (mut filter, mut after, mut limit) = (TokenFilter::default(), None, MAX_ROWS);
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decoded(value)?;
+            match name {
+                _ if value.is_empty() => {}
+                "device" => filter.device = Some(device(&value)?),
+                "app" => filter.app = Some(AppId::new(&value).map_err(|error| parameter("app", &error))?),
+                "after" => after = Some(token_id(&value)?),
+                "limit" => limit = value.parse().map_err(|error| parameter("limit", &error))?,
+                _ => return Err(parameter(name, &"no such parameter")),
+            }
+        }
+        let limit = limit.clamp(1, MAX_ROWS);
+        let tokens = self.node.store.list(filter, after, limit, self.node.now()).await?;
+        let next = tokens.last().filter(|_| tokens.len() >= limit as usize).map(|token| token.id.to_string());
+        let rows: Vec<_> = tokens.iter().map(row).collect();
+        Ok((StatusCode::OK, json!({ "tokens": rows, "next": next })))
+    }
+
+    async fn show(&self, id: &TokenId) -> Result<(StatusCode, Value), Problem> {
+        match self.node.store.token(id.clone(), self.node.now()).await? {
+            Kept::Live(token, _) => Ok((StatusCode::OK, row(&token))),
+            Kept::Expired => Err(Problem::refusal(Refusal::TokenExpired)),
+            Kept::Revoked => Err(Problem::refusal(Refusal::TokenRevoked)),
+            Kept::Unknown => Err(Problem::refusal(Refusal::UnknownToken)),
+        }
+    }
+
+    /// Ends a token; ending one that has ended is no error.
+    async fn revoke(&self, id: &TokenId) -> Result<(StatusCode, Value), Problem> {
+        let now = self.node.now();
+        let ended = self.node.store.end_token(id.clone(), now).await?;
+        if !ended {
+            match self.node.store.token(id.clone(), now).await? {
+                Kept::Unknown => return Err(Problem::refusal(Refusal::UnknownToken)),
+                Kept::Expired => return Err(Problem::refusal(Refusal::TokenExpired)),
+                Kept::Live(..) | Kept::Revoked => {}
+            }
+        }
+        self.node.following.settle(&self.node.store).await?;
+        Ok((StatusCode::OK, json!({ "id": id.to_string(), "ended": ended })))
+    }
+}
+
+/// A token as an administrator sees it.
+fn row(token: &KeptToken) -> Value {
+    let facts = &token.facts;
+    let apps: Vec<_> = token
+        .rights
+        .iter()
+        .map(|right| {
+            let until = facts.rights_at.plus(right.lifetime).min(facts.expires);
+            json!({ "app": right.app.as_str(), "until": until.to_xs_date_time() })
+        })
+        .collect();
+    json!({
+        "id": token.id.to_string(),
+        "device": format!("{:?}", token.device),
+        "user_name": String::from_utf8_lossy(&token.user_name),
+        "schema": facts.schema.name(),
+        "algorithm": facts.algorithm.name(),
+        "epoch": facts.epoch.0,
+        "counter": facts.counter,
+        "bootstrapped": facts.bootstrapped_at.to_xs_date_time(),
+        "expires": facts.expires.to_xs_date_time(),
+        "apps": apps,
+        "more": token.rights.more(),
+    })
+}
+
+/// `kind:value`, or a bare IMSI or IMPI.
+fn device(text: &str) -> Result<GlobalIdentity, Problem> {
+    let by_kind = text.split_once(':').and_then(|(kind, value)| {
+        let kind = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)?;
+        Some(GlobalIdentity::new(kind, value))
+    });
+    by_kind
+        .unwrap_or_else(|| GlobalIdentity::from_user_name(text))
+        .map_err(|error| parameter("device", &error))
+}
+
+fn token_id(text: &str) -> Result<TokenId, Problem> {
+    TokenId::parse(&decoded(text)?).map_err(|error| parameter("id", &error))
+}
+
+fn decoded(text: &str) -> Result<String, Problem> {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((octet, after)) = rest.split_first() {
+        rest = after;
+        if *octet != b'%' {
+            octets.push(*octet);
+            continue;
+        }
+        let escaped = rest.split_first_chunk::<2>().and_then(|(digits, after)| {
+            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+            Some((u8::try_from(high? * 16 + low?).ok()?, after))
+        });
+        let (octet, after) =
+            escaped.ok_or_else(|| parameter("path or query", &"malformed percent-encoding"))?;
+        octets.push(octet);
+        rest = after;
+    }
+    String::from_utf8(octets).map_err(|error| parameter("path or query", &error))
+}
+
+fn parameter(name: &str, wanted: &dyn std::fmt::Display) -> Problem {
+    Problem::PARAMETER.with(format!("{name}: {wanted}"))
+}
+
+/// An answer that is an error: a stable `code`, what was wrong, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Problem {
+    status: StatusCode,
+    code: String,
+    detail: String,
+    next: &'static str,
+}
+
+/// A kind of problem, before its details.
+struct Kind(StatusCode, &'static str, &'static str);
+
+impl Kind {
+    fn with(&self, detail: impl Into<String>) -> Problem {
+        Problem { status: self.0, code: self.1.into(), detail: detail.into(), next: self.2 }
+    }
+}
+
+impl Problem {
+    const UNAUTHENTICATED: Kind = Kind(
+        StatusCode::UNAUTHORIZED,
+        "not-authenticated",
+        "send 'Authorization: Bearer TOKEN' with the token of a configured administrator",
+    );
+    const UNKNOWN_ROUTE: Kind =
+        Kind(StatusCode::NOT_FOUND, "unknown-route", "see the routes under /v1/tokens");
+    const METHOD: Kind =
+        Kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "GET reads, POST …:revoke ends a token");
+    const PARAMETER: Kind = Kind(StatusCode::BAD_REQUEST, "bad-parameter", "correct the path or the query");
+
+    fn refusal(refusal: Refusal) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: format!("OBF-{:03}", refusal.code()),
+            detail: refusal.text().into(),
+            next: "see what is live: obf token list",
+        }
+    }
+
+    fn into_reply(self) -> Reply {
+        let value = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+            "next": self.next,
+        });
+        let mut reply = document(self.status, "application/problem+json", &value);
+        if self.status == StatusCode::UNAUTHORIZED {
+            reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        reply
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let (status, refusal) = match error {
+            StoreError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, Refusal::Overloaded),
+            StoreError::Locked => (StatusCode::SERVICE_UNAVAILABLE, Refusal::StorageFailed),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, Refusal::StorageFailed),
+        };
+        Self {
+            status,
+            code: format!("OBF-{:03}", refusal.code()),
+            detail: error.to_string(),
+            next: "see to the cause and send the request again",
+        }
+    }
+}
+
+fn document(status: StatusCode, kind: &'static str, value: &Value) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(value.to_string())));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_and_token_ids_are_read() {
+        assert_eq!(device("imsi:001010000000001").unwrap().kind(), IdentityKind::Imsi);
+        assert_eq!(device("001010000000001").unwrap().kind(), IdentityKind::Imsi);
+        assert_eq!(device("a@b.example").unwrap().kind(), IdentityKind::Impi);
+        assert_eq!(device("x:1").unwrap_err().code, "bad-parameter");
+        let id = "IyMjIyMjIyMjIyMjIyMjIw==@rs.as.example";
+        for written in [id.to_owned(), id.replace('=', "%3D").replace('@', "%40")] {
+            assert_eq!(token_id(&written).unwrap().to_string(), id);
+        }
+        assert_eq!(token_id("%4").unwrap_err().status, StatusCode::BAD_REQUEST);
+    }
+}

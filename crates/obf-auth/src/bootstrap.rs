@@ -1,0 +1,254 @@
+//! Reference point RPB: HTTP requests driven through [`obf_rpb`]'s machine, with the Resource Server and the store as what
+//! it asks for (SPEC W2, C8).
+
+use crate::{
+    node::Node,
+    random::draw,
+    resource_server::RprError,
+    tokens::{Facts, NewToken, RightsSet},
+};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response, StatusCode, body::Body, body::Incoming};
+use obf_net::http::{BodyError, Peer, read_body};
+use obf_rpb::{
+    Draw, HttpRequest, Outcome, Reply, Step,
+    server::{
+        Commit, CommitAnswer, Context, NewToken as Bootstrapped, Spend, SpendAnswer, Vector, VectorAnswer,
+        VectorQuery,
+    },
+};
+use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
+use obf_store::auth::{self, Bootstrap, Spent};
+use obf_token::{Ks, Technology, TokenId};
+use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
+use std::{sync::Arc, time::Duration};
+
+/// Bodies of requests count into `auth-int` but say nothing to us.
+const MAX_BODY: usize = 4096;
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Answers one HTTP request.
+pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>, peer: Peer) -> obf_net::http::Reply {
+    let reply = if node.admits_source(peer.address.ip()) {
+        exchange(&node, request).await
+    } else {
+        Reply::plain(Outcome::SourceLimited)
+    };
+    let outcome = reply.outcome;
+    tracing::debug!(peer = %peer.address, outcome = outcome.label(), refusal = ?outcome.refusal(), "rpb");
+    response(reply)
+}
+
+async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
+    let (head, body) = request.into_parts();
+    let body = if body.is_end_stream() {
+        Bytes::new()
+    } else {
+        match read_body(body, MAX_BODY, BODY_TIME).await {
+            Ok(body) => body,
+            Err(BodyError::TooLong) => return Reply::plain(Outcome::BodyTooLarge),
+            Err(BodyError::Slow) => return Reply::plain(Outcome::TooSlow),
+            Err(_) => return Reply::plain(Outcome::Malformed),
+        }
+    };
+    let whole;
+    let target = match (head.uri.authority(), head.uri.path_and_query()) {
+        (None, Some(path)) => path.as_str(),
+        _ => {
+            whole = head.uri.to_string();
+            &whole
+        }
+    };
+    let mut request = HttpRequest::new(head.method.as_str(), target, &body);
+    for (name, value) in &head.headers {
+        request.header(name.as_str(), value.as_bytes());
+    }
+    let now = node.now();
+    let keys = match node.sealing.ring(&node.store, &node.vault, now).await {
+        Ok(keys) => keys,
+        Err(error) => {
+            tracing::error!(%error, "no sealing key");
+            return Reply::plain(Outcome::StorageFailed);
+        }
+    };
+    let context = Context { server: &node.authenticator, keys: &keys, now };
+    let mut step = context.begin(&request, Draw::new(draw()));
+    loop {
+        step = match step {
+            Step::Reply(reply) => return reply,
+            Step::NeedVector(query, then) => then.resume(context, vector(node, query, now).await),
+            Step::Spend(spend, then) => then.resume(context, self::spend(node, spend).await),
+            Step::Commit(commit, then) => then.resume(context, self::commit(node, *commit).await),
+        };
+    }
+}
+
+/// Asks the Resource Server for a vector. An identity with too many unanswered challenges costs the same round trip, but
+/// no SQN (WIRES "SQN authority").
+async fn vector(node: &Node, query: VectorQuery, now: UnixTime) -> VectorAnswer {
+    let server = &node.resource_server;
+    if query.username.is_empty() || !node.admits_challenge(&query.username) {
+        let user_name: &str = if query.username.is_empty() { "-" } else { &query.username };
+        return match server.rights(user_name.as_bytes(), Wanted::First).await {
+            Err(RprError::Unreachable) => VectorAnswer::Unreachable,
+            _ => VectorAnswer::Refused(Refusal::Limited),
+        };
+    }
+    let user_name = query.username.as_bytes().to_vec();
+    let resynchronisation = query.resynchronise.map(|it| Resynchronisation { rand: it.rand, auts: it.auts });
+    let answer = match server.vector(VectorRequest { user_name, resynchronisation }).await {
+        Ok(answer) => answer,
+        Err(RprError::Refused(refusal)) => return VectorAnswer::Refused(refusal),
+        Err(RprError::Unreachable) => return VectorAnswer::Unreachable,
+    };
+    let (Some(ck), Some(ik)) =
+        (Secret::from_slice(answer.vector.ck.expose()), Secret::from_slice(answer.vector.ik.expose()))
+    else {
+        return VectorAnswer::Unreachable;
+    };
+    VectorAnswer::Vector(Box::new(Vector {
+        rand: answer.vector.rand,
+        autn: answer.vector.autn,
+        xres: SecretBytes::from(answer.vector.xres.expose()),
+        ck,
+        ik,
+        identity: answer.device.identity,
+        epoch: answer.device.epoch,
+        minimum: answer.device.minimum_algorithm,
+        not_after: answer.device.kyc_expiry,
+        rs: node.rs_label.clone(),
+        carried: Carried { said_at: now, rights: rights_of(answer.rights) }.to_octets(),
+    }))
+}
+
+async fn spend(node: &Node, spend: Spend) -> SpendAnswer {
+    let id = TokenId::new(spend.rand, node.token_domain.clone());
+    let device = spend.identity.map(|device| (device, spend.epoch));
+    match node.store.spend(id, device, spend.until).await {
+        Ok(Spent::Now) => SpendAnswer::Fresh,
+        Ok(Spent::Before) => SpendAnswer::Used,
+        Ok(Spent::OlderEpoch) => SpendAnswer::Revoked,
+        Err(error) => {
+            tracing::error!(%error, "a challenge cannot be spent");
+            SpendAnswer::Failed
+        }
+    }
+}
+
+async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
+    if !node.resource_server.is_fresh() {
+        tracing::warn!("nothing is issued: the Resource Server was not heard lately");
+        return CommitAnswer::Failed;
+    }
+    let Some(carried) = carried(node, &token).await else { return CommitAnswer::Failed };
+    let id = token.id.clone();
+    let facts = Facts {
+        schema: token.schema,
+        mode: token.mode,
+        algorithm: token.algorithm,
+        technology: Technology::ThreeGpp,
+        epoch: token.epoch,
+        counter: 0,
+        bootstrapped_at: token.bootstrapped_at,
+        expires: token.expires,
+        rights_at: carried.said_at,
+    };
+    let bootstrap = Bootstrap {
+        id: token.id.clone(),
+        device: token.identity.clone(),
+        user_name: token.username.as_bytes().to_vec(),
+        facts,
+        wrapped_ks: node.vault.wrap_ks(&token.id, &token.ks),
+        rights: node.table.intern(carried.rights),
+        former_until: UnixTime(token.bootstrapped_at.0.saturating_add(node.former_token)),
+    };
+    node.challenge_answered(&token.username);
+    let (table, ks): (_, Ks) = (Arc::clone(&node.table), token.ks);
+    let committed = node
+        .store
+        .bootstrap(bootstrap, move |new, counter| {
+            // Inside the transaction: whatever ends tokens afterwards finds this one in memory.
+            let taken = table.insert(&NewToken {
+                id: &new.id,
+                identity: &new.device,
+                user_name: &new.user_name,
+                ks: &ks,
+                facts: &Facts { counter, ..new.facts },
+                rights: Arc::clone(&new.rights),
+            });
+            taken.is_ok()
+        })
+        .await;
+    match committed {
+        Ok(auth::Bootstrapped::Done { counter }) => CommitAnswer::Committed { counter },
+        Ok(auth::Bootstrapped::Spent) => CommitAnswer::Used,
+        Ok(auth::Bootstrapped::OlderEpoch) => CommitAnswer::Revoked,
+        Ok(auth::Bootstrapped::BelowMinimum { .. }) => CommitAnswer::BelowMinimum,
+        Err(error) => {
+            tracing::error!(%error, "a token cannot be kept");
+            node.table.end(&id);
+            CommitAnswer::Failed
+        }
+    }
+}
+
+/// The rights that came with the vector; asked for again if they did not fit into the challenge.
+async fn carried(node: &Node, token: &Bootstrapped) -> Option<Carried> {
+    if let Some(octets) = &token.carried {
+        return Carried::from_octets(octets);
+    }
+    match node.resource_server.rights(token.identity.value().as_bytes(), Wanted::First).await {
+        Ok(answer) => Some(Carried { said_at: node.now(), rights: rights_of(answer.rights) }),
+        // Refused meanwhile: what the device may do is asked again with every fetch.
+        Err(RprError::Refused(_)) => {
+            Some(Carried { said_at: node.now(), rights: RightsSet::new(Vec::new(), true) })
+        }
+        Err(RprError::Unreachable) => None,
+    }
+}
+
+/// What travels from the first request to the second in the sealed challenge.
+#[derive(Debug, PartialEq, Eq)]
+struct Carried {
+    said_at: UnixTime,
+    rights: RightsSet,
+}
+
+impl Carried {
+    fn to_octets(&self) -> Vec<u8> {
+        let mut octets = self.said_at.0.to_be_bytes().to_vec();
+        octets.extend_from_slice(&self.rights.to_octets());
+        octets
+    }
+
+    fn from_octets(octets: &[u8]) -> Option<Self> {
+        let (said_at, rights) = octets.split_first_chunk()?;
+        Some(Self {
+            said_at: UnixTime(u64::from_be_bytes(*said_at)),
+            rights: RightsSet::from_octets(rights)?,
+        })
+    }
+}
+
+/// Rights as they came on RPR.
+fn rights_of(rights: obf_rpr::Rights) -> RightsSet {
+    let list = rights.list.into_iter().map(|right| auth::Right {
+        app: right.app,
+        lifetime: right.lifetime,
+        settings: right.settings,
+    });
+    RightsSet::new(list.collect(), rights.more)
+}
+
+fn response(reply: Reply) -> obf_net::http::Reply {
+    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.outcome.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in reply.headers {
+        if let Ok(value) = value.try_into() {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}

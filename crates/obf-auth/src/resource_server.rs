@@ -1,0 +1,234 @@
+//! The Resource Server as this node reaches it (reference point RPR): asked over UDP or TLS, and whether it was heard.
+
+use crate::{
+    config::{Config, ConfigError, Transport},
+    notices_in::NoticeReceiver,
+};
+use obf_net::{
+    Running,
+    certificates::{self, CertificateFiles},
+    radius::{
+        AskError, RadiusTlsClient, RadiusUdpClient, RetransmitPolicy, TlsClientSettings, TlsServerAddress,
+        UdpServerAddress,
+    },
+};
+use obf_radius::{AttributeWriter, Code, Reply};
+use obf_rpr::{
+    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, RightsAnswer, RightsRequest,
+    VectorAnswer, VectorRequest, Vendor, Wanted,
+};
+use obf_types::{AppId, GlobalIdentity, Refusal, SecretBytes};
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// An answer over TLS is waited for so long in all, reconnecting included.
+const TLS_TIME: Duration = Duration::from_secs(5);
+
+/// The Resource Server.
+pub(crate) struct ResourceServer {
+    link: Link,
+    asker: Asker,
+    vendor: Vendor,
+    origin: Instant,
+    /// Milliseconds after `origin` when it was last heard; 0: never.
+    heard: AtomicU64,
+    stale_after: Duration,
+    heartbeat: Duration,
+}
+
+enum Link {
+    Udp(RadiusUdpClient),
+    Tls(RadiusTlsClient),
+}
+
+/// Why there is no answer to act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RprError {
+    /// It said no.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// No process of it answered, or none in a way that can be read.
+    #[error("Resource Server unreachable")]
+    Unreachable,
+}
+
+impl RprError {
+    /// What an application is told.
+    pub(crate) const fn refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::Unreachable => Refusal::ResourceServerUnreachable,
+        }
+    }
+}
+
+impl ResourceServer {
+    /// Opens the link; what the Resource Server asks in reverse goes to `receiver`.
+    pub(crate) async fn open(
+        config: &Config,
+        asker: Asker,
+        vendor: Vendor,
+        running: &Running,
+        receiver: Arc<NoticeReceiver>,
+    ) -> Result<Self, ConfigError> {
+        let server = &config.resource_server;
+        let link = match server.transport {
+            Transport::Udp => {
+                let secret = read_secret(config)?;
+                let servers = server
+                    .servers
+                    .iter()
+                    .map(|address| UdpServerAddress { address: *address, secret: secret.clone() });
+                let policy = RetransmitPolicy { heartbeat: heartbeat(config), ..RetransmitPolicy::default() };
+                let client = RadiusUdpClient::open(servers.collect(), policy).await;
+                Link::Udp(client.map_err(|error| ConfigError::new("resource_server.servers", error))?)
+            }
+            Transport::Tls => {
+                let path = |path: &Option<std::path::PathBuf>| path.clone().unwrap_or_default();
+                let own = CertificateFiles { chain: path(&server.cert_file), key: path(&server.key_file) };
+                let tls = certificates::mutual_client(&own, &path(&server.ca_file))
+                    .map_err(|error| ConfigError::new("resource_server.cert_file", error))?;
+                let name = server.server_name.clone().unwrap_or_default();
+                let servers = server
+                    .servers
+                    .iter()
+                    .map(|address| TlsServerAddress { address: *address, name: name.clone() })
+                    .collect();
+                Link::Tls(RadiusTlsClient::start(TlsClientSettings::new(servers, tls), running, receiver))
+            }
+        };
+        Ok(Self {
+            link,
+            asker,
+            vendor,
+            origin: Instant::now(),
+            heard: AtomicU64::new(0),
+            stale_after: Duration::from_secs(config.limits.stale_after.max(1).into()),
+            heartbeat: heartbeat(config),
+        })
+    }
+
+    /// A vector, after a resynchronisation if one is given.
+    pub(crate) async fn vector(&self, request: VectorRequest) -> Result<VectorAnswer, RprError> {
+        let reply = self.ask(&Ask::Vector(request)).await?;
+        read(VectorAnswer::decode(&reply, self.vendor))
+    }
+
+    /// Rights of a device, by an identity as the UE wrote it.
+    pub(crate) async fn rights(&self, user_name: &[u8], wanted: Wanted) -> Result<RightsAnswer, RprError> {
+        let request = RightsRequest { user_name: user_name.to_vec(), wanted };
+        let reply = self.ask(&Ask::Rights(request)).await?;
+        read(RightsAnswer::decode(&reply, self.vendor))
+    }
+
+    /// The right of a device for one application.
+    pub(crate) async fn right(&self, device: &GlobalIdentity, app: &AppId) -> Result<RightsAnswer, RprError> {
+        self.rights(device.value().as_bytes(), Wanted::Only(app.clone())).await
+    }
+
+    /// An application's registration.
+    pub(crate) async fn application(&self, app: &AppId) -> Result<ApplicationAnswer, RprError> {
+        let reply = self.ask(&Ask::Application(ApplicationRequest { app: app.clone() })).await?;
+        let answer = read(ApplicationAnswer::decode(&reply, self.vendor))?;
+        if answer.app == *app { Ok(answer) } else { Err(RprError::Unreachable) }
+    }
+
+    /// Whether it was heard lately: if not, its notices may have been lost, and nothing is issued for it
+    /// (WIRES "A lost notice must not leave access open").
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.silent_for().is_some_and(|silent| silent < self.stale_after)
+    }
+
+    /// Asks for a sign of life when none comes by itself. Runs until it is dropped.
+    pub(crate) async fn keep_hearing(&self) {
+        let Link::Tls(client) = &self.link else {
+            // The machine behind UDP does that by itself.
+            return std::future::pending().await;
+        };
+        loop {
+            if self.silent_for().is_none_or(|silent| silent >= self.heartbeat) {
+                match client.ask(Code::StatusServer, &[], TLS_TIME).await {
+                    Ok(_) => self.note_heard(),
+                    Err(error) => tracing::warn!(%error, "the Resource Server gives no sign of life"),
+                }
+            }
+            tokio::time::sleep(self.heartbeat).await;
+        }
+    }
+
+    /// It was heard by other means: a notice of its own.
+    pub(crate) fn note_heard(&self) {
+        let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.fetch_max(now.max(1), Ordering::Relaxed);
+    }
+
+    fn silent_for(&self) -> Option<Duration> {
+        let heard = self.heard.load(Ordering::Relaxed);
+        let heard = (heard != 0).then(|| self.origin.elapsed().saturating_sub(Duration::from_millis(heard)));
+        let link = match &self.link {
+            Link::Udp(client) => client.silence(),
+            Link::Tls(_) => None,
+        };
+        heard.into_iter().chain(link).min()
+    }
+
+    async fn ask(&self, ask: &Ask) -> Result<Reply, RprError> {
+        let mut attributes = Vec::with_capacity(256);
+        ask.encode(self.vendor, &self.asker, &mut AttributeWriter::for_request(&mut attributes))
+            .map_err(|_| RprError::Refused(Refusal::UnknownIdentity))?;
+        let reply: Result<Reply, AskError> = match &self.link {
+            Link::Udp(client) => client.ask(Code::AccessRequest, &attributes).await,
+            Link::Tls(client) => client.ask(Code::AccessRequest, &attributes, TLS_TIME).await,
+        };
+        if reply.is_ok() {
+            self.note_heard();
+        }
+        reply.map_err(|error| {
+            tracing::warn!(%error, "no answer on RPR");
+            RprError::Unreachable
+        })
+    }
+}
+
+impl fmt::Debug for ResourceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServer").field("silent_for", &self.silent_for()).finish_non_exhaustive()
+    }
+}
+
+/// Several signs of life fit into the time after which nothing is issued.
+fn heartbeat(config: &Config) -> Duration {
+    (Duration::from_secs(config.limits.stale_after.max(1).into()) / 4).min(Duration::from_secs(10))
+}
+
+/// The shared secret of RADIUS/UDP: one line.
+pub(crate) fn read_secret(config: &Config) -> Result<SecretBytes, ConfigError> {
+    let server = &config.resource_server;
+    let key = "resource_server.secret_file";
+    let path = server.secret_file.as_deref().unwrap_or(Path::new(""));
+    let text = std::fs::read(path)
+        .map(zeroize::Zeroizing::new)
+        .map_err(|error| ConfigError::new(key, format_args!("{}: {error}", path.display())))?;
+    let secret = text.trim_ascii();
+    if secret.is_empty() || (server.allow_udp && secret.len() < 32) {
+        return Err(ConfigError::new(key, "too short: 32 random octets or more"));
+    }
+    Ok(SecretBytes::from(secret))
+}
+
+fn read<T>(answer: Result<T, AnswerError>) -> Result<T, RprError> {
+    answer.map_err(|error| match error {
+        AnswerError::Refused(refusal) => RprError::Refused(refusal),
+        AnswerError::Malformed(malformed) => {
+            tracing::warn!(%malformed, "an answer on RPR cannot be read");
+            RprError::Unreachable
+        }
+    })
+}
