@@ -159,6 +159,31 @@ mod tests {
     }
 
     #[test]
+    fn r8_tuak_with_either_key_size_and_either_operator_value() {
+        use obf_aka::{Tuak, TuakKey, TuakSizes};
+        for (k, digits) in [(vec![0xab; 16], 32), (vec![0xab; 32], 64)] {
+            let (k_hex, top) = ("ab".repeat(digits / 2), Secret::new([0x55; 32]));
+            let home = Tuak::with_top(TuakKey::from_slice(&k).unwrap(), &top, TuakSizes::DEFAULT, 1);
+            let topc = crate::hex::encode(home.topc().expose());
+            let home = obf_aka::Algorithm::tuak(home).unwrap();
+            for operator in [format!(r#""top":"{}""#, "55".repeat(32)), format!(r#""topc":"{}""#, *topc)] {
+                let record = format!(
+                    r#"{{"impi":"a@b.example","imsi":"001010000000001","algorithm":"tuak","k":"{k_hex}",{operator}}}"#
+                );
+                let (_directory, se) = open(&record);
+                let se = se.unwrap();
+                assert_eq!(se.identity().unwrap().value(), "a@b.example");
+                for seq in 1..3 {
+                    let vector = generate_vector(&home, &[3; 16], Sqn::new(seq << 5).unwrap(), Amf::ZERO);
+                    let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
+                    let SeAnswer::Response { res, .. } = answer else { panic!("{answer:?}") };
+                    assert_eq!(res.expose(), vector.xres.expose());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn bad_files_are_named_without_showing_a_key() {
         let secret = "465b5ce8b199b49faa5f0a2ee238a6b";
         for (record, says) in [
