@@ -1,7 +1,8 @@
 //! The only sockets and the only TLS of the framework.
 //!
 //! Reading order: [`clock`] (the one place that asks the system for the time), [`shutdown`] (drain with a
-//! deadline), [`limits`] (connections, in all and per source), [`certificates`] (PEM files to TLS
+//! deadline), [`limits`] (connections, in all and per source), [`cut`]
+//! (a stream that can be ended from outside), [`certificates`] (PEM files to TLS
 //! configurations), [`http`] (HTTP and HTTPS with limits: RPB, admin API), [`radius`] (RADIUS over UDP and over
 //! TLS, both ends: RPR, RPO), [`psk`] (TLS-PSK, both ends: RPA).
 //!
@@ -9,6 +10,7 @@
 
 pub mod certificates;
 pub mod clock;
+pub mod cut;
 pub mod http;
 pub mod limits;
 pub mod psk;
@@ -16,5 +18,6 @@ pub mod radius;
 pub mod shutdown;
 
 pub use clock::{Clock, OffsetClock, SystemClock};
+pub use cut::{Cuttable, Cutter};
 pub use limits::{ConnectionLimits, Gate, Permit};
 pub use shutdown::{Drained, Running, Stopper};

@@ -1,0 +1,90 @@
+//! HTTP/1.1 on a listener: plain hyper, and the Host compared with the application (WIRES "RPA").
+
+use crate::listener::{Listener, Session};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header::HOST};
+use http_body_util::{Either, Full};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use obf_net::Running;
+use obf_token::TokenId;
+use obf_types::{AppId, GlobalIdentity, UnixTime};
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+/// For a request head, and idle between requests.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The token it proved.
+    pub token: TokenId,
+    /// The device, if the application is registered to be told.
+    pub device: Option<GlobalIdentity>,
+    /// User security settings.
+    pub settings: Box<[u8]>,
+    /// When the session ends by itself.
+    pub expires: UnixTime,
+    /// Its address.
+    pub peer: SocketAddr,
+}
+
+/// Serves `handler` to every device that `listener` accepts, until it ends.
+pub async fn serve<H, F, B>(mut listener: Listener, running: Running, handler: H)
+where
+    H: Fn(Request<Incoming>, Arc<Client>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    while let Some(session) = listener.accept().await {
+        let handler = handler.clone();
+        running.spawn(async move { converse(session, handler).await });
+    }
+}
+
+async fn converse<H, F, B>(session: Session, handler: H)
+where
+    H: Fn(Request<Incoming>, Arc<Client>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Session { stream, token, device, settings, expires, app, peer, .. } = session;
+    let client = Arc::new(Client { token, device, settings, expires, peer });
+    let service = service_fn(|request: Request<Incoming>| {
+        let addressed = is_for(&app, &request);
+        let reply = addressed.then(|| handler(request, Arc::clone(&client)));
+        async move {
+            Ok::<_, Infallible>(match reply {
+                Some(reply) => reply.await.map(Either::Left),
+                None => misdirected().map(Either::Right),
+            })
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%peer, %error, "HTTP connection ended");
+    }
+}
+
+/// Whether Host, where there is one, names the application, with or without a port.
+fn is_for<B>(app: &AppId, request: &Request<B>) -> bool {
+    let Some(host) = request.headers().get(HOST) else { return true };
+    let name = host.to_str().unwrap_or_default();
+    let name = name.rsplit_once(':').map_or(name, |(name, _)| name);
+    name.eq_ignore_ascii_case(app.as_str())
+}
+
+fn misdirected() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    response
+}
