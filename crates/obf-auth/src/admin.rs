@@ -36,31 +36,27 @@ const MAX_ROWS: u32 = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct AdminApi {
     node: Arc<Node>,
-    administrators: Arc<[(String, [u8; 32])]>,
+    /// SHA-256 of the administrator's token.
+    administrator: [u8; 32],
 }
 
 impl AdminApi {
     pub(crate) fn new(node: Arc<Node>, config: &AdminConfig) -> Result<Self, ConfigError> {
-        let administrators = config.administrators.iter().map(|admin| {
-            let hash = parse_hex(&admin.token_sha256).and_then(|hash| hash.try_into().ok());
-            let wrong =
-                || ConfigError::new("admin.administrators", format_args!("{}: 64 hex digits", admin.name));
-            Ok((admin.name.clone(), hash.ok_or_else(wrong)?))
-        });
-        Ok(Self { node, administrators: administrators.collect::<Result<_, _>>()? })
+        let hash = parse_hex(&config.token_sha256).and_then(|hash| hash.try_into().ok());
+        let administrator = hash.ok_or_else(|| ConfigError::new("admin.token_sha256", "64 hex digits"))?;
+        Ok(Self { node, administrator })
     }
 
     /// Answers one request.
     pub(crate) async fn answer(self, request: Request<Incoming>) -> Reply {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answer = match self.authenticate(request.headers()) {
-            Some(name) => {
-                let answer = self.route(&request).await;
-                let status = answer.as_ref().map_or_else(|problem| problem.status, |(status, _)| *status);
-                tracing::info!(administrator = name, %method, path, %status, "admin request");
-                answer
-            }
-            None => Err(Problem::UNAUTHENTICATED.with("the request has no valid administrator token")),
+        let answer = if self.authenticates(request.headers()) {
+            let answer = self.route(&request).await;
+            let status = answer.as_ref().map_or_else(|problem| problem.status, |(status, _)| *status);
+            tracing::info!(%method, path, %status, "admin request");
+            answer
+        } else {
+            Err(Problem::UNAUTHENTICATED.with("the request has no valid administrator token"))
         };
         match answer {
             Ok((status, value)) => document(status, "application/json", &value),
@@ -68,15 +64,13 @@ impl AdminApi {
         }
     }
 
-    /// The name of the administrator whose token the request has. All hashes are compared, each in constant time.
-    fn authenticate(&self, headers: &HeaderMap) -> Option<&str> {
-        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = value.split_once(' ')?;
-        let hash = <[u8; 32]>::from(Sha256::digest(token.trim().as_bytes()));
-        let found = self.administrators.iter().fold(None, |found, (name, known)| {
-            if bool::from(known.ct_eq(&hash)) { Some(name.as_str()) } else { found }
-        });
-        found.filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+    /// Whether the request has the administrator's token; compared in constant time.
+    fn authenticates(&self, headers: &HeaderMap) -> bool {
+        let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        value.and_then(|value| value.split_once(' ')).is_some_and(|(scheme, token)| {
+            let hash = <[u8; 32]>::from(Sha256::digest(token.trim().as_bytes()));
+            scheme.eq_ignore_ascii_case("bearer") && bool::from(hash.ct_eq(&self.administrator))
+        })
     }
 
     async fn route(&self, request: &Request<Incoming>) -> Result<(StatusCode, Value), Problem> {

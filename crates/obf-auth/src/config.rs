@@ -25,7 +25,7 @@
 //! listen = "127.0.0.1:8444"
 //! cert_file = "as.pem"
 //! key_file = "as.key"
-//! administrators = [{ name = "admin", token_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff" }]
+//! token_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"   # of the bearer token
 //!
 //! [auth.resource_server]
 //! name = "rs"                         # stands in token ids: <name>.<domain>
@@ -125,17 +125,8 @@ pub struct AdminConfig {
     pub cert_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
-    /// Who may administer.
-    pub administrators: Vec<Administrator>,
-}
-
-/// An administrator.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Administrator {
-    /// Its name, for the log.
-    pub name: String,
-    /// SHA-256 of its bearer token, 64 hex digits. A token has at least 128 random bits, so that a plain hash does.
+    /// SHA-256 of the administrator's bearer token, 64 hex digits. A token has at least 128 random bits, so that a plain
+    /// hash does.
     pub token_sha256: String,
 }
 
