@@ -1,1 +1,20 @@
-//! OBF Resource Server: KMS, registry, authorisation, administration
+//! OBF Resource Server (SPEC N2): the node with the service-provider-side key material.
+//!
+//! Reading order: [`node`] (configuration in, listeners out), [`config`], [`kms`] (subscriber keys, in clear only
+//! there), [`registry`] (devices, applications, grants), [`authorisation`] (one pure decision), [`rpr`] (what
+//! Authentication Servers are answered and told), [`admin`] (the routes that administrators use).
+//!
+//! Several nodes may share one database: every SQN is taken by one atomic statement and answered after its fsync.
+//! Deliberately absent: tokens and Ks, which the Resource Server never sees.
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod authorisation;
+pub mod config;
+pub mod kms;
+pub mod node;
+pub mod registry;
+pub mod rpr;
+
+pub use config::{Config, ConfigError};
+pub use node::{Environment, Handle, StartError, start};

@@ -1,0 +1,76 @@
+//! Bodies of answers: whole, or streamed line by line.
+
+use bytes::Bytes;
+use hyper::{
+    Response, StatusCode,
+    body::{Body, Frame, SizeHint},
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::sync::mpsc;
+
+/// Lines that may wait for a slow reader; then the import waits too.
+const WAITING_LINES: usize = 4096;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub struct Answer(Content);
+
+#[derive(Debug)]
+enum Content {
+    Whole(Option<Bytes>),
+    Lines(mpsc::Receiver<Bytes>),
+}
+
+/// An answer without content.
+pub fn empty(status: StatusCode) -> Response<Answer> {
+    let mut response = Response::new(Answer(Content::Whole(None)));
+    *response.status_mut() = status;
+    response
+}
+
+/// An answer that is there already.
+pub fn whole(status: StatusCode, kind: &'static str, octets: Vec<u8>) -> Response<Answer> {
+    let mut response = Response::new(Answer(Content::Whole(Some(octets.into()))));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// An answer that is still being written; it ends when the sender is dropped.
+pub fn stream() -> (mpsc::Sender<Bytes>, Answer) {
+    let (sender, receiver) = mpsc::channel(WAITING_LINES);
+    (sender, Answer(Content::Lines(receiver)))
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.0 {
+            Content::Whole(octets) => Poll::Ready(octets.take().map(|octets| Ok(Frame::data(octets)))),
+            Content::Lines(lines) => {
+                lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.0, Content::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Content::Whole(octets) => SizeHint::with_exact(octets.as_ref().map_or(0, |o| o.len() as u64)),
+            Content::Lines(_) => SizeHint::default(),
+        }
+    }
+}

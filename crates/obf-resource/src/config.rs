@@ -1,0 +1,191 @@
+//! The `[resource]` section of the configuration.
+
+use obf_types::{Domain, HomeNetwork, NodeNumber};
+use serde::Deserialize;
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+/// A Resource Server node. Relative paths are the caller's to resolve.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The SQLite file that the nodes of this host share.
+    pub database: PathBuf,
+    /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
+    pub kek_file: PathBuf,
+    /// The number of this node, from 0; different for each node on the database.
+    #[serde(default)]
+    pub node: u8,
+    /// How many nodes share the database, 1 to 32: with the Authentication Server's number it selects IND.
+    #[serde(default = "one")]
+    pub nodes: u8,
+    /// Digits of the MNC in this network's IMSIs, 2 or 3, where a device's record says nothing.
+    #[serde(default = "two")]
+    pub mnc_digits: u8,
+    /// The enterprise number of the OBF attributes.
+    #[serde(default = "documentation")]
+    pub vendor: u32,
+    /// RPR over UDP.
+    pub rpr: Option<UdpConfig>,
+    /// RPR over TLS.
+    pub rpr_tls: Option<TlsConfig>,
+    /// The admin API.
+    pub admin: Option<AdminConfig>,
+    /// The Authentication Servers that may ask, each node of them.
+    pub auth_servers: Vec<AuthServerConfig>,
+}
+
+/// RPR over UDP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UdpConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Listens elsewhere than on this host; every secret must then have 32 octets or more.
+    #[serde(default)]
+    pub allow_udp: bool,
+}
+
+/// RPR over TLS.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The certificate chain, PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+    /// Trust anchors of the Authentication Servers' certificates, PEM.
+    pub client_ca_file: PathBuf,
+}
+
+/// The admin API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The certificate chain, PEM.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+    /// SHA-256 of the administrator's bearer token, 64 hex digits.
+    pub token_sha256: String,
+}
+
+/// One node of an Authentication Server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthServerConfig {
+    /// Its domain, which it sends as NAS-Identifier.
+    pub domain: String,
+    /// Its node number, 0 to 31.
+    #[serde(default)]
+    pub node: u8,
+    /// UDP: where it asks from.
+    pub address: Option<IpAddr>,
+    /// UDP: the secret shared with it; one secret an address. Also for notices to `dae`.
+    pub secret_file: Option<PathBuf>,
+    /// TLS: a dNSName of its certificate.
+    pub cert_name: Option<String>,
+    /// Where it takes RFC 5176 notices over UDP; over TLS they go in reverse on its own connection.
+    pub dae: Option<SocketAddr>,
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The key, as it stands in the file.
+    pub key: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(key: &'static str, reason: impl fmt::Display) -> Self {
+        Self { key, reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "resource.{}: {}", self.key, self.reason)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Checks everything that can be checked without touching a file or a socket.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first key that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.home_network()?;
+        if !(1..=32).contains(&self.nodes) {
+            return Err(ConfigError::new("nodes", "a number from 1 to 32"));
+        }
+        if self.node >= self.nodes {
+            return Err(ConfigError::new("node", format_args!("a number from 0 to {}", self.nodes - 1)));
+        }
+        if self.rpr.is_none() && self.rpr_tls.is_none() {
+            return Err(ConfigError::new("rpr", "at least one of rpr and rpr_tls is needed"));
+        }
+        if let Some(udp) = &self.rpr
+            && !udp.listen.ip().is_loopback()
+            && !udp.allow_udp
+        {
+            let reason = "RADIUS/UDP is for one host; use rpr_tls, or set allow_udp = true";
+            return Err(ConfigError::new("rpr.listen", reason));
+        }
+        self.auth_servers.iter().try_for_each(AuthServerConfig::validate)
+    }
+
+    pub(crate) fn home_network(&self) -> Result<HomeNetwork, ConfigError> {
+        match self.mnc_digits {
+            2 => Ok(HomeNetwork::TwoDigitMnc),
+            3 => Ok(HomeNetwork::ThreeDigitMnc),
+            _ => Err(ConfigError::new("mnc_digits", "2 or 3")),
+        }
+    }
+}
+
+impl AuthServerConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.domain()?;
+        self.node()?;
+        if self.address.is_none() && self.cert_name.is_none() {
+            let reason = "address (UDP) or cert_name (TLS) is needed";
+            return Err(ConfigError::new("auth_servers", reason));
+        }
+        if (self.address.is_some() || self.dae.is_some()) && self.secret_file.is_none() {
+            return Err(ConfigError::new("auth_servers.secret_file", "needed for RADIUS/UDP"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn domain(&self) -> Result<Domain, ConfigError> {
+        Domain::new(&self.domain).map_err(|error| ConfigError::new("auth_servers.domain", error))
+    }
+
+    pub(crate) fn node(&self) -> Result<NodeNumber, ConfigError> {
+        NodeNumber::new(self.node)
+            .ok_or_else(|| ConfigError::new("auth_servers.node", "a number from 0 to 31"))
+    }
+}
+
+const fn one() -> u8 {
+    1
+}
+
+const fn two() -> u8 {
+    2
+}
+
+const fn documentation() -> u32 {
+    obf_radius::Vendor::DOCUMENTATION.0
+}

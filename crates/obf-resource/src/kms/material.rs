@@ -1,0 +1,251 @@
+//! A subscriber's key in clear, and how it is written inside an envelope.
+
+use obf_aka::{Algorithm, Milenage, Tuak, TuakKey, TuakSizes};
+use obf_types::{Secret, SecretBytes};
+use serde::{Deserialize, Deserializer, de};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// K with the operator's variant bound to it. `Debug` shows no octet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyMaterial {
+    /// Milenage (TS 35.206).
+    Milenage {
+        /// K.
+        k: Secret<16>,
+        /// OPc.
+        opc: Secret<16>,
+    },
+    /// TUAK (TS 35.231) with the sizes that RPB uses: MAC 64, RES 64, CK and IK 128 bits, one iteration.
+    Tuak {
+        /// K of 128 or 256 bits.
+        k: TuakKey,
+        /// TOPc.
+        topc: Secret<32>,
+    },
+}
+
+/// Which part of a key record is wrong. Never says the part itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaterialError {
+    /// A part has another length than these, in octets.
+    #[error("{field}: {wanted} octets are needed, as hex digits")]
+    Length {
+        /// The part.
+        field: &'static str,
+        /// Octets it must have.
+        wanted: &'static str,
+    },
+    /// The algorithm needs exactly one of two parts.
+    #[error("exactly one of {0} and {1} is needed")]
+    ExactlyOne(&'static str, &'static str),
+    /// A part that belongs to the other algorithm.
+    #[error("{field} does not belong to {algorithm}")]
+    OtherAlgorithm {
+        /// The part.
+        field: &'static str,
+        /// The algorithm named.
+        algorithm: &'static str,
+    },
+}
+
+/// The key parts of a record, as read. Each is a text of hex digits; anything else is refused without being echoed.
+#[derive(Debug)]
+pub struct HexSecret(SecretBytes);
+
+impl KeyMaterial {
+    /// Milenage from K and one of OPc and OP.
+    ///
+    /// # Errors
+    /// [`MaterialError`] names the part.
+    pub fn milenage(
+        k: &HexSecret,
+        opc: Option<&HexSecret>,
+        op: Option<&HexSecret>,
+    ) -> Result<Self, MaterialError> {
+        let k = k.exactly("k", "16")?;
+        let opc = match (opc, op) {
+            (Some(opc), None) => opc.exactly("opc", "16")?,
+            (None, Some(op)) => Milenage::with_op(&k, &op.exactly("op", "16")?).opc().clone(),
+            _ => return Err(MaterialError::ExactlyOne("opc", "op")),
+        };
+        Ok(Self::Milenage { k, opc })
+    }
+
+    /// TUAK from K and one of TOPc and TOP.
+    ///
+    /// # Errors
+    /// [`MaterialError`] names the part.
+    pub fn tuak(
+        k: &HexSecret,
+        topc: Option<&HexSecret>,
+        top: Option<&HexSecret>,
+    ) -> Result<Self, MaterialError> {
+        let wrong = MaterialError::Length { field: "k", wanted: "16 or 32" };
+        let k = TuakKey::from_slice(k.0.expose()).ok_or(wrong)?;
+        let topc = match (topc, top) {
+            (Some(topc), None) => topc.exactly("topc", "32")?,
+            (None, Some(top)) => {
+                let top = top.exactly("top", "32")?;
+                Tuak::with_top(k.clone(), &top, TuakSizes::DEFAULT, 1).topc().clone()
+            }
+            _ => return Err(MaterialError::ExactlyOne("topc", "top")),
+        };
+        Ok(Self::Tuak { k, topc })
+    }
+
+    /// Ready to compute with.
+    pub(super) fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Milenage { k, opc } => Algorithm::milenage(k, opc),
+            #[expect(clippy::expect_used, reason = "the default sizes have a MAC of 64 bits")]
+            Self::Tuak { k, topc } => {
+                Algorithm::tuak(Tuak::new(k.clone(), topc, TuakSizes::DEFAULT, 1)).expect("a 64-bit MAC")
+            }
+        }
+    }
+
+    /// Algorithm (1 or 2) ‖ K ‖ OPc or TOPc: the length tells K's.
+    pub(super) fn to_octets(&self) -> Zeroizing<Vec<u8>> {
+        let (algorithm, k, c): (u8, &[u8], &[u8]) = match self {
+            Self::Milenage { k, opc } => (1, k.expose(), opc.expose()),
+            Self::Tuak { k: TuakKey::Bits128(k), topc } => (2, k.expose(), topc.expose()),
+            Self::Tuak { k: TuakKey::Bits256(k), topc } => (2, k.expose(), topc.expose()),
+        };
+        let mut octets = Zeroizing::new(Vec::with_capacity(1 + k.len() + c.len()));
+        octets.push(algorithm);
+        octets.extend_from_slice(k);
+        octets.extend_from_slice(c);
+        octets
+    }
+
+    pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
+        match octets.split_first()? {
+            (1, rest) => {
+                let (k, opc) = rest.split_at_checked(16)?;
+                Some(Self::Milenage { k: Secret::from_slice(k)?, opc: Secret::from_slice(opc)? })
+            }
+            (2, rest) => {
+                let (k, topc) = rest.split_at_checked(rest.len().checked_sub(32)?)?;
+                Some(Self::Tuak { k: TuakKey::from_slice(k)?, topc: Secret::from_slice(topc)? })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl HexSecret {
+    fn exactly<const N: usize>(
+        &self,
+        field: &'static str,
+        wanted: &'static str,
+    ) -> Result<Secret<N>, MaterialError> {
+        Secret::from_slice(self.0.expose()).ok_or(MaterialError::Length { field, wanted })
+    }
+}
+
+impl<'de> Deserialize<'de> for HexSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(HexVisitor)
+    }
+}
+
+/// Every kind of value has its visit here, because the default ones repeat the value in their error.
+struct HexVisitor;
+
+const WANTED: &str = "a key is a text of hex digits";
+
+impl de::Visitor<'_> for HexVisitor {
+    type Value = HexSecret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(WANTED)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<HexSecret, E> {
+        octets_from_hex(text).map(HexSecret).ok_or_else(|| E::custom(WANTED))
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<HexSecret, E> {
+        Err(E::custom(WANTED))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<HexSecret, E> {
+        Err(E::custom(WANTED))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<HexSecret, E> {
+        Err(E::custom(WANTED))
+    }
+}
+
+/// A secret of `N` octets from 2·N hex digits.
+pub(super) fn secret_from_hex<const N: usize>(text: &str) -> Option<Secret<N>> {
+    Secret::from_slice(octets_from_hex(text)?.expose())
+}
+
+/// 32 octets that are no secret, from 64 hex digits.
+pub(crate) fn octets_32_from_hex(text: &str) -> Option<[u8; 32]> {
+    octets_from_hex(text)?.expose().try_into().ok()
+}
+
+fn octets_from_hex(text: &str) -> Option<SecretBytes> {
+    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let octets = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    octets.collect::<Option<Vec<u8>>>().map(SecretBytes::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(octet: u8, length: usize) -> HexSecret {
+        HexSecret(SecretBytes::new(vec![octet; length]))
+    }
+
+    #[test]
+    fn key_records_read_back() {
+        let all = [
+            KeyMaterial::milenage(&hex(1, 16), Some(&hex(2, 16)), None).unwrap(),
+            KeyMaterial::milenage(&hex(1, 16), None, Some(&hex(2, 16))).unwrap(),
+            KeyMaterial::tuak(&hex(1, 16), Some(&hex(2, 32)), None).unwrap(),
+            KeyMaterial::tuak(&hex(1, 32), None, Some(&hex(2, 32))).unwrap(),
+        ];
+        for material in &all {
+            assert_eq!(KeyMaterial::from_octets(&material.to_octets()).as_ref(), Some(material));
+            assert_eq!(all.iter().filter(|other| *other == material).count(), 1);
+        }
+        assert_eq!(KeyMaterial::from_octets(&[]), None);
+        assert_eq!(KeyMaterial::from_octets(&[1; 32]), None);
+        assert_eq!(KeyMaterial::from_octets(&[2; 20]), None);
+    }
+
+    #[test]
+    fn wrong_parts_are_named() {
+        let k = hex(1, 16);
+        let short = KeyMaterial::milenage(&hex(1, 15), Some(&k), None).unwrap_err();
+        assert_eq!(short.to_string(), "k: 16 octets are needed, as hex digits");
+        let none = KeyMaterial::milenage(&k, None, None).unwrap_err();
+        assert_eq!(none.to_string(), "exactly one of opc and op is needed");
+        assert!(KeyMaterial::milenage(&k, Some(&k), Some(&k)).is_err());
+        assert!(KeyMaterial::tuak(&hex(1, 24), Some(&hex(1, 32)), None).is_err());
+    }
+
+    /// Neither a parse error nor `Debug` repeats a key, whatever JSON it was written as.
+    #[test]
+    fn errors_never_repeat_a_key() {
+        for bad in
+            ["\"00112233445566778899aabbccddeefg\"", "112233445566778899", "-1122334455", "1.122334455e7"]
+        {
+            let error = serde_json::from_str::<HexSecret>(bad).unwrap_err().to_string();
+            assert!(error.starts_with(WANTED) && !error.contains("2233"), "{error}");
+        }
+        let secret: HexSecret = serde_json::from_str("\"0a0b\"").unwrap();
+        assert_eq!(format!("{secret:?}"), "HexSecret(SecretBytes<2 octets>)");
+    }
+}

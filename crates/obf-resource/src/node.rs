@@ -1,0 +1,190 @@
+//! The node: configuration in, listeners out.
+
+use crate::{
+    admin::{AdminApi, Administrator, Administrators},
+    config::{Config, ConfigError},
+    kms::{KekError, KeyEncryptionKey, Kms},
+    registry::Registry,
+    rpr::{AuthServers, Notices, RprServer, Slice},
+};
+use obf_net::{
+    Clock, Stopper, SystemClock,
+    certificates::{self, CertificateError, CertificateFiles},
+    http::{self, HttpLimits},
+    radius::{TlsServerSettings, UdpServerSettings, serve_tls, serve_udp},
+};
+use obf_radius::Vendor;
+use obf_store::{OpenError, Options, Statistics, resource::ResourceDb};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::{TcpListener, UdpSocket};
+
+/// How long requests under way may take after the node was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The shortest secret for RADIUS/UDP beyond this host, octets (WIRES).
+const LONG_SECRET: usize = 32;
+
+/// What a node takes from its surroundings.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock) }
+    }
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The key-encryption key cannot be had.
+    #[error(transparent)]
+    Kek(#[from] KekError),
+    /// A certificate or key file cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The database cannot be opened.
+    #[error("{path}: {error}")]
+    Store {
+        /// The file.
+        path: String,
+        /// What the store said.
+        error: OpenError,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} for {point}: {error}")]
+    Listen {
+        /// Which listener.
+        point: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Handle {
+    endpoints: Vec<(&'static str, SocketAddr, bool)>,
+    stopper: Stopper,
+    store: ResourceDb,
+}
+
+/// Starts a node: every listener accepts when this returns.
+///
+/// # Errors
+/// [`StartError`]; nothing runs then.
+pub async fn start(config: Config, env: Environment) -> Result<Handle, StartError> {
+    config.validate()?;
+    let Environment { clock } = env;
+    let kms = Kms::new(KeyEncryptionKey::from_file(&config.kek_file)?);
+    let beyond_host = config.rpr.as_ref().is_some_and(|udp| !udp.listen.ip().is_loopback());
+    let servers = AuthServers::read(&config.auth_servers, if beyond_host { LONG_SECRET } else { 1 })?;
+    let store = ResourceDb::open(&Options::new(&config.database))
+        .map_err(|error| StartError::Store { path: config.database.display().to_string(), error })?;
+    let vendor = Vendor(config.vendor);
+    let notices = Notices::open(store.clone(), clock.clone(), vendor, &servers)
+        .await
+        .map_err(|error| StartError::Listen { point: "dae", address: ([0, 0, 0, 0], 0).into(), error })?;
+    let addressees = servers.iter().map(|server| server.name.clone()).collect();
+    let wake = notices.clone();
+    let registry =
+        Registry::new(store.clone(), kms.clone(), addressees).announcing(Arc::new(move || wake.wake()));
+    let slice = Slice { node: config.node, nodes: config.nodes };
+    let rpr = Arc::new(RprServer::new(
+        store.clone(),
+        kms,
+        slice,
+        clock.clone(),
+        servers.clone(),
+        notices.clone(),
+        vendor,
+    ));
+
+    let mut node = Handle { endpoints: Vec::new(), stopper: Stopper::new(), store };
+    // Everything that can fail comes before the first task.
+    let udp = match &config.rpr {
+        Some(udp) => Some(bind_udp(&mut node, udp.listen).await?),
+        None => None,
+    };
+    let tls = match &config.rpr_tls {
+        Some(tls) => {
+            let own = CertificateFiles { chain: tls.cert_file.clone(), key: tls.key_file.clone() };
+            let server = certificates::mutual_server(&own, &tls.client_ca_file)?;
+            Some((bind_tcp(&mut node, "rpr-tls", tls.listen).await?, server))
+        }
+        None => None,
+    };
+    let admin = match &config.admin {
+        Some(admin) => {
+            let own = CertificateFiles { chain: admin.cert_file.clone(), key: admin.key_file.clone() };
+            let administrator =
+                Administrator { name: "admin".into(), token_sha256: admin.token_sha256.clone() };
+            let administrators = Administrators::new(&[administrator])
+                .map_err(|error| ConfigError::new("admin.token_sha256", error))?;
+            let server = certificates::server(&own)?;
+            Some((bind_tcp(&mut node, "admin", admin.listen).await?, server, administrators))
+        }
+        None => None,
+    };
+
+    let running = node.stopper.running();
+    if let Some(socket) = udp {
+        let peers = servers.udp_peers();
+        let settings = UdpServerSettings::default();
+        running.spawn(serve_udp(socket, peers, settings, running.clone(), rpr.clone()));
+    }
+    if let Some((listener, server)) = tls {
+        running.spawn(serve_tls(listener, server, TlsServerSettings::default(), running.clone(), rpr));
+    }
+    if let Some((listener, server, administrators)) = admin {
+        let api = AdminApi::new(registry, administrators, config.home_network()?, clock, running.clone());
+        let handler = move |request, _| api.clone().handle(request);
+        running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
+    }
+    notices.start(&running);
+    Ok(node)
+}
+
+impl Handle {
+    /// The listeners: reference point, address, whether it speaks TLS.
+    pub fn endpoints(&self) -> Vec<(&'static str, SocketAddr, bool)> {
+        self.endpoints.clone()
+    }
+
+    /// Commits (fsyncs) and jobs of the store so far.
+    pub fn statistics(&self) -> Statistics {
+        self.store.statistics()
+    }
+
+    /// Stops listening, lets what is under way finish, closes the database.
+    pub async fn shutdown(self) {
+        self.stopper.stop(DRAIN).await;
+    }
+}
+
+async fn bind_udp(node: &mut Handle, address: SocketAddr) -> Result<UdpSocket, StartError> {
+    let point = "rpr";
+    let failed = |error| StartError::Listen { point, address, error };
+    let socket = UdpSocket::bind(address).await.map_err(failed)?;
+    node.endpoints.push((point, socket.local_addr().map_err(failed)?, false));
+    Ok(socket)
+}
+
+async fn bind_tcp(
+    node: &mut Handle,
+    point: &'static str,
+    address: SocketAddr,
+) -> Result<TcpListener, StartError> {
+    let failed = |error| StartError::Listen { point, address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    node.endpoints.push((point, listener.local_addr().map_err(failed)?, true));
+    Ok(listener)
+}

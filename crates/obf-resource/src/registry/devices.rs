@@ -1,0 +1,270 @@
+//! Devices: registered once, found by any identity, suspended, revoked, removed.
+
+use super::DeviceRecord;
+use crate::kms::{Kms, KmsError};
+use obf_store::{
+    StoreError,
+    resource::{Added, AkaAlgorithm, Change, Device, DeviceId, DeviceState, Devices, NewDevice, ResourceDb},
+};
+use obf_types::{Epoch, IdentityKind, UnixTime};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Why the registry did not do something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// A device with one of these identities is there, and is not the same.
+    #[error("{identity} is registered already, with another {differs}")]
+    Conflict {
+        /// The primary identity of the device that is there.
+        identity: String,
+        /// Which parts differ.
+        differs: String,
+    },
+    /// There is no such device.
+    #[error("no device {0}")]
+    UnknownDevice(String),
+    /// Several devices have this value, as identities of different kinds.
+    #[error("{0} names several devices; write the kind in front, for example iccid:{0}")]
+    AmbiguousDevice(String),
+    /// There is no such application.
+    #[error("no application {0}")]
+    UnknownApplication(String),
+    /// An application of that id is there, and is not the same.
+    #[error("{0} is registered already, with other content; remove it first")]
+    ApplicationConflict(String),
+    /// The device has no such grant.
+    #[error("{device} has no grant for {app}")]
+    UnknownGrant {
+        /// The device asked for.
+        device: String,
+        /// The application asked for.
+        app: String,
+    },
+    /// The key management system failed.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// It is registered now.
+    Added,
+    /// It was registered before, with the same content: nothing changed.
+    Unchanged,
+}
+
+/// The registry on its store and key management system.
+#[derive(Clone)]
+pub struct Registry {
+    pub(super) store: ResourceDb,
+    kms: Kms,
+    addressees: Arc<[String]>,
+    announce: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Registry {
+    /// `addressees` are the Authentication Servers that are told of changes.
+    pub fn new(store: ResourceDb, kms: Kms, addressees: Arc<[String]>) -> Self {
+        Self { store, kms, addressees, announce: Arc::new(|| {}) }
+    }
+
+    /// Calls `announce` whenever a notice was put into the outbox.
+    #[must_use]
+    pub fn announcing(self, announce: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { announce, ..self }
+    }
+
+    /// Registers devices, each or not at all, and says for each what became of it, in order.
+    ///
+    /// # Errors
+    /// The store's; then none was registered.
+    pub async fn register(
+        &self,
+        records: Vec<DeviceRecord>,
+        now: UnixTime,
+    ) -> Result<Vec<Result<Registration, RegistryError>>, RegistryError> {
+        let devices = records.iter().map(|record| self.wrapped(record)).collect::<Result<Vec<_>, _>>()?;
+        let added = self.store.add_devices(devices, now).await?;
+        let outcome = |(record, added): (&DeviceRecord, Added)| match added {
+            Added::New(_) => Ok(Registration::Added),
+            Added::Exists(device) => self.compare(record, &device),
+        };
+        Ok(records.iter().zip(added).map(outcome).collect())
+    }
+
+    /// The device of an identity: `kind:value`, or a value that only one device has.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownDevice`], [`RegistryError::AmbiguousDevice`], or the store's.
+    pub async fn device(&self, identity: &str) -> Result<Device, RegistryError> {
+        let (kind, value) = match identity.split_once(':') {
+            Some((kind, value)) => (IdentityKind::ALL.into_iter().find(|k| k.name() == kind), value),
+            None => (None, identity),
+        };
+        let mut found = self.store.find_devices(kind, value).await?;
+        match (found.pop(), found.is_empty()) {
+            (Some(device), true) => Ok(device),
+            (Some(_), false) => Err(RegistryError::AmbiguousDevice(identity.into())),
+            (None, _) => Err(RegistryError::UnknownDevice(identity.into())),
+        }
+    }
+
+    /// Up to `limit` devices after that one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, RegistryError> {
+        Ok(self.store.list_devices(after, limit).await?)
+    }
+
+    /// Ends its tokens and lets it authenticate no more.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub async fn suspend(&self, identity: &str, now: UnixTime) -> Result<Epoch, RegistryError> {
+        self.end_tokens(identity, Some(DeviceState::Suspended), now).await
+    }
+
+    /// Ends its tokens; it may authenticate again at once.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub async fn revoke(&self, identity: &str, now: UnixTime) -> Result<Epoch, RegistryError> {
+        self.end_tokens(identity, None, now).await
+    }
+
+    /// Lets it authenticate again.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub async fn resume(&self, identity: &str) -> Result<(), RegistryError> {
+        let device = self.device(identity).await?;
+        let found = self.store.resume_device(device.id).await?;
+        found.then_some(()).ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
+    }
+
+    /// Ends its tokens and forgets it, its key and its grants.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub async fn remove(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
+        let device = self.device(identity).await?;
+        let found = self.store.remove_device(device.id, self.change(now)).await?;
+        self.announce();
+        found.then_some(()).ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
+    }
+
+    /// Something may have been put into the outbox.
+    pub(super) fn announce(&self) {
+        (self.announce)();
+    }
+
+    pub(super) fn change(&self, at: UnixTime) -> Change {
+        Change { addressees: self.addressees.clone(), at }
+    }
+
+    async fn end_tokens(
+        &self,
+        identity: &str,
+        state: Option<DeviceState>,
+        now: UnixTime,
+    ) -> Result<Epoch, RegistryError> {
+        let device = self.device(identity).await?;
+        let epoch = self.store.end_tokens(device.id, state, self.change(now)).await?;
+        self.announce();
+        epoch.ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
+    }
+
+    fn wrapped(&self, record: &DeviceRecord) -> Result<NewDevice, RegistryError> {
+        let primary = record.primary().ok_or_else(|| RegistryError::UnknownDevice(String::new()))?;
+        Ok(NewDevice {
+            identities: record.identities.clone(),
+            home_network: record.home_network,
+            algorithm: record.algorithm(),
+            wrapped_key: self.kms.wrap(&record.key, primary)?,
+            amf: record.amf,
+            sqn: record.sqn,
+            minimum_algorithm: record.minimum_algorithm,
+            kyc_expiry: record.kyc_expiry,
+            custodian: record.custodian.clone(),
+        })
+    }
+
+    fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {
+        let differs: Vec<&str> = [
+            ("identities", record.identities != device.identities),
+            ("home network", record.home_network != device.home_network),
+            ("key", !self.kms.is_key_of(&record.key, device)?),
+            ("amf", record.amf != device.amf),
+            ("sqn", record.sqn != device.initial_sqn),
+            ("minimum algorithm", record.minimum_algorithm != device.minimum_algorithm),
+            ("kyc expiry", record.kyc_expiry != device.kyc_expiry),
+            ("custodian", record.custodian != device.custodian),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect();
+        if differs.is_empty() {
+            return Ok(Registration::Unchanged);
+        }
+        let identity = device.primary().map(ToString::to_string).unwrap_or_default();
+        Err(RegistryError::Conflict { identity, differs: differs.join(", ") })
+    }
+}
+
+/// A device as it is shown: everything but its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceView {
+    /// Its primary identity.
+    pub device: String,
+    /// All its identities, `kind:value`.
+    pub identities: Vec<String>,
+    /// `milenage` or `tuak`.
+    pub algorithm: &'static str,
+    /// `active` or `suspended`.
+    pub state: &'static str,
+    /// How often its tokens were ended.
+    pub epoch: u64,
+    /// AMF, 4 hex digits.
+    pub amf: String,
+    /// The last SQN handed out, 12 hex digits.
+    pub sqn: String,
+    /// The lowest algorithm it may bootstrap with.
+    pub minimum_algorithm: &'static str,
+    /// When its custodian's KYC ends.
+    pub kyc_expiry: Option<String>,
+    /// Its custodian.
+    pub custodian: Option<String>,
+    /// When it was added.
+    pub created_at: String,
+}
+
+impl From<&Device> for DeviceView {
+    fn from(device: &Device) -> Self {
+        Self {
+            device: device.primary().map(ToString::to_string).unwrap_or_default(),
+            identities: device.identities.iter().map(|identity| format!("{identity:?}")).collect(),
+            algorithm: match device.algorithm {
+                AkaAlgorithm::Milenage => "milenage",
+                AkaAlgorithm::Tuak => "tuak",
+            },
+            state: match device.state {
+                DeviceState::Active => "active",
+                DeviceState::Suspended => "suspended",
+            },
+            epoch: device.epoch.0,
+            amf: format!("{:04x}", u16::from_be_bytes(device.amf)),
+            sqn: format!("{:012x}", device.sqn),
+            minimum_algorithm: if device.minimum_algorithm == 2 { "AKAv2-SHA-256" } else { "AKAv1-MD5" },
+            kyc_expiry: device.kyc_expiry.map(UnixTime::to_xs_date_time),
+            custodian: device.custodian.clone(),
+            created_at: device.created_at.to_xs_date_time(),
+        }
+    }
+}

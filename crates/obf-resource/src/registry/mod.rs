@@ -1,0 +1,10 @@
+//! The registry (SPEC R5–R7, C4, C6): what a device, an application and a grant are when they come in, and what is
+//! said of them when asked. The storage itself is [`obf_store::resource`].
+
+mod applications;
+mod devices;
+mod record;
+
+pub use applications::{ApplicationRecord, ApplicationView, FieldError, GrantError, GrantRecord, GrantView};
+pub use devices::{DeviceView, Registration, Registry, RegistryError};
+pub use record::{DeviceRecord, MAX_RECORD, RecordError};

@@ -1,0 +1,289 @@
+//! One device as it is imported: a JSON object (DESIGN.md's contract for `obf device import`).
+
+use crate::kms::{KeyMaterial, MaterialError};
+use obf_store::resource::AkaAlgorithm;
+use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, UnixTime};
+use serde::Deserialize;
+
+use crate::kms::HexSecret;
+
+/// The longest line of an import, octets.
+pub const MAX_RECORD: usize = 16 * 1024;
+
+/// What is wrong with a record. Names the field; never repeats a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// It is no JSON object of this kind.
+    #[error("{0}")]
+    Syntax(String),
+    /// An identity breaks the rule of its kind.
+    #[error("{field}: {error}")]
+    Identity {
+        /// The field.
+        field: &'static str,
+        /// The rule.
+        error: IdentityError,
+    },
+    /// A device needs an identity of its secure element or network; an IMEI alone names a terminal.
+    #[error("one of imsi, impi, iccid, eid and deveui is needed")]
+    NoIdentity,
+    /// A key part is wrong.
+    #[error(transparent)]
+    Key(#[from] MaterialError),
+    /// Another field is wrong.
+    #[error("{field}: {wanted}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is allowed.
+        wanted: &'static str,
+    },
+    /// Longer than [`MAX_RECORD`].
+    #[error("longer than {MAX_RECORD} octets")]
+    TooLong,
+}
+
+/// A device to be registered, its key in clear: it does not live long.
+#[derive(Debug)]
+pub struct DeviceRecord {
+    /// Primary first.
+    pub identities: Vec<GlobalIdentity>,
+    /// How its IMSI splits.
+    pub home_network: HomeNetwork,
+    /// Its key.
+    pub key: KeyMaterial,
+    /// AMF of its vectors.
+    pub amf: [u8; 2],
+    /// The last SQN used, 48 bits.
+    pub sqn: u64,
+    /// 1 AKAv1-MD5, 2 AKAv2-SHA-256.
+    pub minimum_algorithm: u8,
+    /// When its custodian's KYC ends.
+    pub kyc_expiry: Option<UnixTime>,
+    /// Its custodian.
+    pub custodian: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    imsi: Option<String>,
+    impi: Option<String>,
+    iccid: Option<String>,
+    eid: Option<String>,
+    deveui: Option<String>,
+    imei: Option<String>,
+    #[serde(default)]
+    algorithm: Name,
+    k: HexSecret,
+    op: Option<HexSecret>,
+    opc: Option<HexSecret>,
+    top: Option<HexSecret>,
+    topc: Option<HexSecret>,
+    amf: Option<String>,
+    sqn: Option<String>,
+    mnc_digits: Option<u8>,
+    minimum_algorithm: Option<String>,
+    kyc_expiry: Option<String>,
+    custodian: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Name {
+    #[default]
+    Milenage,
+    Tuak,
+}
+
+impl DeviceRecord {
+    /// Reads one JSON object. Identities in order of rank: IMSI, IMPI (the registered one, otherwise the one derived
+    /// from the IMSI, TS 23.003 13.3), ICCID, EID, DevEUI, IMEI; the first is the primary one.
+    ///
+    /// # Errors
+    /// [`RecordError`] names the field.
+    pub fn parse(line: &[u8], default_network: HomeNetwork) -> Result<Self, RecordError> {
+        if line.len() > MAX_RECORD {
+            return Err(RecordError::TooLong);
+        }
+        let line: Line =
+            serde_json::from_slice(line).map_err(|error| RecordError::Syntax(error.to_string()))?;
+        let home_network = match line.mnc_digits {
+            None => default_network,
+            Some(2) => HomeNetwork::TwoDigitMnc,
+            Some(3) => HomeNetwork::ThreeDigitMnc,
+            Some(_) => return Err(RecordError::Field { field: "mnc_digits", wanted: "2 or 3" }),
+        };
+        Ok(Self {
+            identities: line.identities(home_network)?,
+            home_network,
+            key: line.key()?,
+            amf: match &line.amf {
+                None => [0, 0],
+                Some(amf) => {
+                    octets(amf).ok_or(RecordError::Field { field: "amf", wanted: "4 hex digits" })?
+                }
+            },
+            sqn: match &line.sqn {
+                None => 0,
+                Some(sqn) => {
+                    let octets = octets::<6>(sqn);
+                    let [a, b, c, d, e, f] =
+                        octets.ok_or(RecordError::Field { field: "sqn", wanted: "12 hex digits" })?;
+                    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+                }
+            },
+            minimum_algorithm: match line.minimum_algorithm.as_deref() {
+                None | Some("AKAv1-MD5") => 1,
+                Some("AKAv2-SHA-256") => 2,
+                Some(_) => {
+                    let wanted = "AKAv1-MD5 or AKAv2-SHA-256";
+                    return Err(RecordError::Field { field: "minimum_algorithm", wanted });
+                }
+            },
+            kyc_expiry: match &line.kyc_expiry {
+                None => None,
+                Some(date) => Some(UnixTime::from_xs_date_time(date).ok_or(RecordError::Field {
+                    field: "kyc_expiry",
+                    wanted: "a date like 2027-01-31T00:00:00Z",
+                })?),
+            },
+            custodian: match line.custodian {
+                Some(name) if name.is_empty() || name.len() > 253 || name.contains(char::is_control) => {
+                    return Err(RecordError::Field { field: "custodian", wanted: "1 to 253 octets of text" });
+                }
+                custodian => custodian,
+            },
+        })
+    }
+
+    /// The identity it is registered under first of all.
+    pub fn primary(&self) -> Option<&GlobalIdentity> {
+        self.identities.first()
+    }
+
+    /// What its key is for.
+    pub const fn algorithm(&self) -> AkaAlgorithm {
+        self.key.kind()
+    }
+}
+
+impl Line {
+    fn identities(&self, home_network: HomeNetwork) -> Result<Vec<GlobalIdentity>, RecordError> {
+        let field = |kind: IdentityKind, value: &Option<String>| {
+            let identity = value.as_ref().map(|value| GlobalIdentity::new(kind, value)).transpose();
+            identity.map_err(|error| RecordError::Identity { field: kind.name(), error })
+        };
+        let imsi = field(IdentityKind::Imsi, &self.imsi)?;
+        let impi = match (field(IdentityKind::Impi, &self.impi)?, &imsi) {
+            (None, Some(imsi)) => Some(
+                home_network.impi_of(imsi).map_err(|error| RecordError::Identity { field: "imsi", error })?,
+            ),
+            (impi, _) => impi,
+        };
+        let mut identities: Vec<_> = [
+            imsi,
+            impi,
+            field(IdentityKind::Iccid, &self.iccid)?,
+            field(IdentityKind::Eid, &self.eid)?,
+            field(IdentityKind::DevEui, &self.deveui)?,
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if identities.is_empty() {
+            return Err(RecordError::NoIdentity);
+        }
+        identities.extend(field(IdentityKind::Imei, &self.imei)?);
+        Ok(identities)
+    }
+
+    fn key(&self) -> Result<KeyMaterial, RecordError> {
+        let foreign = |field, algorithm| Err(MaterialError::OtherAlgorithm { field, algorithm }.into());
+        match self.algorithm {
+            Name::Milenage if self.top.is_some() => foreign("top", "milenage"),
+            Name::Milenage if self.topc.is_some() => foreign("topc", "milenage"),
+            Name::Tuak if self.op.is_some() => foreign("op", "tuak"),
+            Name::Tuak if self.opc.is_some() => foreign("opc", "tuak"),
+            Name::Milenage => Ok(KeyMaterial::milenage(&self.k, self.opc.as_ref(), self.op.as_ref())?),
+            Name::Tuak => Ok(KeyMaterial::tuak(&self.k, self.topc.as_ref(), self.top.as_ref())?),
+        }
+    }
+}
+
+fn octets<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let number = u64::from_str_radix(text, 16).ok()?;
+    number.to_be_bytes().last_chunk::<N>().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: &str = r#""k":"465b5ce8b199b49faa5f0a2ee238a6bc","opc":"cd63cb71954a9f4e48a5994e37a02baf""#;
+
+    fn parse(line: &str) -> Result<DeviceRecord, RecordError> {
+        DeviceRecord::parse(line.as_bytes(), HomeNetwork::TwoDigitMnc)
+    }
+
+    #[test]
+    fn the_contract_line_is_read() {
+        let record = parse(&format!(
+            r#"{{"imsi":"001010000000001","iccid":"8988211000000000018","algorithm":"milenage",{KEYS},"amf":"0000","sqn":"00000000002a"}}"#
+        ))
+        .unwrap();
+        let names: Vec<_> = record.identities.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            names,
+            ["001010000000001", "001010000000001@ims.mnc001.mcc001.3gppnetwork.org", "8988211000000000018"]
+        );
+        assert_eq!((record.sqn, record.amf, record.minimum_algorithm), (42, [0, 0], 1));
+    }
+
+    #[test]
+    fn a_registered_impi_takes_the_place_of_the_derived_one() {
+        let record =
+            parse(&format!(r#"{{"imsi":"001010000000001","impi":"me@ims.example",{KEYS}}}"#)).unwrap();
+        assert_eq!(record.identities.len(), 2);
+        assert_eq!(record.identities[1].value(), "me@ims.example");
+    }
+
+    #[test]
+    fn every_fault_names_its_field_and_no_key() {
+        for (line, wanted) in [
+            ("", "EOF while parsing a value at line 1 column 0"),
+            (r#"{"imsi":"001010000000001"}"#, "missing field `k` at line 1 column 26"),
+            (r#"{"imsi":"00101x",KEYS}"#, "imsi: 'x' cannot stand in imsi"),
+            (r#"{KEYS}"#, "one of imsi, impi, iccid, eid and deveui is needed"),
+            (r#"{"imei":"490154203237518",KEYS}"#, "one of imsi, impi, iccid, eid and deveui is needed"),
+            (r#"{"imsi":"001010000000001",KEYS,"amf":"00"}"#, "amf: 4 hex digits"),
+            (r#"{"imsi":"001010000000001",KEYS,"sqn":"1"}"#, "sqn: 12 hex digits"),
+            (r#"{"imsi":"001010000000001",KEYS,"topc":"00"}"#, "topc does not belong to milenage"),
+            (r#"{"imsi":"001010000000001",KEYS,"algorithm":"tuak"}"#, "opc does not belong to tuak"),
+            (r#"{"imsi":"001010000000001","k":"465b5ce8"}"#, "k: 16 octets are needed, as hex digits"),
+            (r#"{"imsi":"001010000000001",KEYS,"mnc_digits":4}"#, "mnc_digits: 2 or 3"),
+            (
+                r#"{"imsi":"001010000000001",KEYS,"kyc_expiry":"soon"}"#,
+                "kyc_expiry: a date like 2027-01-31T00:00:00Z",
+            ),
+        ] {
+            let error = parse(&line.replace("KEYS", KEYS)).unwrap_err().to_string();
+            assert_eq!(error, wanted);
+        }
+        let unknown =
+            parse(&format!(r#"{{"imsi":"001010000000001",{KEYS},"ki":"00"}}"#)).unwrap_err().to_string();
+        assert!(unknown.starts_with("unknown field `ki`"), "{unknown}");
+        assert_eq!(parse(&" ".repeat(MAX_RECORD + 1)).unwrap_err(), RecordError::TooLong);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_octets_never_panic(line: Vec<u8>) {
+            let _ = DeviceRecord::parse(&line, HomeNetwork::ThreeDigitMnc);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What is answered: vector and rights in one round trip, resynchronisation, rights, registrations.
+
+use super::Slice;
+use crate::{
+    authorisation::{self, Decision},
+    kms::{Kms, KmsError},
+};
+use obf_aka::{Sqn, SqnLayout, SqnLimits};
+use obf_net::Clock;
+use obf_radius::{PutError, Request, Vendor};
+use obf_rpr::{
+    ApplicationAnswer, Ask, Asker, Resynchronisation, Right, Rights, RightsAnswer, RightsRequest,
+    VectorAnswer, Wanted, answer::DeviceFacts,
+};
+use obf_store::{
+    StoreError,
+    resource::{
+        Application, ApplicationState, Applications, Device, Grants, ResourceDb, RightsPage, SequenceNumbers,
+        Taken, WithRights,
+    },
+};
+use obf_token::Algorithm;
+use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal};
+use std::sync::Arc;
+
+/// Rights read at once: about as many as fit one packet.
+const PAGE: u32 = 128;
+
+#[derive(Debug)]
+pub struct Answerer {
+    pub store: ResourceDb,
+    pub kms: Kms,
+    pub slice: Slice,
+    pub clock: Arc<dyn Clock>,
+    pub vendor: Vendor,
+}
+
+impl Answerer {
+    /// Writes the Access-Accept into `out`, or says why not. A vector is there only after its SQN has been fsynced.
+    pub async fn answer(
+        &self,
+        request: &Request,
+        asker: &Asker,
+        ask: Ask,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        match ask {
+            Ask::Vector(wanted) => {
+                let identity = identity_of(&wanted.user_name)?;
+                let ind = self.slice.ind(asker.node);
+                let taken = match wanted.resynchronisation {
+                    None => self.take(identity, ind).await?,
+                    Some(resynchronisation) => self.resynchronise(identity, ind, resynchronisation).await?,
+                };
+                let vector = self.kms.vector(&taken.device).map_err(|error| broken_key(&error))?;
+                let rights = self.rights(&taken.device, taken.rights).await?;
+                let answer = VectorAnswer { vector, device: facts(&taken.device)?, rights };
+                let salts = salts()?;
+                answer.encode(request, self.vendor, salts, out).map_err(|error| too_large(&error))
+            }
+            Ask::Rights(wanted) => {
+                let (device, rights) = self.rights_wanted(wanted).await?;
+                let answer = RightsAnswer { device: facts(&device)?, rights };
+                answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
+            }
+            Ask::Application(wanted) => {
+                let application = self.store.application(wanted.app).await.map_err(|error| failed(&error))?;
+                let answer = registration(application.ok_or(Refusal::ApplicationNotRegistered)?)?;
+                answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
+            }
+        }
+    }
+
+    async fn take(&self, identity: GlobalIdentity, ind: u8) -> Result<Taken, Refusal> {
+        let now = self.clock.now();
+        let permit = move |device: &Device| authorisation::standing(device, now);
+        let taken = self.store.take_sqn(identity, ind, WithRights { limit: PAGE }, permit).await;
+        taken.map_err(|error| failed(&error))?
+    }
+
+    /// MAC-S first, then (device, RAND) durably, then SQN_HE := SQN_MS only if the next SQN would be refused
+    /// (TS 33.102 6.3.5; WIRES "Resynchronisation").
+    async fn resynchronise(
+        &self,
+        identity: GlobalIdentity,
+        ind: u8,
+        Resynchronisation { rand, auts }: Resynchronisation,
+    ) -> Result<Taken, Refusal> {
+        let now = self.clock.now();
+        let found = self.store.rights(identity, None, 0).await.map_err(|error| failed(&error))?;
+        let (device, _) = found.ok_or(Refusal::UnknownIdentity)?;
+        authorisation::standing(&device, now)?;
+        let sqn_ms = self.kms.verify_auts(&device, &rand, &auts).map_err(|error| broken_key(&error))?;
+        let sqn_ms = sqn_ms.ok_or(Refusal::BadResynchronisation)?;
+        let adopt = move |sqn: u64| {
+            Sqn::new(sqn).is_none_or(|sqn_he| {
+                SqnLayout::DEFAULT.resynchronise(SqnLimits::DEFAULT, sqn_he, sqn_ms) != sqn_he
+            })
+        };
+        let with = WithRights { limit: PAGE };
+        let taken = self.store.resynchronise(device.id, rand, sqn_ms.number(), adopt, ind, with, now).await;
+        taken.map_err(|error| failed(&error))?
+    }
+
+    async fn rights_wanted(&self, wanted: RightsRequest) -> Result<(Device, Rights), Refusal> {
+        let identity = identity_of(&wanted.user_name)?;
+        let now = self.clock.now();
+        let after = match wanted.wanted {
+            Wanted::First => None,
+            Wanted::After(app) => Some(app),
+            Wanted::Only(app) => {
+                let found = self.store.right(identity, app).await.map_err(|error| failed(&error))?;
+                let (device, granted) = found.ok_or(Refusal::UnknownIdentity)?;
+                return match authorisation::decide(&device, granted.as_ref(), now) {
+                    Decision::Permit(right) => {
+                        Ok((device, Rights { list: vec![on_wire(right)], more: false }))
+                    }
+                    Decision::Refuse(refusal) => Err(refusal),
+                };
+            }
+        };
+        let found = self.store.rights(identity, after, PAGE).await.map_err(|error| failed(&error))?;
+        let (device, page) = found.ok_or(Refusal::UnknownIdentity)?;
+        authorisation::standing(&device, now)?;
+        let rights = self.rights(&device, page).await?;
+        Ok((device, rights))
+    }
+
+    /// The rights among a page of grants; if none of them is one, among the next pages: an empty list with more behind
+    /// it would leave the asker without a place to go on from.
+    async fn rights(&self, device: &Device, mut page: RightsPage) -> Result<Rights, Refusal> {
+        let now = self.clock.now();
+        loop {
+            let list: Vec<Right> = page
+                .grants
+                .iter()
+                .filter_map(|granted| match authorisation::decide(device, Some(granted), now) {
+                    Decision::Permit(right) => Some(on_wire(right)),
+                    Decision::Refuse(_) => None,
+                })
+                .collect();
+            let last = page.grants.last().map(|granted| granted.grant.app.clone());
+            match (last, device.primary()) {
+                (Some(last), Some(primary)) if list.is_empty() && page.more => {
+                    page = self.next_page(primary.clone(), last).await?;
+                }
+                _ => return Ok(Rights { list, more: page.more }),
+            }
+        }
+    }
+
+    async fn next_page(&self, identity: GlobalIdentity, after: AppId) -> Result<RightsPage, Refusal> {
+        let found = self.store.rights(identity, Some(after), PAGE).await.map_err(|error| failed(&error))?;
+        Ok(found.map(|(_, page)| page).unwrap_or_default())
+    }
+}
+
+/// The identity behind a user name. Besides IMSI and IMPI (SPEC R9: as the UE wrote it) the shapes of the other
+/// identities are told apart by length and prefix, and `kind:value` names one outright.
+fn identity_of(user_name: &[u8]) -> Result<GlobalIdentity, Refusal> {
+    let text = std::str::from_utf8(user_name).map_err(|_| Refusal::UnknownIdentity)?;
+    if let Some((kind, value)) = text.split_once(':')
+        && let Some(kind) = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)
+    {
+        return GlobalIdentity::new(kind, value).map_err(|_| Refusal::UnknownIdentity);
+    }
+    let others = [IdentityKind::Iccid, IdentityKind::Eid, IdentityKind::DevEui];
+    GlobalIdentity::from_user_name(text)
+        .ok()
+        .or_else(|| others.into_iter().find_map(|kind| GlobalIdentity::new(kind, text).ok()))
+        .ok_or(Refusal::UnknownIdentity)
+}
+
+fn facts(device: &Device) -> Result<DeviceFacts, Refusal> {
+    let identity = device.primary().cloned().ok_or(Refusal::StorageFailed)?;
+    let has_imsi = device.identities.iter().any(|identity| identity.kind() == IdentityKind::Imsi);
+    Ok(DeviceFacts {
+        identity,
+        epoch: device.epoch,
+        kyc_expiry: device.kyc_expiry,
+        home_network: Some(device.home_network).filter(|_: &HomeNetwork| has_imsi),
+        minimum_algorithm: Algorithm::from_number(device.minimum_algorithm).unwrap_or(Algorithm::AkaV2Sha256),
+    })
+}
+
+fn on_wire(right: authorisation::Right) -> Right {
+    Right { app: right.app, lifetime: right.lifetime, settings: right.settings.into() }
+}
+
+fn registration(application: Application) -> Result<ApplicationAnswer, Refusal> {
+    if application.state != ApplicationState::Active {
+        return Err(Refusal::ApplicationSuspended);
+    }
+    let classes = application.ua_classes.iter().map(|class| class.parse());
+    Ok(ApplicationAnswer {
+        app: application.id,
+        cert_names: application.cert_names,
+        ua_classes: classes.collect::<Result<_, _>>().map_err(|_| Refusal::StorageFailed)?,
+        settings: application.settings.into(),
+        discloses_identity: application.discloses_identity,
+    })
+}
+
+fn salts() -> Result<[[u8; 2]; 2], Refusal> {
+    let mut octets = [0; 4];
+    getrandom::fill(&mut octets).map_err(|_| Refusal::Overloaded)?;
+    let [a, b, c, d] = octets;
+    Ok([[a, b], [c, d]])
+}
+
+fn failed(error: &StoreError) -> Refusal {
+    tracing::error!(%error, "the store failed");
+    if *error == StoreError::Overloaded { Refusal::Overloaded } else { Refusal::StorageFailed }
+}
+
+fn broken_key(error: &KmsError) -> Refusal {
+    tracing::error!(%error, "a subscriber key is unusable");
+    Refusal::StorageFailed
+}
+
+fn too_large(error: &PutError) -> Refusal {
+    tracing::warn!(%error, "an answer does not fit its packet");
+    Refusal::MalformedRequest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_names_are_told_apart_and_never_changed() {
+        for (text, kind) in [
+            ("001010000000001", IdentityKind::Imsi),
+            ("001010000000001@ims.mnc001.mcc001.3gppnetwork.org", IdentityKind::Impi),
+            ("8988211000000000018", IdentityKind::Iccid),
+            ("89049032123451234512345678901235", IdentityKind::Eid),
+            ("70B3D57ED0000001", IdentityKind::DevEui),
+        ] {
+            let identity = identity_of(text.as_bytes()).unwrap();
+            assert_eq!((identity.kind(), identity.value()), (kind, text));
+        }
+        assert_eq!(identity_of(b"imei:490154203237518").unwrap().kind(), IdentityKind::Imei);
+        for unknown in [&b"\xff"[..], b"", b"nobody", b"imei:1"] {
+            assert_eq!(identity_of(unknown), Err(Refusal::UnknownIdentity));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! RPR, the Resource Server's end (SPEC P4, R18): who may ask, what is answered, what is told unasked.
+
+mod answers;
+mod askers;
+mod notices;
+
+pub use askers::{AuthServer, AuthServers};
+pub use notices::Notices;
+
+use crate::kms::Kms;
+use answers::Answerer;
+use obf_net::{
+    Clock,
+    radius::{Connection, Handler, Origin},
+};
+use obf_radius::{Request, Vendor};
+use obf_rpr::request::Inquiry;
+use obf_store::resource::ResourceDb;
+use obf_types::Refusal;
+use std::sync::Arc;
+
+/// Answers the requests of the registered Authentication Servers.
+#[derive(Debug)]
+pub struct RprServer {
+    askers: AuthServers,
+    answerer: Answerer,
+    notices: Notices,
+    vendor: Vendor,
+}
+
+/// Which part of the IND space a node of the Resource Server has: with the asking node's number it makes IND, so that
+/// nodes working side by side cause no false resynchronisations (TS 33.102 C.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// This node.
+    pub node: u8,
+    /// All nodes.
+    pub nodes: u8,
+}
+
+impl Slice {
+    /// IND for vectors that an Authentication Server's node asks for, 0 to 31.
+    pub const fn ind(self, asking: obf_types::NodeNumber) -> u8 {
+        ((asking.value() as u16 * self.nodes as u16 + self.node as u16) % 32) as u8
+    }
+}
+
+impl RprServer {
+    /// On that store and key management system.
+    pub fn new(
+        store: ResourceDb,
+        kms: Kms,
+        slice: Slice,
+        clock: Arc<dyn Clock>,
+        askers: AuthServers,
+        notices: Notices,
+        vendor: Vendor,
+    ) -> Self {
+        let answerer = Answerer { store, kms, slice, clock, vendor };
+        Self { askers, answerer, notices, vendor }
+    }
+
+    async fn answer(&self, request: &Request, origin: &Origin, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let Inquiry::Ask(asker, ask) = Inquiry::decode(request, self.vendor)? else {
+            obf_rpr::answer::alive(request, out);
+            return Ok(());
+        };
+        let server = self.askers.registered(origin, &asker).ok_or(Refusal::NodeNotRegistered)?;
+        if let Some(connection) = &origin.connection {
+            self.notices.connected(server, connection);
+        }
+        self.answerer.answer(request, &asker, ask, out).await
+    }
+}
+
+impl Handler for RprServer {
+    async fn handle(&self, request: Request, origin: Origin) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        if let Err(refusal) = self.answer(&request, &origin, &mut out).await {
+            tracing::debug!(address = %origin.address, %refusal, "RPR request refused");
+            obf_radius::refuse(&request, self.vendor, refusal, &mut out);
+        }
+        Some(out)
+    }
+
+    fn accepts(&self, connection: &Connection) -> bool {
+        let servers = self.askers.of_certificate(connection.names());
+        for server in &servers {
+            self.notices.connected(server, connection);
+        }
+        !servers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use obf_types::NodeNumber;
+
+    #[test]
+    fn nodes_side_by_side_use_different_ind() {
+        let ind = |asking, node| Slice { node, nodes: 2 }.ind(NodeNumber::new(asking).unwrap());
+        let mut all: Vec<u8> = (0..16).flat_map(|asking| [ind(asking, 0), ind(asking, 1)]).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..32).collect::<Vec<_>>());
+        assert_eq!(Slice { node: 31, nodes: 32 }.ind(NodeNumber::new(31).unwrap()), 31);
+    }
+}
