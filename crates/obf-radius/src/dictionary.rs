@@ -138,20 +138,20 @@ obf_attributes! {
     Operation = 1, "OBF-Operation", "integer";
     /// An application's FQDN.
     Application = 2, "OBF-Application", "string";
-    /// Ua security protocol id (TS 33.220 Annex H).
-    UaId = 3, "OBF-Ua-Id", "octets[5]";
+    /// Ua security protocol id, 5 octets (TS 33.220 Annex H).
+    UaId = 3, "OBF-Ua-Id", "octets";
     /// When the key ends, unix seconds.
     KeyExpiry = 4, "OBF-Key-Expiry", "integer64";
     /// When the device bootstrapped, unix seconds.
     BootstrapTime = 5, "OBF-Bootstrap-Time", "integer64";
     /// The key schema: see [`SCHEMAS`].
     Schema = 6, "OBF-Schema", "integer";
-    /// RAND of a vector.
-    Rand = 7, "OBF-RAND", "octets[16]";
-    /// AUTN of a vector.
-    Autn = 8, "OBF-AUTN", "octets[16]";
-    /// AUTS of a resynchronisation.
-    Auts = 9, "OBF-AUTS", "octets[14]";
+    /// RAND of a vector, 16 octets.
+    Rand = 7, "OBF-RAND", "octets";
+    /// AUTN of a vector, 16 octets.
+    Autn = 8, "OBF-AUTN", "octets";
+    /// AUTS of a resynchronisation, 14 octets.
+    Auts = 9, "OBF-AUTS", "octets";
     /// A device's revocation epoch.
     Epoch = 10, "OBF-Epoch", "integer64";
     /// The asking node's registered number.

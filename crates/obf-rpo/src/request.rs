@@ -2,7 +2,7 @@
 
 use obf_radius::{
     AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Request, Vendor,
-    dictionary::NAS_IDENTIFIER,
+    dictionary::{NAS_IDENTIFIER, USER_NAME},
 };
 use obf_token::TokenId;
 use obf_types::{AppId, NafId, Refusal, UaId};
@@ -57,7 +57,8 @@ pub enum Inquiry {
 }
 
 impl Ask {
-    /// Writes the request's attributes. `instance` is NAS-Identifier: 1 to 253 octets, distinct for each instance of the
+    /// Writes the request's attributes. A key request's User-Name is the token id again: proxies want one, and its part
+    /// behind `@` is a realm that leads to the Authentication Server. `instance` is NAS-Identifier: 1 to 253 octets, distinct for each instance of the
     /// application.
     ///
     /// # Errors
@@ -72,6 +73,7 @@ impl Ask {
         to.put(NAS_IDENTIFIER, instance.as_bytes())?;
         match self {
             Self::Key(KeyRequest { token, app, ua }) => {
+                to.put_display(USER_NAME, token)?;
                 to.put_integer(name(ObfAttribute::Operation), KEY)?;
                 to.put_display(name(ObfAttribute::TokenId), token)?;
                 to.put(name(ObfAttribute::Application), app.as_str().as_bytes())?;
