@@ -27,7 +27,7 @@ mod resource_server;
 mod sealing;
 mod start;
 pub mod tokens;
-mod vault;
+pub mod vault;
 
 pub use config::{Config, ConfigError};
 pub use obf_net::Drained;

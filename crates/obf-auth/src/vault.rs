@@ -9,14 +9,16 @@ const KEK_ID: u32 = 1;
 
 /// Wraps and unwraps. What is wrapped as one thing does not unwrap as another.
 #[derive(Debug)]
-pub(crate) struct Vault(SealingKey);
+pub struct Vault(SealingKey);
 
 impl Vault {
-    pub(crate) fn new(kek: &Secret<32>) -> Self {
+    /// A vault under a key encryption key of 32 octets.
+    pub fn new(kek: &Secret<32>) -> Self {
         Self(SealingKey::new(KEK_ID, kek))
     }
 
-    pub(crate) fn wrap_ks(&self, id: &TokenId, ks: &Ks) -> Vec<u8> {
+    /// Ks of a token, as the store keeps it.
+    pub fn wrap_ks(&self, id: &TokenId, ks: &Ks) -> Vec<u8> {
         self.0.seal(&draw(), &of_token(id), ks.expose())
     }
 

@@ -16,6 +16,7 @@ pub mod measure;
 pub mod report;
 pub mod rpo;
 pub mod subscriber;
+pub mod tokens;
 pub mod vectors;
 
 use anyhow::Result;
@@ -51,6 +52,8 @@ pub enum What {
     Vectors(vectors::Vectors),
     /// Key fetches over RPO against FreeRADIUS over TLS (package freeradius).
     Rpo(rpo::Rpo),
+    /// A million live tokens: memory a token, and the latency of a fetch among them.
+    Tokens(tokens::Tokens),
     /// A part of a measurement that runs as a process of its own.
     #[command(hide = true, subcommand)]
     Child(Child),
@@ -74,6 +77,7 @@ pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verd
         What::Aka(aka) => vec![aka.compare(bench.rounds)?],
         What::Bootstrap(bootstrap) => vec![bootstrap.compare(bench.rounds).await?],
         What::Rpo(rpo) => vec![rpo.compare(bench.rounds).await?],
+        What::Tokens(tokens) => tokens.compare(bench.rounds).await?,
         What::Vectors(vectors) => vec![vectors.compare(bench.rounds).await?],
         What::Child(Child::Https(https)) => {
             https.child().await?;

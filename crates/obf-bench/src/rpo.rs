@@ -29,7 +29,8 @@ use std::{
 };
 
 const APP: &str = "track.example";
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an answer may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The baseline's configuration, as committed.
 const FREERADIUS: &str = include_str!("../../../benches/baseline/freeradius/radiusd.conf");
 
@@ -77,7 +78,7 @@ impl Rpo {
         let packets: Arc<[Vec<u8>]> = packets.into();
 
         let stopper = Stopper::new();
-        let ours = self.links(&deployment, auth.endpoint("rpo")?, &stopper).await?;
+        let ours = links(&deployment, auth.endpoint("rpo")?, &stopper, self.connections).await?;
         let first = packets.first().context("at least one token")?;
         let answer = ours
             .first()
@@ -87,7 +88,7 @@ impl Rpo {
         KeyGrant::decode(&answer, Vendor::default())?;
         let octets = answer.packet().octets().len();
         let freeradius = FreeRadius::start(&deployment, octets)?;
-        let theirs = self.links(&deployment, freeradius.address, &stopper).await?;
+        let theirs = links(&deployment, freeradius.address, &stopper, self.connections).await?;
         let answer = theirs
             .first()
             .context("at least one connection")?
@@ -129,32 +130,6 @@ impl Rpo {
         })
     }
 
-    async fn links(
-        &self,
-        deployment: &Deployment,
-        address: SocketAddr,
-        stopper: &Stopper,
-    ) -> Result<Vec<RadiusTlsClient>> {
-        let files = CertificateFiles {
-            chain: deployment.file("apps/track.example.pem"),
-            key: deployment.file("apps/track.example.key"),
-        };
-        let tls = certificates::mutual_client(&files, &deployment.file("ca.pem"))?;
-        let server = TlsServerAddress { address, name: "as.obf.example".into() };
-        let mut links = Vec::new();
-        for _ in 0..self.connections {
-            // FreeRADIUS speaks radius/1.0 only; so do both sides here.
-            let settings = TlsClientSettings {
-                radius_1_1: false,
-                ..TlsClientSettings::new(vec![server.clone()], tls.clone())
-            };
-            let link = RadiusTlsClient::start(settings, &stopper.running(), Arc::new(Silent));
-            tokio::time::timeout(PATIENCE, link.connected()).await.context("RADIUS/TLS connection")?;
-            links.push(link);
-        }
-        Ok(links)
-    }
-
     async fn load(&self, links: &[RadiusTlsClient], packets: &Arc<[Vec<u8>]>, requests: usize) -> Result<()> {
         load::in_flight(self.in_flight * links.len(), requests, |number| {
             let link = links.get(number % links.len()).cloned();
@@ -169,6 +144,36 @@ impl Rpo {
         .await?;
         Ok(())
     }
+}
+
+/// So many RADIUS/TLS connections to `address`, with the certificate of the first application.
+///
+/// # Errors
+/// One of them does not come up.
+pub async fn links(
+    deployment: &Deployment,
+    address: SocketAddr,
+    stopper: &Stopper,
+    connections: usize,
+) -> Result<Vec<RadiusTlsClient>> {
+    let files = CertificateFiles {
+        chain: deployment.file("apps/track.example.pem"),
+        key: deployment.file("apps/track.example.key"),
+    };
+    let tls = certificates::mutual_client(&files, &deployment.file("ca.pem"))?;
+    let server = TlsServerAddress { address, name: "as.obf.example".into() };
+    let mut links = Vec::new();
+    for _ in 0..connections {
+        // FreeRADIUS speaks radius/1.0 only; so do both sides here.
+        let settings = TlsClientSettings {
+            radius_1_1: false,
+            ..TlsClientSettings::new(vec![server.clone()], tls.clone())
+        };
+        let link = RadiusTlsClient::start(settings, &stopper.running(), Arc::new(Silent));
+        tokio::time::timeout(PATIENCE, link.connected()).await.context("RADIUS/TLS connection")?;
+        links.push(link);
+    }
+    Ok(links)
 }
 
 /// Nothing comes in reverse while measuring.
