@@ -98,6 +98,12 @@ impl Application {
         let _ = self.link.keys.phases().wait_for(|phase| *phase == Phase::Up).await;
     }
 
+    /// Resolves when the link is down: no new keys, and known ones for the grace only.
+    pub async fn away(&self) {
+        // As above.
+        let _ = self.link.keys.phases().wait_for(|phase| *phase != Phase::Up).await;
+    }
+
     /// Live sessions.
     pub fn sessions(&self) -> usize {
         self.link.sessions.len()
