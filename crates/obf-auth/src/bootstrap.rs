@@ -163,7 +163,7 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         rights: node.table.intern(carried.rights),
         former_until: UnixTime(token.bootstrapped_at.0.saturating_add(node.former_token)),
     };
-    node.challenge_answered(&token.username);
+    let username = token.username.clone();
     let (table, ks): (_, Ks) = (Arc::clone(&node.table), token.ks);
     let committed = node
         .store
@@ -181,7 +181,11 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         })
         .await;
     match committed {
-        Ok(auth::Bootstrapped::Done { counter }) => CommitAnswer::Committed { counter },
+        Ok(auth::Bootstrapped::Done { counter }) => {
+            // Not before: a response played again is no answer, and must not pay for another vector.
+            node.challenge_answered(&username);
+            CommitAnswer::Committed { counter }
+        }
         Ok(auth::Bootstrapped::Spent) => CommitAnswer::Used,
         Ok(auth::Bootstrapped::OlderEpoch) => CommitAnswer::Revoked,
         Ok(auth::Bootstrapped::BelowMinimum { .. }) => CommitAnswer::BelowMinimum,

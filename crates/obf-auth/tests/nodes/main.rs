@@ -1,0 +1,11 @@
+//! The Authentication Server among real nodes: a Resource Server, devices, applications, nothing between them but sockets
+//! (issue sentences 3 to 9).
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod application;
+mod bootstrap;
+mod deployment;
+mod device;
+mod keys;
+mod restart;
+mod revocation;

@@ -1,0 +1,180 @@
+//! Revocation (issue sentences 4 and 7): whoever ends a token, it is over everywhere at once, and stays so.
+
+use crate::{
+    application::Application,
+    deployment::{Deployment, OTHER, Rpr, TRACK},
+    device::{Sim, Ue},
+};
+use obf_rpb::ClientStep;
+use obf_token::TokenId;
+use obf_types::{Refusal, UaId};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+fn escaped(id: &TokenId) -> String {
+    id.to_string().replace('/', "%2F").replace('+', "%2B").replace('=', "%3D")
+}
+
+#[tokio::test]
+async fn the_resource_servers_disconnect_ends_tokens_on_every_node_and_tells_applications() {
+    for rpr in [Rpr::Udp, Rpr::Tls] {
+        let deployment = Deployment::start_with(rpr, 2, "").await;
+        let sim = Sim::new(1);
+        deployment.add_device(&sim, &[TRACK]).await;
+        let token = Ue::connect(&deployment, 0).await.bootstrap(&sim).await.unwrap().id;
+        let mut applications = [
+            Application::connect(&deployment, 0, TRACK, TRACK).await,
+            Application::connect_as(&deployment, 1, TRACK, TRACK, "instance-2", true).await,
+        ];
+        for application in &applications {
+            application.key(&token, UaId::TLS13_PSK).await.unwrap();
+        }
+        let mut late = Ue::connect(&deployment, 1).await;
+        let halfway = late.halfway(&sim).await;
+        let path = format!("/v1/devices/{}:revoke", sim.imsi);
+        let begun = Instant::now();
+        deployment.resource_admin("POST", &path, &json!({})).await;
+        for application in &mut applications {
+            let told = application.told().await;
+            assert_eq!((told.token, told.device), (token.clone(), None));
+        }
+        // Issue sentence 7 allows a second to the closed socket; generous, because tests run side by side.
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        for application in &applications {
+            assert_eq!(application.key(&token, UaId::TLS13_PSK).await, Err(Refusal::TokenRevoked));
+        }
+        // A challenge from before does not count any more; a new one does.
+        assert_eq!(late.exchange(&halfway.request).await.status(), 401);
+        let next = late.bootstrap(&sim).await.unwrap().id;
+        applications[0].key(&next, UaId::TLS13_PSK).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_ends_one_token_and_an_application_that_was_away_learns_it_first() {
+    let deployment = Deployment::start_with(Rpr::Tls, 2, "").await;
+    let (sim, stays) = (Sim::new(1), Sim::new(2));
+    deployment.add_device(&sim, &[TRACK, OTHER]).await;
+    deployment.add_device(&stays, &[TRACK]).await;
+    let mut ue = Ue::connect(&deployment, 0).await;
+    let token = ue.bootstrap(&sim).await.unwrap().id;
+    let staying = ue.bootstrap(&stays).await.unwrap().id;
+    let away = Application::connect(&deployment, 0, TRACK, TRACK).await;
+    away.key(&token, UaId::TLS13_PSK).await.unwrap();
+    drop(away);
+    let mut other = Application::connect(&deployment, 1, OTHER, OTHER).await;
+    let path = format!("/v1/tokens/{}", escaped(&token));
+    let shown = deployment.auth_administer(0, "GET", &path).await;
+    assert_eq!(shown["id"], token.to_string());
+    assert_eq!(shown["apps"].as_array().unwrap().len(), 2);
+    let ended = deployment.auth_administer(0, "POST", &format!("{path}:revoke")).await;
+    assert_eq!(ended["ended"], true);
+    let ended = deployment.auth_administer(0, "POST", &format!("{path}:revoke")).await;
+    assert_eq!(ended["ended"], false);
+    assert_eq!(other.told().await.token, token);
+
+    // It comes back to the other node: what it missed comes before its Resume is accepted, and once.
+    let mut back = Application::connect(&deployment, 1, TRACK, TRACK).await;
+    assert_eq!(back.notices.try_recv().unwrap().token, token);
+    assert_eq!(back.key(&token, UaId::TLS13_PSK).await, Err(Refusal::TokenRevoked));
+    assert!(back.key(&staying, UaId::TLS13_PSK).await.is_ok());
+    drop(back);
+    let mut again = Application::connect(&deployment, 0, TRACK, TRACK).await;
+    assert!(again.notices.try_recv().is_err());
+    // Another instance of it has caches of its own.
+    let mut instance = Application::connect_as(&deployment, 0, TRACK, TRACK, "instance-2", true).await;
+    assert_eq!(instance.notices.try_recv().unwrap().token, token);
+}
+
+#[tokio::test]
+async fn a_grant_that_is_removed_ends_that_application_only() {
+    for rpr in [Rpr::Udp, Rpr::Tls] {
+        let deployment = Deployment::start(rpr).await;
+        let sim = Sim::new(1);
+        deployment.add_device(&sim, &[TRACK, OTHER]).await;
+        let token = Ue::connect(&deployment, 0).await.bootstrap(&sim).await.unwrap().id;
+        let mut track = Application::connect(&deployment, 0, TRACK, TRACK).await;
+        let mut other = Application::connect(&deployment, 0, OTHER, OTHER).await;
+        for application in [&track, &other] {
+            application.key(&token, UaId::TLS13_PSK).await.unwrap();
+        }
+        let path = format!("/v1/grants/{}/{TRACK}", sim.imsi);
+        deployment.resource_admin("DELETE", &path, &Value::Null).await;
+        assert_eq!(track.told().await.token, token);
+        assert_eq!(track.key(&token, UaId::TLS13_PSK).await, Err(Refusal::NotPermitted));
+        assert!(other.key(&token, UaId::TLS13_PSK).await.is_ok());
+        assert!(other.notices.try_recv().is_err());
+        // Given again, it works again, with the same token.
+        deployment.grant(&sim, TRACK, json!({})).await;
+        assert!(track.key(&token, UaId::TLS13_PSK).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_suspended_application_gets_no_more_keys() {
+    let deployment = Deployment::start(Rpr::Tls).await;
+    let sim = Sim::new(1);
+    deployment.add_device(&sim, &[TRACK]).await;
+    let token = Ue::connect(&deployment, 0).await.bootstrap(&sim).await.unwrap().id;
+    let application = Application::connect(&deployment, 0, TRACK, TRACK).await;
+    application.key(&token, UaId::TLS13_PSK).await.unwrap();
+    deployment.resource_admin("POST", &format!("/v1/apps/{TRACK}:suspend"), &json!({})).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // The notice that its registration changed is on its way.
+    loop {
+        match application.key(&token, UaId::TLS13_PSK).await {
+            Err(Refusal::ApplicationSuspended) => break,
+            Ok(_) if Instant::now() < deadline => tokio::task::yield_now().await,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_admin_api_wants_its_token() {
+    let deployment = Deployment::start(Rpr::Tls).await;
+    for token in ["", "wrong"] {
+        let (status, problem) = deployment.auth_admin(0, token, "GET", "/v1/tokens").await;
+        assert_eq!((status, &problem["code"]), (401, &json!("not-authenticated")));
+    }
+    for (method, path, status, code) in [
+        ("GET", "/v1/nothing", 404, "unknown-route"),
+        ("DELETE", "/v1/tokens", 405, "method-not-allowed"),
+        ("GET", "/v1/tokens/x", 400, "bad-parameter"),
+        ("GET", "/v1/tokens?device=x", 400, "bad-parameter"),
+        ("GET", "/v1/tokens/IyMjIyMjIyMjIyMjIyMjIw==@rs.as.obf.example", 404, "OBF-101"),
+        ("POST", "/v1/tokens/IyMjIyMjIyMjIyMjIyMjIw==@rs.as.obf.example:revoke", 404, "OBF-101"),
+    ] {
+        let (found, problem) = deployment.auth_admin(0, "the-administrator", method, path).await;
+        assert_eq!((found, &problem["code"]), (status, &json!(code)), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_bootstrap_that_is_under_way_when_the_device_is_revoked_does_not_count() {
+    let deployment = Deployment::start(Rpr::Tls).await;
+    let sim = Sim::new(1);
+    deployment.add_device(&sim, &[TRACK]).await;
+    let mut ue = Ue::connect(&deployment, 0).await;
+    let body = json!({});
+    for _ in 0..10 {
+        let halfway = ue.halfway(&sim).await;
+        let path = format!("/v1/devices/{}:revoke", sim.imsi);
+        let (answer, _) =
+            tokio::join!(ue.exchange(&halfway.request), deployment.resource_admin("POST", &path, &body));
+        let mut machine = halfway.machine;
+        // Whichever came first: when both are over, no token from before is left.
+        if let Ok(ClientStep::Done(association)) = machine.answer(&crate::device::borrowed(&answer)) {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            let path = format!("/v1/tokens/{}", escaped(&association.id));
+            loop {
+                let (status, problem) = deployment.auth_admin(0, "the-administrator", "GET", &path).await;
+                if status == 404 {
+                    assert_eq!(problem["code"], "OBF-103");
+                    break;
+                }
+                assert!(Instant::now() < deadline, "the token outlived the revocation");
+            }
+        }
+    }
+}
