@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`se`] (secure elements: keys used by index, never read), [`server`] (which Authentication
 //! Server), [`bootstrap`] (one run over HTTP), [`store`] (the association kept between runs), [`client`]
-//! (bootstraps when needed, connects), [`throttle`] (how often a refused key leads to another bootstrap).
+//! (bootstraps when needed, connects), [`http`] (one request over such a connection), `throttle` (how often a refused
+//! key leads to another bootstrap).
 //!
 //! Invariants: the memory of sequence numbers is on the disk before an answer of the secure element is used; an
 //! association exists only after the server has proved itself; an application key is for one application and one
@@ -12,6 +13,7 @@
 
 pub mod bootstrap;
 pub mod client;
+pub mod http;
 pub mod se;
 pub mod server;
 pub mod store;

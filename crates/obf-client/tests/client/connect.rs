@@ -31,6 +31,22 @@ async fn r13_tls_1_2_uses_the_key_of_the_suite() {
     echo(&mut stream).await;
 }
 
+/// A1: HTTP over the same stream.
+#[tokio::test]
+async fn a1_http_over_rpa() {
+    let server = peer::https().await;
+    let application = peer::http_application(&server.state).await;
+    let client = server.client(server.settings("https"));
+    let stream = client.connect(&app(), application.address).await.unwrap();
+    let request = http::Request::get("/position?last").body(http_body_util::Full::default()).unwrap();
+    let answer =
+        obf_client::http::send(stream, &app(), request, 1024, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), answer.body().as_ref()),
+        (200, b"track.example/position?last".as_ref())
+    );
+}
+
 #[tokio::test]
 async fn an_expired_association_is_replaced_silently() {
     let server = peer::https().await;

@@ -10,7 +10,7 @@ use obf_net::{
     Clock as _, OffsetClock, Stopper,
     certificates::{self, CertificateFiles},
     http::{HttpLimits, serve},
-    psk::{KeySource, PskAcceptor, PskServer, Wanted},
+    psk::{KeySource, PskAcceptor, PskServer, PskStream, Wanted},
 };
 use obf_rpb::{
     Authenticator, Draw, HttpRequest, KeyRing, Reply, Step,
@@ -27,6 +27,7 @@ use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
     path::Path,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -35,7 +36,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 
 pub const IMSI: &str = "001010000000001";
@@ -285,7 +286,41 @@ pub fn app() -> AppId {
     AppId::new("track.example").unwrap()
 }
 
+/// What an application does with a connection.
+type Serve = fn(PskStream<TcpStream>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Sends back what it gets.
 pub async fn application(state: &Arc<State>) -> Arc<App> {
+    start_application(state, |mut stream| {
+        Box::pin(async move {
+            let mut buffer = [0; 256];
+            while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                stream.write_all(&buffer[..read]).await.unwrap();
+            }
+        })
+    })
+    .await
+}
+
+/// Answers every request with the host and the target that were asked for.
+pub async fn http_application(state: &Arc<State>) -> Arc<App> {
+    start_application(state, |stream| {
+        Box::pin(async move {
+            let service = hyper::service::service_fn(|request: Request<Incoming>| async move {
+                let host = request.headers()["host"].to_str().unwrap().to_owned();
+                Ok::<_, std::convert::Infallible>(Response::new(Full::<bytes::Bytes>::from(
+                    host + &request.uri().to_string(),
+                )))
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(hyper_util::rt::TokioIo::new(stream), service);
+            let _ = connection.await;
+        })
+    })
+    .await
+}
+
+async fn start_application(state: &Arc<State>, serve: Serve) -> Arc<App> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let application = Arc::new(App {
         address: listener.local_addr().unwrap(),
@@ -298,12 +333,8 @@ pub async fn application(state: &Arc<State>) -> Arc<App> {
         while let Ok((stream, peer)) = listener.accept().await {
             let (acceptor, keys) = (acceptor.clone(), Arc::new(Keys(Arc::clone(&source))));
             tokio::spawn(async move {
-                let Ok(mut accepted) = acceptor.accept(stream, peer.ip(), &keys).await else {
-                    return;
-                };
-                let mut buffer = [0; 256];
-                while let Ok(read @ 1..) = accepted.stream.read(&mut buffer).await {
-                    accepted.stream.write_all(&buffer[..read]).await.unwrap();
+                if let Ok(accepted) = acceptor.accept(stream, peer.ip(), &keys).await {
+                    serve(accepted.stream).await;
                 }
             });
         }
