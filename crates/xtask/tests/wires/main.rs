@@ -95,3 +95,22 @@ fn wires_md_states_each_outcome_of_rpb_under_its_status() {
         assert!(row, "{outcome:?}: {status} {told:?}");
     }
 }
+
+#[test]
+fn wires_md_names_every_problem_of_the_admin_api() {
+    let page = page();
+    let sources = [
+        include_str!("../../../obf-resource/src/admin/problem.rs"),
+        include_str!("../../../obf-auth/src/admin.rs"),
+    ];
+    let is_code =
+        |text: &str| text.contains('-') && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    let mut found = 0;
+    for code in
+        sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2)).filter(|text| is_code(text))
+    {
+        assert!(page.contains(&format!("`{code}`")), "{code}");
+        found += 1;
+    }
+    assert!(found > 10);
+}
