@@ -1,6 +1,6 @@
 //! What the Authentication Server tells unasked, in reverse on the application's own connection: a token is over.
 //!
-//! It stores a notice until it is acknowledged; [`obf_radius::exchange::Outbox`] says when to send it again.
+//! It stores a notice until it is acknowledged; a repetition is written anew, with its own Event-Timestamp.
 
 use obf_radius::{
     AttributeWriter, Code, Malformed, NoticeError, ObfAttribute, PutError, Request, Vendor,

@@ -1,6 +1,7 @@
 //! What the Resource Server tells unasked (RFC 5176): a device's tokens are over, its rights or an application changed.
 //!
-//! The Resource Server stores a notice until it is acknowledged; [`obf_radius::exchange::Outbox`] says when to send it again.
+//! The Resource Server stores a notice until it is acknowledged; a repetition is written anew, with its own
+//! Event-Timestamp.
 
 use obf_radius::{
     AttributeWriter, Code, Malformed, NoticeError, ObfAttribute, PutError, Request, Vendor,

@@ -2,17 +2,14 @@
 //! octets and time go in; datagrams, packets and deadlines come out.
 //!
 //! Reading order: [`datagram`] (a client over UDP: retransmission, failover, heartbeat), [`duplicates`] (a server over UDP
-//! answers a repetition with the same octets), [`stream`] (one TLS connection, both directions), [`outbox`] (notices
-//! until they are acknowledged).
+//! answers a repetition with the same octets), [`stream`] (one TLS connection, both directions).
 
 pub mod datagram;
 pub mod duplicates;
-pub mod outbox;
 pub mod stream;
 
 pub use datagram::{Action, DatagramClient, RetransmitPolicy};
 pub use duplicates::{DuplicateCache, Seen};
-pub use outbox::Outbox;
 pub use stream::{Inbound, StreamConnection, StreamError};
 
 /// Fills a buffer with unpredictable octets.
