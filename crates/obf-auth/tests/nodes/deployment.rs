@@ -9,6 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
+    collections::HashMap,
     net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     sync::Arc,
@@ -36,6 +37,8 @@ pub struct Deployment {
     dae: Vec<SocketAddr>,
     directory: tempfile::TempDir,
     extra: String,
+    /// Listeners of a node in another process, by point.
+    pub elsewhere: HashMap<String, SocketAddr>,
 }
 
 impl Deployment {
@@ -59,6 +62,7 @@ impl Deployment {
             dae: (0..nodes).map(|_| free_udp()).collect(),
             directory,
             extra: extra.into(),
+            elsewhere: HashMap::new(),
         };
         deployment.start_resource().await;
         for node in 0..nodes {
@@ -99,6 +103,9 @@ impl Deployment {
     }
 
     pub fn auth_address(&self, node: usize, point: &str) -> SocketAddr {
+        if let Some(address) = self.elsewhere.get(point) {
+            return *address;
+        }
         let endpoints = self.auth[node].as_ref().unwrap().endpoints();
         endpoints.into_iter().find(|(known, ..)| *known == point).unwrap().1
     }
@@ -139,6 +146,12 @@ impl Deployment {
         answer
     }
 
+    /// The status of a POST to an Authentication Server that may be gone.
+    pub async fn try_end(&self, path: &str) -> Option<u16> {
+        let address = self.auth_address(0, "admin");
+        self.try_admin(address, TOKEN, "POST", path, &Value::Null).await.map(|(status, _)| status)
+    }
+
     async fn admin(
         &self,
         address: SocketAddr,
@@ -147,9 +160,20 @@ impl Deployment {
         path: &str,
         body: &Value,
     ) -> (u16, Value) {
+        self.try_admin(address, token, method, path, body).await.expect("an answer of the admin API")
+    }
+
+    async fn try_admin(
+        &self,
+        address: SocketAddr,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Option<(u16, Value)> {
         let tls = certificates::client(&self.file("ca.pem")).unwrap();
-        let mut client =
-            HttpClient::connect(address, "localhost", Some(tls), Duration::from_secs(10)).await.unwrap();
+        let time = Duration::from_secs(10);
+        let mut client = HttpClient::connect(address, "localhost", Some(tls), time).await.ok()?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder()
             .method(method)
@@ -158,9 +182,9 @@ impl Deployment {
             .header("authorization", format!("Bearer {token}"))
             .body(Full::new(Bytes::from(body)))
             .unwrap();
-        let answer = client.send(request).await.unwrap();
+        let answer = client.send(request).await.ok()?;
         let status = answer.status().as_u16();
-        (status, serde_json::from_slice(answer.body()).unwrap_or(Value::Null))
+        Some((status, serde_json::from_slice(answer.body()).unwrap_or(Value::Null)))
     }
 
     fn resource_config(&self) -> String {

@@ -71,19 +71,45 @@ pub struct Halfway {
 
 impl Ue {
     pub async fn connect(deployment: &Deployment, node: usize) -> Self {
-        let tls = certificates::client(&deployment.file("ca.pem")).unwrap();
-        let address = deployment.auth_address(node, "rpb");
-        let time = Duration::from_secs(20);
-        Self { client: HttpClient::connect(address, DOMAIN, Some(tls), time).await.unwrap() }
+        Self::try_connect(deployment, node).await.expect("a connection")
     }
 
-    pub async fn exchange(&mut self, request: &ClientRequest) -> Response<Bytes> {
+    /// As [`Ue::connect`] where the node may be gone.
+    pub async fn try_connect(deployment: &Deployment, node: usize) -> Option<Self> {
+        let tls = certificates::client(&deployment.file("ca.pem")).unwrap();
+        let address = deployment.auth_address(node, "rpb");
+        Some(Self {
+            client: HttpClient::connect(address, DOMAIN, Some(tls), Duration::from_secs(20)).await.ok()?,
+        })
+    }
+
+    /// As [`Ue::bootstrap`] where the node may be gone.
+    pub async fn try_bootstrap(&mut self, sim: &Sim) -> Option<Result<SecurityAssociation, BootstrapError>> {
+        let mut machine = machine(&sim.imsi, &[KeySchema::Obf1]);
+        let mut request = machine.first_request().unwrap();
+        loop {
+            let answer = self.try_exchange(&request).await?;
+            match machine.answer(&borrowed(&answer)) {
+                Ok(ClientStep::Done(association)) => return Some(Ok(*association)),
+                Ok(ClientStep::Authenticate { rand, autn }) => {
+                    request = machine.authenticated(sim.answer(&rand, &autn), [7; 16]).unwrap();
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    async fn try_exchange(&mut self, request: &ClientRequest) -> Option<Response<Bytes>> {
         let mut message =
             Request::builder().method(request.method).uri(request.target).header("host", DOMAIN);
         for (name, value) in &request.headers {
             message = message.header(*name, value.as_slice());
         }
-        self.client.send(message.body(Full::default()).unwrap()).await.unwrap()
+        self.client.send(message.body(Full::default()).unwrap()).await.ok()
+    }
+
+    pub async fn exchange(&mut self, request: &ClientRequest) -> Response<Bytes> {
+        self.try_exchange(request).await.expect("an answer")
     }
 
     pub async fn bootstrap(&mut self, sim: &Sim) -> Result<SecurityAssociation, BootstrapError> {

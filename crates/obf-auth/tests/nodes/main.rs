@@ -4,7 +4,9 @@
 
 mod application;
 mod bootstrap;
+#[allow(dead_code, reason = "the crash test uses more of it")]
 mod deployment;
+#[allow(dead_code, reason = "the crash test uses more of it")]
 mod device;
 mod keys;
 mod restart;
