@@ -101,11 +101,12 @@ proptest! {
     }
 }
 
+/// Any packet type but `HP`, which makes it a health frame.
 fn positions() -> impl Strategy<Value = Position> {
     let place = (-90_000_000i32..=90_000_000, -180_000_000i32..=180_000_000);
     let numbers = (0u32..3000, 0u32..3600, 0u8..40, 1u32..=999_999, 0u64..4_000_000_000);
     let letters =
-        ("[A-Z0-9]{0,9}", "V[0-9]", "[A-Z]{2}", "[A-Z]{2}[0-9]{2}", "[A-Za-z ]{1,20}", "[A-Z]{1,16}");
+        ("[A-Z0-9]{0,9}", "V[0-9]", "[A-GI-Z][A-Z]", "[A-Z]{2}[0-9]{2}", "[A-Za-z ]{1,20}", "[A-Z]{1,16}");
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     (place, numbers, letters, flags, "[0-9]{15}", 1u8..20).prop_map(
         |(place, numbers, letters, flags, imei, alert)| Position {
