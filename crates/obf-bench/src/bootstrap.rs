@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::{Request, Response};
 use obf_net::{certificates, http::HttpClient};
 use obf_rpb::{
-    Bootstrap as Machine, ClientStep,
+    Bootstrap as Machine, ClientStep, SecurityAssociation,
     client::ClientSettings,
     http::{ClientRequest, HttpResponse},
 };
@@ -181,8 +181,17 @@ impl Target {
     pub async fn bootstrap(
         &self,
         subscriber: &mut Subscriber,
-        mut seen: impl FnMut((&ClientRequest, &Response<Bytes>)),
+        seen: impl FnMut((&ClientRequest, &Response<Bytes>)),
     ) -> Result<TokenId> {
+        Ok(self.associate(subscriber, seen).await?.id)
+    }
+
+    /// The same, and everything that the client then has.
+    pub async fn associate(
+        &self,
+        subscriber: &mut Subscriber,
+        mut seen: impl FnMut((&ClientRequest, &Response<Bytes>)),
+    ) -> Result<SecurityAssociation> {
         let mut connection = self.connect().await?;
         let mut machine = Machine::new(ClientSettings {
             username: subscriber.imsi.as_str().into(),
@@ -196,7 +205,7 @@ impl Target {
             let answer = connection.send(to_http(&request, &self.domain)?).await?;
             seen((&request, &answer));
             match machine.answer(&from_http(&answer))? {
-                ClientStep::Done(association) => return Ok(association.id),
+                ClientStep::Done(association) => return Ok(*association),
                 ClientStep::Authenticate { rand, autn } => {
                     let mut cnonce = [0; 16];
                     getrandom::fill(&mut cnonce).map_err(|error| anyhow::anyhow!("randomness: {error}"))?;

@@ -9,6 +9,7 @@ pub mod aka;
 pub mod bootstrap;
 pub mod deployment;
 pub mod gsup;
+pub mod handshake;
 pub mod hlr;
 pub mod https;
 pub mod load;
@@ -52,6 +53,8 @@ pub enum What {
     Vectors(vectors::Vectors),
     /// Key fetches over RPO against FreeRADIUS over TLS (package freeradius).
     Rpo(rpo::Rpo),
+    /// TLS-PSK 1.3 handshakes at the application SDK against a bare tokio-openssl PSK echo.
+    Handshake(handshake::Handshake),
     /// A million live tokens: memory a token, and the latency of a fetch among them.
     Tokens(tokens::Tokens),
     /// A part of a measurement that runs as a process of its own.
@@ -66,6 +69,10 @@ pub enum Child {
     Aka(aka::Aka),
     /// The baseline of `bench bootstrap`.
     Https(https::Https),
+    /// The baseline of `bench handshake`.
+    PskEcho(handshake::PskEcho),
+    /// Ours of `bench handshake`.
+    SdkEcho(handshake::SdkEcho),
 }
 
 /// Runs the measurement and hands each comparison to `say`. The result tells whether all limits held.
@@ -77,10 +84,19 @@ pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verd
         What::Aka(aka) => vec![aka.compare(bench.rounds)?],
         What::Bootstrap(bootstrap) => vec![bootstrap.compare(bench.rounds).await?],
         What::Rpo(rpo) => vec![rpo.compare(bench.rounds).await?],
+        What::Handshake(handshake) => handshake.compare(bench.rounds).await?,
         What::Tokens(tokens) => tokens.compare(bench.rounds).await?,
         What::Vectors(vectors) => vec![vectors.compare(bench.rounds).await?],
         What::Child(Child::Https(https)) => {
             https.child().await?;
+            return Ok(Verdict::Held);
+        }
+        What::Child(Child::PskEcho(echo)) => {
+            echo.child().await?;
+            return Ok(Verdict::Held);
+        }
+        What::Child(Child::SdkEcho(echo)) => {
+            echo.child().await?;
             return Ok(Verdict::Held);
         }
         What::Child(Child::Aka(aka)) => {
