@@ -8,6 +8,7 @@ use crate::{
 
 /// Files in which `unsafe` may stand, each with its reason.
 const UNSAFE_ALLOWED: &[(&str, &str)] = &[
+    ("crates/obf-auth/tests/allocations/main.rs", "a counting allocator, in a test"),
     ("crates/obf-net/src/psk/hint.rs", "OpenSSL's PSK identity hint has no safe binding"),
     ("tests/nostd/src/main.rs", "an allocator and a C main, without std"),
 ];
