@@ -1,2 +1,49 @@
-//! The `obf` command.
-fn main() {}
+//! `obf`: the Open Bootstrap Framework on the command line.
+//!
+//! Reading order: [`cli`] (what can be typed), [`commands`] (a file a command), [`configuration`] (`obf.toml`),
+//! [`failure`] (exit codes and error texts).
+#![forbid(unsafe_code)]
+
+mod admin;
+mod cli;
+mod commands;
+mod configuration;
+mod endpoints;
+mod failure;
+mod files;
+mod nodes;
+mod output;
+mod pki;
+mod systemd;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    start_logging(cli.command.serves());
+    let json = cli.json;
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(json);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn run(cli: cli::Cli) -> failure::Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failure::Failure::other("runtime", error))?;
+    runtime.block_on(commands::run(cli))
+}
+
+/// To standard error, before any configuration is read; `OBF_LOG` filters (`info`, `obf_auth=debug` …).
+fn start_logging(serves: bool) {
+    let default = if serves { "info" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("OBF_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,89 @@
+//! What can be typed. Flags are described here and in the commands' files, once; help and completions come from it.
+
+use crate::{
+    commands::{app, completions, device, grant, init, serve, token},
+    configuration::Configuration,
+    failure::Failure,
+    output::Output,
+};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Try it:
+  obf demo                                       the whole story on this machine, every step verified
+
+A deployment of your own:
+  obf init /srv/obf                              configuration, certificates, keys, an administrator
+  export OBF_CONFIG=/srv/obf/obf.toml
+  obf serve all                                  Authentication and Resource Server; stop it with SIGTERM
+  obf device import sims.jsonl
+  obf app add track.example --cert-name track.example --ua tls-psk
+  obf grant add --device 001010000000001 --app track.example
+
+Exit codes: 0 done, 2 usage, 3 refused by policy, 4 unreachable, 5 not authenticated, 6 bad data, 1 anything else.";
+
+/// The Open Bootstrap Framework: a SIM's key, trusted by any application.
+#[derive(Parser)]
+#[command(name = "obf", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// The deployment's configuration.
+    #[arg(long, global = true, env = "OBF_CONFIG", value_name = "FILE", default_value = "obf.toml")]
+    pub config: PathBuf,
+    /// One JSON object a line on standard output; errors as one object on standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands, a file each in `commands/`.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Set up a ready deployment in a directory.
+    Init(init::Init),
+    /// Run servers until SIGTERM, then drain.
+    Serve(serve::Serve),
+    /// Devices and their keys: import, add, list, show, suspend, resume, remove, revoke.
+    #[command(subcommand)]
+    Device(device::Device),
+    /// Applications: add, list, show, suspend, resume, remove; run a small one.
+    #[command(subcommand)]
+    App(app::App),
+    /// Which device may use which application: add, list, remove.
+    #[command(subcommand)]
+    Grant(grant::Grant),
+    /// What is live: list, show, revoke.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Measure against baselines.
+    Bench(obf_bench::Bench),
+    /// Shell completions on standard output.
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Whether it runs servers, whose log is wanted by default.
+    pub const fn serves(&self) -> bool {
+        matches!(self, Self::Serve(_))
+    }
+}
+
+/// What every command may need.
+pub struct Context {
+    /// `--config`.
+    pub config: PathBuf,
+    /// How to talk.
+    pub out: Output,
+}
+
+impl Context {
+    /// The deployment's configuration.
+    ///
+    /// # Errors
+    /// It cannot be read or is wrong.
+    pub fn configuration(&self) -> Result<Configuration, Failure> {
+        Configuration::load(&self.config, &[])
+    }
+}

@@ -1,0 +1,96 @@
+//! `obf serve`: servers until SIGTERM.
+
+use crate::{
+    admin::Node,
+    cli::Context,
+    configuration::Configuration,
+    failure::{Failure, Outcome},
+    nodes::Nodes,
+    systemd,
+};
+use clap::{Args, ValueEnum};
+use obf_net::SystemClock;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+const EXAMPLES: &str = "\
+Examples:
+  obf serve all --config /srv/obf/obf.toml
+  obf serve auth --json --set auth.rpb.listen=0.0.0.0:443
+
+SIGTERM or SIGINT: no new connections, what is under way finishes, exit 0. A second one ends it at once.
+Under systemd use Type=notify. OBF_LOG filters the log on standard error: info, obf_auth=debug …";
+
+/// Run servers until SIGTERM, then drain.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    /// Which servers.
+    what: What,
+    /// A configuration value that wins over the file: section.key=value; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Which servers run in this process.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The Authentication Server.
+    Auth,
+    /// The Resource Server.
+    Resource,
+    /// Both.
+    All,
+}
+
+impl Serve {
+    /// Serves.
+    pub async fn run(self, context: &Context) -> Outcome {
+        let configuration = Configuration::load(&context.config, &self.set)?;
+        let mut signals = Signals::new()?;
+        let nodes = match self.what {
+            What::Auth => &[Node::Auth][..],
+            What::Resource => &[Node::Resource],
+            What::All => &[Node::Resource, Node::Auth],
+        };
+        let nodes = Nodes::start(&configuration, nodes, Arc::new(SystemClock)).await?;
+        for listener in nodes.endpoints().iter().flat_map(|endpoints| endpoints.listeners()) {
+            let said = serde_json::to_value(listener).map_err(|error| Failure::other("endpoints", error))?;
+            context.out.say(&said, || {
+                let tls = if listener.tls { " (TLS)" } else { "" };
+                format!("{:9} {:8} {}{tls}", listener.node, listener.point, listener.address)
+            });
+        }
+        context.out.say(&json!({"event": "ready"}), || "ready".to_owned());
+        systemd::notify("READY=1");
+        signals.any().await;
+        systemd::notify("STOPPING=1");
+        tracing::info!("draining");
+        tokio::select! {
+            () = nodes.shutdown() => tracing::info!("drained"),
+            () = signals.any() => tracing::warn!("ended before everything was drained"),
+        }
+        Ok(())
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::other("signals", error));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
