@@ -38,6 +38,14 @@ impl Options {
         self.readers = readers.max(1);
         self
     }
+
+    /// Another registered SQLite VFS than the operating system's: the fault-injecting one of the tests.
+    #[cfg(feature = "fault-injection")]
+    #[must_use]
+    pub fn vfs(mut self, vfs: &crate::fault::PowerLossVfs) -> Self {
+        self.vfs = Some(vfs.name().to_owned());
+        self
+    }
 }
 
 /// A database shared by everything in this process; clones are the same database. Other processes on this host

@@ -9,6 +9,8 @@
 pub mod auth;
 pub mod database;
 pub mod error;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 mod readers;
 pub mod resource;
 pub mod schema;
