@@ -14,16 +14,18 @@ use obf_net::{
 use obf_radius::Code;
 use obf_rpa::{LocalPolicy, NeedKey};
 use obf_rpo::{AnswerError, Ask, KeyGrant, KeyRequest, Vendor};
-use obf_token::AppKey;
+use obf_token::{AppKey, TokenId};
 use obf_types::{AppId, Refusal};
 use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::watch;
 
 /// What an application is told.
 #[derive(Clone, Debug)]
 pub struct ApplicationSettings {
     /// Its id: the FQDN that devices ask for and that its certificate has.
     pub app: AppId,
-    /// Distinguishes instances of one application (NAS-Identifier), 1 to 253 octets.
+    /// Distinguishes the running instances of one application (NAS-Identifier), 1 to 253 octets. Never the same for
+    /// two at once: what one of them has been told would count as told to the other.
     pub instance: String,
     /// The Authentication Server's addresses, and the own certificate.
     pub rpo: TlsClientSettings,
@@ -38,10 +40,10 @@ pub struct ApplicationSettings {
 }
 
 impl ApplicationSettings {
-    /// 5 s for an answer, 100,000 keys, the default policy, the documentation enterprise number.
+    /// 5 s for an answer, 100,000 keys, the default policy, the documentation enterprise number, an instance of its own.
     pub fn new(app: AppId, rpo: TlsClientSettings) -> Self {
         Self {
-            instance: app.as_str().to_owned(),
+            instance: new_instance(),
             app,
             rpo,
             vendor: Vendor::DOCUMENTATION,
@@ -52,11 +54,30 @@ impl ApplicationSettings {
     }
 }
 
+/// A number that no other running instance has.
+fn new_instance() -> String {
+    let mut number = [0; 8];
+    if getrandom::fill(&mut number).is_err() {
+        number = u64::from(std::process::id()).to_be_bytes();
+    }
+    format!("{:016x}", u64::from_be_bytes(number))
+}
+
 /// An application. Cheap to clone.
 #[derive(Clone)]
 pub struct Application {
     pub(crate) link: Arc<Link>,
     client: RadiusTlsClient,
+    refusals: Arc<watch::Sender<Option<Refused>>>,
+}
+
+/// A key that the Authentication Server refused, and why. The device learns only that its key is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The token that the device named.
+    pub token: TokenId,
+    /// The reason.
+    pub refusal: Refusal,
 }
 
 impl fmt::Debug for Application {
@@ -84,7 +105,7 @@ impl Application {
         });
         let client = RadiusTlsClient::start(settings.rpo, running, Arc::clone(&link));
         running.spawn(keep_time(Arc::clone(&link), running.clone()));
-        Self { link, client }
+        Self { link, client, refusals: Arc::new(watch::Sender::new(None)) }
     }
 
     /// Its id.
@@ -102,6 +123,11 @@ impl Application {
     pub async fn away(&self) {
         // As above.
         let _ = self.link.keys.phases().wait_for(|phase| *phase != Phase::Up).await;
+    }
+
+    /// The latest refusal of a key, for those who want to say or log why a device was not let in.
+    pub fn refusals(&self) -> watch::Receiver<Option<Refused>> {
+        self.refusals.subscribe()
     }
 
     /// Live sessions.
@@ -148,6 +174,7 @@ impl Application {
             Ok(Ok(grant)) => self.link.keys.fetched(need, grant, seen, now),
             Ok(Err(AnswerError::Refused(refusal))) => {
                 tracing::debug!(token = %need.token, ua = %need.ua, %refusal, "no key");
+                self.refusals.send_replace(Some(Refused { token: need.token.clone(), refusal }));
                 if !is_passing(refusal) {
                     self.link.keys.refused(need, now);
                 }

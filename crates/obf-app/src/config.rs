@@ -26,7 +26,8 @@ pub struct Config {
     /// What is done with a device's octets.
     #[serde(default)]
     pub service: Service,
-    /// Distinguishes instances of one application; the id if absent.
+    /// Distinguishes the running instances of one application, never the same for two at once; if absent, a new one at
+    /// each start.
     #[serde(default)]
     pub instance: Option<String>,
     /// ALPN names in order of preference.

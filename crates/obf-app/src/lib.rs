@@ -29,7 +29,9 @@ mod keys;
 mod link;
 mod sessions;
 
-pub use application::{Application, ApplicationSettings};
+pub use application::{Application, ApplicationSettings, Refused};
 pub use config::{Config, ConfigError, Service};
 pub use listener::{ListenError, Listener, ListenerSettings, Session, SessionStream};
 pub use node::{Environment, Handle, StartError, start};
+pub use obf_radius::Vendor;
+pub use obf_rpa::LocalPolicy;
