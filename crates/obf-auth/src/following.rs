@@ -49,9 +49,14 @@ impl Following {
         })
     }
 
+    /// The last change whose application has begun.
+    pub(crate) fn begun(&self) -> i64 {
+        self.begun.load(Ordering::SeqCst)
+    }
+
     /// Whether a change behind number `change` has been applied, or is being.
     pub(crate) fn began_after(&self, change: i64) -> bool {
-        self.begun.load(Ordering::SeqCst) > change
+        self.begun() > change
     }
 
     /// The number of the last notice, as it rises.
@@ -111,7 +116,7 @@ impl Following {
 
     async fn catch_up(&self, node: &Node) -> Result<(), StoreError> {
         loop {
-            let after = self.begun.load(Ordering::SeqCst);
+            let after = self.begun();
             let changes = node.store.changes(after).await?;
             let Some((last, _)) = changes.last() else { break };
             let last = *last;

@@ -9,7 +9,7 @@ use obf_radius::Request;
 use obf_rpo::{Ask, Inquiry, KeyGrant, KeyRequest, grant, refuse};
 use obf_rpr::ApplicationAnswer;
 use obf_token::{AppKey, Obf1Context, derive};
-use obf_types::{AppId, GlobalIdentity, KeySchema, Refusal, UnixTime};
+use obf_types::{GlobalIdentity, KeySchema, Refusal, UnixTime};
 use std::sync::Arc;
 
 /// Octets of a usual answer.
@@ -69,9 +69,14 @@ async fn key(node: &Node, wanted: &KeyRequest, origin: &Origin, now: UnixTime) -
     if !node.resource_server.is_fresh() {
         return Err(Refusal::ResourceServerUnreachable);
     }
+    let begun = node.following.begun();
     let token = node.token(&wanted.token, now).await?;
     let facts = token.facts();
     let permitted = permitted(node, wanted, &token, now).await?;
+    if node.following.began_after(begun) {
+        // Something ended meanwhile. Were it this token, its notice could overtake the key.
+        node.token(&wanted.token, now).await?;
+    }
     let identity = token.identity().ok_or(Refusal::UnknownToken)?;
     let key = derived(node, wanted, &token, &identity).ok_or(Refusal::UnknownToken)?;
     Ok(KeyGrant {
@@ -123,15 +128,11 @@ async fn permitted(
         return Err(Refusal::KycExpired);
     }
     // It gets a key beyond what came with the token: it is to be told when that ends.
-    remember(node, wanted, &wanted.app).await?;
-    Ok(Permitted { until, settings: right.settings })
-}
-
-async fn remember(node: &Node, wanted: &KeyRequest, app: &AppId) -> Result<(), Refusal> {
-    node.store.fetched(wanted.token.clone(), app.clone()).await.map_err(|error| {
+    node.store.fetched(wanted.token.clone(), wanted.app.clone()).await.map_err(|error| {
         tracing::error!(%error, "a fetch cannot be recorded");
         Refusal::StorageFailed
-    })
+    })?;
+    Ok(Permitted { until, settings: right.settings })
 }
 
 /// The application's key: the only form in which anything of Ks leaves.
@@ -156,5 +157,5 @@ fn derived(node: &Node, wanted: &KeyRequest, token: &LiveToken, identity: &Globa
     })
 }
 
-/// The registration's name for what a peer may ask: used by [`NoticesOut`] too.
+/// An application's registration, shared with [`NoticesOut`].
 pub(crate) type Registration = Arc<ApplicationAnswer>;
