@@ -1,7 +1,7 @@
 //! What can be typed. Flags are described here and in the commands' files, once; help and completions come from it.
 
 use crate::{
-    commands::{app, completions, device, grant, init, serve, token},
+    commands::{app, client, completions, device, grant, init, serve, token},
     configuration::Configuration,
     failure::Failure,
     output::Output,
@@ -57,6 +57,9 @@ pub enum Command {
     /// What is live: list, show, revoke.
     #[command(subcommand)]
     Token(token::Token),
+    /// The device side: bootstrap, connect.
+    #[command(subcommand)]
+    Client(client::Client),
     /// Measure against baselines.
     Bench(obf_bench::Bench),
     /// Shell completions on standard output.
@@ -66,7 +69,7 @@ pub enum Command {
 impl Command {
     /// Whether it runs servers, whose log is wanted by default.
     pub const fn serves(&self) -> bool {
-        matches!(self, Self::Serve(_))
+        matches!(self, Self::Serve(_) | Self::App(app::App::Run(_)))
     }
 }
 

@@ -14,10 +14,11 @@ mod files;
 mod nodes;
 mod output;
 mod pki;
+mod signals;
 mod systemd;
 
 use clap::Parser;
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
@@ -37,7 +38,10 @@ fn run(cli: cli::Cli) -> failure::Outcome {
         .enable_all()
         .build()
         .map_err(|error| failure::Failure::other("runtime", error))?;
-    runtime.block_on(commands::run(cli))
+    let outcome = runtime.block_on(commands::run(cli));
+    // A read of standard input may be under way; it cannot be cancelled and is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// To standard error, before any configuration is read; `OBF_LOG` filters (`info`, `obf_auth=debug` …).
@@ -45,5 +49,9 @@ fn start_logging(serves: bool) {
     let default = if serves { "info" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("OBF_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }

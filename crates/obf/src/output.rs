@@ -1,5 +1,6 @@
 //! Standard output: tables and sentences for people, one JSON object a line with `--json`.
 
+use crate::endpoints::Endpoints;
 use serde_json::Value;
 use std::io::{self, Write};
 
@@ -15,6 +16,17 @@ impl Output {
     pub fn say(self, value: &Value, words: impl FnOnce() -> String) {
         let text = if self.json { value.to_string() } else { words() };
         line(&text);
+    }
+
+    /// Listeners that accept now, one a line.
+    pub fn listeners(self, endpoints: &Endpoints) {
+        for listener in endpoints.listeners() {
+            let text = if self.json { serde_json::to_string(listener).ok() } else { None };
+            line(&text.unwrap_or_else(|| {
+                let tls = if listener.tls { " (TLS)" } else { "" };
+                format!("{:9} {:8} {}{tls}", listener.node, listener.point, listener.address)
+            }));
+        }
     }
 
     /// Only for people: nothing with `--json`.

@@ -1,5 +1,6 @@
 //! `obf app …`: applications at the Resource Server, and a small application server to try things against.
 
+use super::app_run::Run;
 use crate::{
     admin::{Admin, Node, encoded},
     cli::Context,
@@ -26,6 +27,8 @@ pub enum App {
     Resume(Id),
     /// Forget it and every grant of it.
     Remove(Id),
+    /// Run a small application server on the SDK: echo, or hand the plain stream on.
+    Run(Run),
 }
 
 /// What is registered.
@@ -51,8 +54,12 @@ pub struct Id {
 impl App {
     /// Does it.
     pub async fn run(self, context: &Context) -> Outcome {
+        if let Self::Run(run) = self {
+            return run.run(context).await;
+        }
         let admin = Admin::of(&context.configuration()?, Node::Resource)?;
         match self {
+            Self::Run(run) => run.run(context).await,
             Self::Add(add) => {
                 let names: Vec<&str> = add.cert_names.iter().map(AppId::as_str).collect();
                 let body = json!({"app": add.id.as_str(), "cert_names": names, "ua": add.ua});

@@ -1,184 +1,119 @@
-//! `obf client …`: a device with a software secure element.
+//! `obf client …`: the device side, with a software secure element.
 
 use crate::{
+    admin::Node,
     cli::Context,
     failure::{Exit, Failure, Outcome},
     output::record,
 };
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+use http_body_util::Full;
+use hyper::{Request, body::Bytes};
 use obf_client::{
-    AssociationStore, AuthenticationServer, BootstrapFailure, Client as Device, ConnectError, Fault, SeError,
+    AppStream, AssociationStore, AuthenticationServer, Client as ObfClient, ConnectError, Fault,
     SecurityAssociation, Settings, SoftwareSe,
 };
-use obf_net::psk::Versions;
-use obf_types::{AppId, Domain, NafId, UaId};
-use serde_json::{Value, json};
+use obf_types::{AppId, NafId, UaId};
+use serde_json::json;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
+
+const HTTP_TIME: Duration = Duration::from_secs(30);
+const HTTP_MAX: usize = 64 << 20;
 
 const BOOTSTRAP_EXAMPLES: &str = "\
 Examples:
-  obf client bootstrap --as https://127.0.0.1:8443 --ca /srv/obf/ca.pem --se sim.json
-  obf client bootstrap --as https://as.operator.example --se sim.json --show-key track.example
+  obf client bootstrap --se sim.json                                    with the deployment of --config
+  obf client bootstrap --se sim.json --as https://as.operator.example --ca ca.pem
+  obf client bootstrap --se sim.json --show-key track.example           prints a secret: for trying things only
 
-sim.json is one line of `obf device import`: {\"imsi\":\"…\",\"algorithm\":\"milenage\",\"k\":\"<hex>\",\"opc\":\"<hex>\"}";
+The secure element's file has the fields of `obf device import`; it keeps its sequence numbers in it.";
 
 const CONNECT_EXAMPLES: &str = "\
 Examples:
-  echo hello | obf client connect track.example 127.0.0.1:9443 --as https://127.0.0.1:8443 --ca ca.pem --se sim.json
-  obf client connect track.example 127.0.0.1:9443 --http /position --as … --se sim.json";
+  echo hello | obf client connect track.example 127.0.0.1:4433 --se sim.json
+  obf client connect track.example 127.0.0.1:4433 --se sim.json --http /status";
 
-/// The most of an HTTP answer that is read.
-const MAX_ANSWER: usize = 16 * 1024 * 1024;
-
-/// A device.
+/// The device side.
 #[derive(Subcommand)]
 pub enum Client {
-    /// One bootstrap: mutual authentication with the Authentication Server.
+    /// One bootstrap: token id and lifetime.
     #[command(after_help = BOOTSTRAP_EXAMPLES)]
     Bootstrap(Bootstrap),
-    /// Standard input to an application over TLS-PSK, its answer to standard output; bootstraps if need be.
+    /// A stream to an application: standard input there, its answer to standard output; bootstraps if needed.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
 }
 
-/// Who the device is, and with whom it bootstraps.
+/// Whose keys, and with whom.
 #[derive(Args)]
-struct DeviceArguments {
-    /// The Authentication Server: https://NAME[:PORT].
-    #[arg(long = "as", value_name = "URL")]
-    server: AuthenticationServer,
-    /// The software secure element: a JSON file, which remembers what it has answered.
+struct Device {
+    /// The secure element's file.
     #[arg(long, value_name = "FILE")]
     se: PathBuf,
-    /// Certificate authorities for the Authentication Server, PEM; otherwise the system's.
+    /// The Authentication Server; the one of --config's deployment if absent.
+    #[arg(long = "as", value_name = "URL")]
+    server: Option<String>,
+    /// Trust anchors of its certificate, PEM; the system's, or the deployment's ca.pem, if absent.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Where the association is kept; otherwise beside the secure element.
-    #[arg(long, value_name = "FILE")]
-    associations: Option<PathBuf>,
-    /// Connect to the Authentication Server here instead of looking its name up.
-    #[arg(long, value_name = "ADDR")]
-    as_address: Option<SocketAddr>,
-    /// The Authentication Server's domain, where its URL does not say it.
+    /// Bootstrap as this IMPI or IMSI instead of the secure element's own identity.
     #[arg(long)]
-    domain: Option<Domain>,
-    /// Another identity than the secure element's own, for example the IMPI derived from its IMSI.
-    #[arg(long, value_name = "IDENTITY")]
     username: Option<String>,
-    /// Offer no key schemas: bootstrap like a 3GPP UE that never heard of OBF.
-    #[arg(long)]
-    stock: bool,
-    /// Accept AKAv1-MD5 even where AKAv2-SHA-256 has worked before.
-    #[arg(long)]
-    allow_downgrade: bool,
-    /// Seconds for connecting, and for each answer.
-    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
+    /// Where associations are kept between runs; beside the secure element's file if absent.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
 }
 
 /// One bootstrap.
 #[derive(Args)]
 pub struct Bootstrap {
     #[command(flatten)]
-    device: DeviceArguments,
-    /// Also show the key for this application, as an application of this device would derive it.
+    device: Device,
+    /// Print the key for this application: a secret.
     #[arg(long, value_name = "APP")]
     show_key: Option<AppId>,
-    /// The security protocol of the key: 10 hex digits; otherwise TLS 1.3 PSK.
-    #[arg(long, value_name = "UA-ID", value_parser = ua_id, requires = "show_key")]
-    ua: Vec<UaId>,
+    /// For --show-key, the security protocol: 10 hex digits (TS 33.220 Annex H). TLS 1.3 PSK if absent.
+    #[arg(long, value_name = "HEX", requires = "show_key", value_parser = ua)]
+    ua: Option<UaId>,
 }
 
-/// One connection.
+/// A stream.
 #[derive(Args)]
 pub struct Connect {
-    /// The application's id: its lower-case domain name.
+    /// The application's id.
     app: AppId,
-    /// Where it listens: HOST:PORT.
+    /// host:port.
     address: String,
     #[command(flatten)]
-    device: DeviceArguments,
-    /// TLS versions to offer.
-    #[arg(long, value_enum, default_value = "both")]
-    tls: Tls,
-    /// One HTTP GET of this path (or URL of the application) instead of standard input; the body goes to standard
-    /// output.
+    device: Device,
+    /// Send one GET request for this path or URL and print the body.
     #[arg(long, value_name = "URL")]
     http: Option<String>,
-}
-
-/// TLS versions.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Tls {
-    /// 1.3, or 1.2 with a server that has no 1.3.
-    Both,
-    /// 1.2 only.
-    #[value(name = "1.2")]
-    V12,
-    /// 1.3 only.
-    #[value(name = "1.3")]
-    V13,
 }
 
 impl Client {
     /// Does it.
     pub async fn run(self, context: &Context) -> Outcome {
         match self {
-            Self::Bootstrap(bootstrap) => bootstrap.run(context).await,
-            Self::Connect(connect) => connect.run().await,
+            Self::Bootstrap(command) => command.run(context).await,
+            Self::Connect(command) => command.run(context).await,
         }
-    }
-}
-
-impl DeviceArguments {
-    fn device(self, versions: Versions) -> Result<Device, Failure> {
-        let se = SoftwareSe::open(&self.se).map_err(|error| se_failure(&error))?;
-        let kept = self.associations.unwrap_or_else(|| {
-            let mut name = self.se.into_os_string();
-            name.push(".associations");
-            name.into()
-        });
-        let store = AssociationStore::in_file(kept).map_err(|error| Failure::bad_data("associations", error))?;
-        let mut server = self.server;
-        if let Some(ca) = self.ca {
-            server = server.with_ca(ca);
-        }
-        if let Some(address) = self.as_address {
-            server = server.at(address);
-        }
-        if let Some(domain) = self.domain {
-            server = server.with_domain(domain);
-        }
-        let defaults = Settings::new(server);
-        let settings = Settings {
-            username: self.username,
-            schemas: if self.stock { Vec::new() } else { defaults.schemas.clone() },
-            allow_downgrade: self.allow_downgrade,
-            versions,
-            time: Duration::from_secs(self.timeout),
-            ..defaults
-        };
-        Device::new(settings, Arc::new(se), Arc::new(store)).map_err(|error| Failure::other("openssl", error))
     }
 }
 
 impl Bootstrap {
     async fn run(self, context: &Context) -> Outcome {
-        let device = self.device.device(Versions::Both)?;
-        let association = device.bootstrap().await.map_err(|error| failure(&error))?;
+        let client = self.device.client(context)?;
+        let association = client.bootstrap().await.map_err(|error| failed(&error, None))?;
         let mut said = described(&association);
-        if let Some(app) = self.show_key {
-            let uas = if self.ua.is_empty() { vec![UaId::TLS13_PSK] } else { self.ua };
-            let keys = uas.into_iter().map(|ua| {
-                let key = association.app_key(&NafId { app: app.clone(), ua });
-                let hex: String = key.expose().iter().map(|octet| format!("{octet:02x}")).collect();
-                (ua.to_string(), Value::String(hex))
-            });
-            if let Value::Object(fields) = &mut said {
-                fields.insert("app".into(), app.as_str().into());
-                fields.insert("keys".into(), Value::Object(keys.collect()));
-            }
+        if let (Some(app), Some(fields)) = (self.show_key, said.as_object_mut()) {
+            let ua = self.ua.unwrap_or(UaId::TLS13_PSK);
+            let key = association.app_key(&NafId { app: app.clone(), ua });
+            let hex: String = key.expose().iter().map(|octet| format!("{octet:02x}")).collect();
+            fields.insert("app".to_owned(), json!(app.as_str()));
+            fields.insert("ua".to_owned(), json!(ua.to_string()));
+            fields.insert("key".to_owned(), json!(hex));
         }
         context.out.say(&said, || record(&said));
         Ok(())
@@ -186,118 +121,139 @@ impl Bootstrap {
 }
 
 impl Connect {
-    async fn run(self) -> Outcome {
-        let versions = match self.tls {
-            Tls::Both => Versions::Both,
-            Tls::V12 => Versions::Tls12,
-            Tls::V13 => Versions::Tls13,
-        };
-        let target = self.http.as_deref().map(|url| target_of(url, &self.app)).transpose()?;
-        let time = Duration::from_secs(self.device.timeout);
-        let device = self.device.device(versions)?;
-        let stream = device.connect(&self.app, self.address.as_str()).await.map_err(|error| failure(&error))?;
-        let Some(target) = target else { return talk(stream).await };
-        let request = hyper::Request::get(target).body(Default::default()).map_err(Failure::usage)?;
-        let answer = obf_client::http::send(stream, &self.app, request, MAX_ANSWER, time)
+    async fn run(self, context: &Context) -> Outcome {
+        let client = self.device.client(context)?;
+        let stream = client
+            .connect(&self.app, self.address.as_str())
             .await
-            .map_err(|error| Failure::new(Exit::Unreachable, "no-answer", error))?;
-        let mut out = tokio::io::stdout();
-        write_all(&mut out, answer.body()).await?;
-        match answer.status() {
-            status if status.is_success() => Ok(()),
-            status => Err(Failure::other("http-status", format_args!("{} answered {status}", self.app))),
+            .map_err(|error| failed(&error, Some(&self.app)))?;
+        tracing::info!(token = %stream.token(), version = stream.version(), suite = stream.suite(), "connected");
+        match self.http {
+            Some(url) => get(stream, &self.app, &url).await,
+            None => converse(stream).await,
         }
     }
 }
 
-/// Both directions until the application has said all it has to say.
-async fn talk(stream: obf_client::AppStream) -> Outcome {
-    let (mut from, mut to) = tokio::io::split(stream);
-    let outgoing = async {
-        let mut input = tokio::io::stdin();
-        tokio::io::copy(&mut input, &mut to).await?;
-        to.shutdown().await
-    };
-    let incoming = async {
-        let (mut output, mut buffer) = (tokio::io::stdout(), vec![0; 16 * 1024]);
-        loop {
-            // The other end may close without a word; what it said before counts.
-            let Ok(read @ 1..) = from.read(&mut buffer).await else { return Ok(()) };
-            write_all(&mut output, buffer.get(..read).unwrap_or_default()).await?;
-        }
-    };
-    // A broken outgoing half shows on the incoming one.
-    tokio::pin!(outgoing, incoming);
-    tokio::select! {
-        ended = &mut incoming => ended,
-        _ = &mut outgoing => incoming.await,
+impl Device {
+    fn client(&self, context: &Context) -> Result<ObfClient, Failure> {
+        let local = |error: &dyn std::fmt::Display| Failure::bad_data("secure-element", error);
+        let se = SoftwareSe::open(&self.se).map_err(|error| local(&error))?;
+        let path = self.store.clone().unwrap_or_else(|| {
+            let mut name = self.se.clone().into_os_string();
+            name.push(".associations");
+            PathBuf::from(name)
+        });
+        let store =
+            AssociationStore::in_file(path).map_err(|error| Failure::bad_data("associations", error))?;
+        let settings = Settings { username: self.username.clone(), ..Settings::new(self.server(context)?) };
+        ObfClient::new(settings, Arc::new(se), Arc::new(store))
+            .map_err(|error| Failure::other("openssl", error))
+    }
+
+    fn server(&self, context: &Context) -> Result<AuthenticationServer, Failure> {
+        let (server, deployment_ca) = match &self.server {
+            Some(url) => (AuthenticationServer::parse(url).map_err(Failure::usage)?, None),
+            None => {
+                let configuration = context.configuration()?;
+                let domain = configuration.auth()?.domain;
+                let address: SocketAddr = configuration.endpoint(Node::Auth, "rpb")?;
+                let server = AuthenticationServer::parse(&format!("https://{domain}:{}", address.port()))
+                    .map_err(Failure::usage)?
+                    .at(address);
+                (server, Some(configuration.directory().join("ca.pem")))
+            }
+        };
+        Ok(match self.ca.clone().or(deployment_ca) {
+            Some(ca) => server.with_ca(ca),
+            None => server,
+        })
     }
 }
 
-async fn write_all(out: &mut (impl AsyncWrite + Unpin), octets: &[u8]) -> Outcome {
+async fn get(stream: AppStream, app: &AppId, url: &str) -> Outcome {
+    let parsed: hyper::Uri = url.parse().map_err(|error| Failure::usage(format_args!("{url}: {error}")))?;
+    let target = parsed.path_and_query().map_or("/", |target| target.as_str());
+    let request = Request::get(target)
+        .body(Full::new(Bytes::new()))
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let answer = obf_client::http::send(stream, app, request, HTTP_MAX, HTTP_TIME)
+        .await
+        .map_err(|error| Failure::unreachable("the application", app, error))?;
+    let mut out = tokio::io::stdout();
     let written = async {
-        out.write_all(octets).await?;
+        out.write_all(answer.body()).await?;
         out.flush().await
     };
-    written.await.map_err(|error: std::io::Error| Failure::other("output", error))
+    written.await.map_err(|error| Failure::other("standard-output", error))?;
+    let status = answer.status();
+    match status.as_u16() {
+        401 => Err(Failure::new(Exit::NotAuthenticated, "http", status)),
+        403 => Err(Failure::new(Exit::Refused, "http", status)),
+        400.. => Err(Failure::other("http", status)),
+        _ => Ok(()),
+    }
 }
 
-fn described(association: &SecurityAssociation) -> Value {
+/// Like `openssl s_client -quiet`: over when the application has closed.
+async fn converse(stream: AppStream) -> Outcome {
+    let (mut from_app, mut to_app) = tokio::io::split(stream);
+    let upward = tokio::spawn(async move {
+        let (mut input, mut buffer) = (tokio::io::stdin(), vec![0; 16 * 1024]);
+        loop {
+            use tokio::io::AsyncReadExt;
+            let count = input.read(&mut buffer).await?;
+            let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { break };
+            to_app.write_all(read).await?;
+            to_app.flush().await?;
+        }
+        to_app.shutdown().await
+    });
+    let mut output = tokio::io::stdout();
+    let downward = tokio::io::copy(&mut from_app, &mut output).await;
+    upward.abort();
+    let flushed = output.flush().await;
+    downward.map(drop).and(flushed).map_err(|error| {
+        Failure::new(Exit::Unreachable, "connection-lost", format_args!("the connection ended: {error}"))
+    })
+}
+
+fn described(association: &SecurityAssociation) -> serde_json::Value {
     json!({
         "token": association.id.to_string(),
         "expires": association.expires.to_string(),
         "schema": association.schema.name(),
-        "algorithm": association.algorithm.name(),
-        "identity": association.identity.as_ref().map(|identity| identity.value().to_owned()),
+        "algorithm": format!("{:?}", association.algorithm),
+        "counter": association.counter,
+        "device": association.identity.as_ref().map(ToString::to_string),
     })
 }
 
-/// The path of a URL of the application, or the path itself.
-fn target_of(url: &str, app: &AppId) -> Result<String, Failure> {
-    if url.starts_with('/') {
-        return Ok(url.to_owned());
-    }
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let rest = rest.and_then(|rest| rest.strip_prefix(app.as_str()));
-    match rest {
-        Some("") => Ok("/".to_owned()),
-        Some(path) if path.starts_with('/') => Ok(path.to_owned()),
-        _ => Err(Failure::usage(format_args!("--http is a path or a URL of {app}, not {url}"))),
-    }
-}
-
-fn ua_id(text: &str) -> Result<UaId, String> {
-    UaId::from_hex(text).ok_or_else(|| "a Ua security protocol id is 10 hex digits".to_owned())
-}
-
-fn failure(error: &ConnectError) -> Failure {
-    if let ConnectError::Bootstrap(BootstrapFailure::SecureElement(error)) = error {
-        return se_failure(error);
-    }
-    if let ConnectError::Bootstrap(failure) = error
-        && let Some(refusal) = failure.refusal()
-    {
+/// The one table from what the client says to what its user sees.
+pub fn failed(error: &ConnectError, app: Option<&AppId>) -> Failure {
+    let refusal = match error {
+        ConnectError::Bootstrap(failure) => failure.refusal(),
+        _ => None,
+    };
+    if let Some(refusal) = refusal {
         return Failure::refused(refusal);
     }
-    let (exit, code) = match (error, error.fault()) {
-        (ConnectError::KeyNotAccepted { .. }, _) => (Exit::NotAuthenticated, "key-not-accepted"),
-        (_, Fault::Network) => (Exit::Unreachable, "unreachable"),
-        (_, Fault::Server) => (Exit::Other, "server"),
-        (_, Fault::Authentication) => (Exit::NotAuthenticated, "not-authenticated"),
-        (_, Fault::Refused) => (Exit::Refused, "refused"),
-        (_, Fault::Local) => (Exit::Other, "client"),
+    let (exit, code) = match error.fault() {
+        Fault::Network => (Exit::Unreachable, "unreachable"),
+        Fault::Server => (Exit::Other, "protocol"),
+        Fault::Authentication => (Exit::NotAuthenticated, "not-authenticated"),
+        Fault::Refused => (Exit::Refused, "refused"),
+        Fault::Local => (Exit::BadData, "local"),
     };
     let failure = Failure::new(exit, code, error);
-    match error {
-        ConnectError::KeyNotAccepted { app, .. } => failure.next(format!("obf grant list --app {app}")),
+    match (error, app) {
+        (ConnectError::KeyNotAccepted { .. }, Some(app)) => {
+            failure.next(format!("obf grant list --app {app}"))
+        }
         _ => failure,
     }
 }
 
-fn se_failure(error: &SeError) -> Failure {
-    match error {
-        SeError::File { path, reason } => Failure::file(path, reason),
-        SeError::Record { .. } => Failure::bad_data("secure-element", error),
-        _ => Failure::other("secure-element", error),
-    }
+fn ua(text: &str) -> Result<UaId, String> {
+    UaId::from_hex(text).ok_or_else(|| "10 hex digits, for example 0100000007".to_owned())
 }

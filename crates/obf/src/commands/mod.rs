@@ -1,7 +1,9 @@
 //! A file a command; each turns its arguments into calls of a node, of the admin API or of the client.
 
 pub mod app;
+pub mod app_run;
 pub mod bench;
+pub mod client;
 pub mod completions;
 pub mod device;
 pub mod grant;
@@ -26,6 +28,7 @@ pub async fn run(cli: Cli) -> Outcome {
         Command::Device(command) => command.run(&context).await,
         Command::App(command) => command.run(&context).await,
         Command::Grant(command) => command.run(&context).await,
+        Command::Client(command) => command.run(&context).await,
         Command::Token(command) => command.run(&context).await,
         Command::Bench(command) => bench::run(command, &context).await,
         Command::Completions(command) => command.run(),

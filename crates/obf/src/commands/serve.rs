@@ -4,15 +4,15 @@ use crate::{
     admin::Node,
     cli::Context,
     configuration::Configuration,
-    failure::{Failure, Outcome},
+    failure::Outcome,
     nodes::Nodes,
+    signals::Signals,
     systemd,
 };
 use clap::{Args, ValueEnum};
 use obf_net::SystemClock;
 use serde_json::json;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,13 +55,7 @@ impl Serve {
             What::All => &[Node::Resource, Node::Auth],
         };
         let nodes = Nodes::start(&configuration, nodes, Arc::new(SystemClock)).await?;
-        for listener in nodes.endpoints().iter().flat_map(|endpoints| endpoints.listeners()) {
-            let said = serde_json::to_value(listener).map_err(|error| Failure::other("endpoints", error))?;
-            context.out.say(&said, || {
-                let tls = if listener.tls { " (TLS)" } else { "" };
-                format!("{:9} {:8} {}{tls}", listener.node, listener.point, listener.address)
-            });
-        }
+        nodes.endpoints().iter().for_each(|endpoints| context.out.listeners(endpoints));
         context.out.say(&json!({"event": "ready"}), || "ready".to_owned());
         systemd::notify("READY=1");
         signals.any().await;
@@ -72,25 +66,5 @@ impl Serve {
             () = signals.any() => tracing::warn!("ended before everything was drained"),
         }
         Ok(())
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::other("signals", error));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
