@@ -1,0 +1,192 @@
+//! Power loss at random moments under load, at an Authentication Server's store (issue sentence 9): every token,
+//! revocation, spent challenge and notice that was acknowledged is there again, and no bootstrap counter is given twice.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use obf_store::{
+    Options,
+    auth::*,
+    fault::{PowerLossVfs, Unsynced},
+};
+use obf_token::{Algorithm, Mode, Technology, TokenId};
+use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, UnixTime};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+const APP: &str = "track.example";
+
+fn device(number: u64) -> GlobalIdentity {
+    GlobalIdentity::new(IdentityKind::Imsi, &format!("{number:015}")).unwrap()
+}
+
+fn id(number: u64) -> TokenId {
+    let mut rand = [0x11; 16];
+    rand[..8].copy_from_slice(&number.to_be_bytes());
+    TokenId::new(rand, Domain::new("rs.as.example").unwrap())
+}
+
+fn bootstrap(number: u64, of: u64, epoch: u64) -> Bootstrap {
+    let right =
+        Right { app: AppId::new(APP).unwrap(), lifetime: Lifetime::DEFAULT, settings: Box::default() };
+    Bootstrap {
+        id: id(number),
+        device: device(of),
+        user_name: device(of).value().into(),
+        facts: Facts {
+            schema: KeySchema::Obf1,
+            mode: Mode::Aka,
+            algorithm: Algorithm::AkaV2Sha256,
+            technology: Technology::ThreeGpp,
+            epoch: Epoch(epoch),
+            counter: 0,
+            bootstrapped_at: NOW,
+            expires: UnixTime(NOW.0 + 1000),
+            rights_at: NOW,
+        },
+        wrapped_ks: number.to_be_bytes().repeat(9),
+        rights: Arc::new(RightsSet::new(vec![right], false)),
+        // Former tokens keep their time here: each is looked for.
+        former_until: UnixTime(NOW.0 + 1000),
+    }
+}
+
+/// What was acknowledged: of each device, its counter and epoch; tokens by number and device, and what ended.
+#[derive(Clone, Default)]
+struct Acknowledged {
+    tokens: Vec<(u64, u64)>,
+    ended: Vec<u64>,
+    spent: Vec<u64>,
+    counters: Vec<(u64, u64)>,
+    epochs: Vec<(u64, u64)>,
+}
+
+async fn load(
+    store: AuthStore,
+    lane: u64,
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    all: Arc<Mutex<Acknowledged>>,
+) {
+    // Each lane has a device of its own, so that what must hold of it is plain.
+    let (mut epoch, mut live) = (0, Vec::new());
+    for step in 1.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let number = lane * 1_000_000 + step;
+        match step % 9 {
+            4 => {
+                assert_eq!(store.spend(id(number), None, UnixTime(NOW.0 + 60)).await, Ok(Spent::Now));
+                all.lock().unwrap().spent.push(number);
+            }
+            6 => {
+                let last = live.pop().unwrap();
+                // Before it is acknowledged it may have ended or not.
+                all.lock().unwrap().tokens.retain(|(token, _)| *token != last);
+                assert_eq!(store.end_token(id(last), NOW).await, Ok(true));
+                all.lock().unwrap().ended.push(last);
+            }
+            8 => {
+                epoch += 1;
+                all.lock().unwrap().tokens.retain(|(_, of)| *of != lane);
+                store.end_device(device(lane), Epoch(epoch), NOW).await.unwrap();
+                let mut all = all.lock().unwrap();
+                all.ended.append(&mut live);
+                all.epochs.push((lane, epoch));
+            }
+            _ => {
+                let made = store.bootstrap(bootstrap(number, lane, epoch), |_, _| true).await.unwrap();
+                let Bootstrapped::Done { counter } = made else { panic!("{made:?}") };
+                live.push(number);
+                let mut all = all.lock().unwrap();
+                all.tokens.push((number, lane));
+                all.counters.push((lane, counter));
+            }
+        }
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn check(directory: &Path, acknowledged: &Acknowledged) {
+    let store = AuthStore::open(&Options::new(directory.join("auth.db"))).unwrap();
+    for (number, of) in &acknowledged.tokens {
+        let kept = store.token(id(*number), NOW).await.unwrap();
+        let Kept::Live(token, _) = kept else { panic!("token {number}: {kept:?}") };
+        assert_eq!((token.device, token.wrapped_ks), (device(*of), number.to_be_bytes().repeat(9)));
+    }
+    let told: Vec<TokenId> = {
+        let notices = store.notices(AppId::new(APP).unwrap(), 0, u32::MAX, NOW).await.unwrap();
+        notices.into_iter().map(|notice| notice.token).collect()
+    };
+    for number in &acknowledged.ended {
+        assert_eq!(store.token(id(*number), NOW).await, Ok(Kept::Revoked), "token {number}");
+        assert!(told.contains(&id(*number)), "no notice of {number}");
+    }
+    for number in &acknowledged.spent {
+        let again = store.spend(id(*number), None, NOW).await;
+        assert_eq!(again, Ok(Spent::Before), "challenge {number}");
+    }
+    for (of, epoch) in &acknowledged.epochs {
+        let number = of * 1_000_000 + 999_999;
+        let old = store.bootstrap(bootstrap(number, *of, epoch - 1), |_, _| true).await;
+        assert_eq!(old, Ok(Bootstrapped::OlderEpoch), "device {of} before epoch {epoch}");
+    }
+    for lane in 0..16 {
+        let highest =
+            acknowledged.counters.iter().filter(|(of, _)| *of == lane).map(|(_, counter)| *counter).max();
+        let next = store
+            .bootstrap(bootstrap(lane * 1_000_000 + 999_998, lane, u64::from(u32::MAX)), |_, _| true)
+            .await;
+        let Ok(Bootstrapped::Done { counter }) = next else { panic!("{next:?}") };
+        assert!(counter > highest.unwrap_or(0), "device {lane}: counter {counter} again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_an_authentication_server_acknowledged_survives_a_power_loss_under_load() {
+    let vfs = PowerLossVfs::register("auth-power-loss").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options::new(dir.path().join("auth.db")).vfs(&vfs);
+    // Two openers, as two nodes of one Authentication Server.
+    let nodes = [AuthStore::open(&options).unwrap(), AuthStore::open(&options).unwrap()];
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
+    let lanes: Vec<_> = (0..16u64)
+        .map(|lane| {
+            let store = nodes[lane as usize % 2].clone();
+            tokio::spawn(load(store, lane, stop.clone(), done.clone(), acknowledged.clone()))
+        })
+        .collect();
+    let mut moment = 0;
+    for round in 0..16u64 {
+        moment += 37 + round * 11 % 101;
+        while done.load(Ordering::Relaxed) < moment {
+            tokio::task::yield_now().await;
+        }
+        let before = acknowledged.lock().unwrap().clone();
+        let after = tempfile::tempdir().unwrap();
+        let unsynced =
+            if round % 2 == 0 { Unsynced::Lost } else { Unsynced::SomeKept { seed: round * 0x9E37_79B9 } };
+        vfs.after_power_loss(after.path(), unsynced).unwrap();
+        // What was under way at that moment is neither here nor there.
+        let settled = settled(before, &acknowledged.lock().unwrap());
+        check(after.path(), &settled).await;
+        moment = moment.max(done.load(Ordering::Relaxed));
+    }
+    stop.store(true, Ordering::Relaxed);
+    for lane in lanes {
+        lane.await.unwrap();
+    }
+    assert!(done.load(Ordering::Relaxed) > 500, "too little load to mean anything");
+}
+
+/// What was acknowledged before the power went, without tokens that were being ended while it went.
+fn settled(mut before: Acknowledged, after: &Acknowledged) -> Acknowledged {
+    before.tokens.retain(|token| after.tokens.contains(token));
+    before
+}
