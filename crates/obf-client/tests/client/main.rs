@@ -5,4 +5,3 @@
 mod bootstrap;
 mod connect;
 mod peer;
-mod python_ue;
