@@ -7,13 +7,13 @@ use hyper::{Request as HttpRequest, Response};
 use obf_aka::{Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, Success, authenticate};
 use obf_net::{
     certificates::{self, CertificateFiles},
-    http::HttpClient,
+    http::{HttpClient, HttpClientError},
     radius::{AskError, RadiusUdpClient, UdpServerAddress},
 };
 use obf_radius::{AnswerError, AttributeWriter, Code, Reply, Vendor, exchange::RetransmitPolicy};
 use obf_resource::{Config, Environment, Handle};
 use obf_rpr::{Ask, Asker, Resynchronisation, VectorAnswer, VectorRequest};
-use obf_types::{Domain, NodeNumber, Secret, SecretBytes};
+use obf_types::{Domain, NodeNumber, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
@@ -29,6 +29,15 @@ pub const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
 pub const OPC: &str = "cd63cb71954a9f4e48a5994e37a02baf";
 pub const DOMAIN: &str = "as.example";
 pub const LONG: Duration = Duration::from_secs(60);
+
+/// Asks a server twice, then the next one.
+pub const POLICY: RetransmitPolicy = RetransmitPolicy {
+    initial: Duration::from_millis(200),
+    maximum: Duration::from_secs(1),
+    tries: 2,
+    ports: 4,
+    heartbeat: Duration::from_secs(10),
+};
 
 /// A deployment's files.
 pub struct Site {
@@ -111,7 +120,7 @@ impl Rs {
     }
 
     pub async fn admin(&self) -> Admin {
-        Admin::connect(self.endpoint("admin"), &self.ca).await
+        Admin::connect(self.endpoint("admin"), "rs.example", &self.ca, TOKEN).await.unwrap()
     }
 
     pub async fn client(&self) -> RprClient {
@@ -122,25 +131,40 @@ impl Rs {
 /// An administrator.
 pub struct Admin {
     http: HttpClient,
+    host: String,
     pub token: String,
 }
 
 impl Admin {
-    pub async fn connect(address: SocketAddr, ca: &Path) -> Self {
+    pub async fn connect(
+        address: SocketAddr,
+        host: &str,
+        ca: &Path,
+        token: &str,
+    ) -> Result<Self, HttpClientError> {
         let tls = certificates::client(ca).unwrap();
-        let http = HttpClient::connect(address, "rs.example", Some(tls), LONG).await.unwrap();
-        Self { http, token: TOKEN.into() }
+        let http = HttpClient::connect(address, host, Some(tls), LONG).await?;
+        Ok(Self { http, host: host.into(), token: token.into() })
     }
 
-    pub async fn call(&mut self, method: &str, path: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+    pub async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Bytes>, HttpClientError> {
         let request = HttpRequest::builder()
             .method(method)
             .uri(path)
-            .header("host", "rs.example")
+            .header("host", &self.host)
             .header("authorization", format!("Bearer {}", self.token))
             .body(Full::new(body.into()))
             .unwrap();
-        self.http.send(request).await.unwrap()
+        self.http.send(request).await
+    }
+
+    pub async fn call(&mut self, method: &str, path: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+        self.send(method, path, body).await.unwrap()
     }
 
     /// Status and body as JSON.
@@ -183,16 +207,13 @@ pub struct RprClient {
 
 impl RprClient {
     pub async fn open(servers: &[SocketAddr]) -> Self {
-        let policy =
-            RetransmitPolicy { initial: Duration::from_millis(200), tries: 2, ..RetransmitPolicy::default() };
-        Self::with_policy(servers, policy).await
+        Self::with(servers, SECRET.as_bytes(), asker(1)).await
     }
 
-    pub async fn with_policy(servers: &[SocketAddr], policy: RetransmitPolicy) -> Self {
-        let secret = || SecretBytes::from(SECRET.as_bytes());
-        let servers = servers.iter().map(|address| UdpServerAddress { address: *address, secret: secret() });
-        let udp = RadiusUdpClient::open(servers.collect(), policy).await.unwrap();
-        Self { udp, asker: asker(1) }
+    pub async fn with(servers: &[SocketAddr], secret: &[u8], asker: Asker) -> Self {
+        let server = |address: &SocketAddr| UdpServerAddress { address: *address, secret: secret.into() };
+        let udp = RadiusUdpClient::open(servers.iter().map(server).collect(), POLICY).await.unwrap();
+        Self { udp, asker }
     }
 
     pub async fn send(&self, ask: &Ask) -> Result<Reply, AskError> {
