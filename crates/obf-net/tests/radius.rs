@@ -170,6 +170,37 @@ async fn r17_tls_many_in_flight_in_both_directions_and_both_framings() {
     }
 }
 
+/// WIRES "RADIUS on RPR and RPO": radius/1.0 carries 256 requests in flight a connection; then another connection.
+#[tokio::test]
+async fn r17_tls_more_in_flight_than_one_connection_of_radius_1_0_carries() {
+    let pki = Pki::new();
+    let pair = tls_server(&pki, false).await;
+    let own = pki.issue("app", &["track.example"]);
+    let group = Stopper::new();
+    let settings = tls_settings(&own, &pki.ca(), &[pair.address]);
+    let client = RadiusTlsClient::start(settings, &group.running(), Arc::new(NoRequests));
+    client.connected().await.unwrap();
+    let asked: Vec<_> = (0..700)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.ask(Code::AccessRequest, &attributes("slow"), LONG).await })
+        })
+        .collect();
+    tokio::time::timeout(LONG, async {
+        while pair.server.handled.load(Ordering::SeqCst) < 700 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    pair.server.go_on.notify_waiters();
+    for one in asked {
+        assert_eq!(user_of(&one.await.unwrap().unwrap()), "slow");
+    }
+    group.stop(LONG).await;
+    pair.stopper.stop(LONG).await;
+}
+
 #[tokio::test]
 async fn r17_tls_wants_certificates_of_the_ca_on_both_ends() {
     let (pki, other) = (Pki::new(), Pki::new());

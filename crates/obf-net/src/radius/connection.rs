@@ -124,6 +124,11 @@ impl Connection {
         self.end(ConnectionEnded::Closed);
     }
 
+    /// Whether a request would be sent at once: fewer are in flight than can be told apart.
+    pub fn has_room(&self) -> bool {
+        self.0.window.available_permits() > 0
+    }
+
     /// How long ago the peer was last heard.
     pub fn silence(&self) -> Duration {
         self.now().saturating_sub(lock(&self.0.machine).last_heard())

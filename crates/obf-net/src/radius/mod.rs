@@ -5,6 +5,7 @@
 //! [`udp_client`] are RADIUS over UDP with its retransmissions and duplicates.
 
 mod connection;
+mod overflow;
 pub mod tls_client;
 pub mod tls_server;
 pub mod udp_client;

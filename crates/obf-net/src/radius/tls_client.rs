@@ -2,7 +2,11 @@
 //! when it is lost, answers what the server asks in reverse. Nothing is retransmitted (RFC 6613 2.6.1): a request
 //! whose connection ends is asked again on the next one, within its time.
 
-use super::{AskError, Connection, ConnectionEnded, Handler, tls_server};
+use super::{
+    AskError, Connection, ConnectionEnded, Handler,
+    overflow::{Opener, Overflow, Room},
+    tls_server,
+};
 use crate::{Running, certificates};
 use obf_radius::{Code, Reply, exchange::stream::Watchdog};
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -71,23 +75,27 @@ impl LinkEvents for super::NoRequests {}
 #[derive(Clone)]
 pub struct RadiusTlsClient {
     current: watch::Receiver<Option<Connection>>,
+    overflow: Arc<Overflow>,
 }
 
 impl RadiusTlsClient {
     /// Connects in the background and stays connected until the group of `running` is told to finish.
     pub fn start<H: LinkEvents>(settings: TlsClientSettings, running: &Running, events: Arc<H>) -> Self {
         let (sender, current) = watch::channel(None);
-        let group = running.clone();
+        let keeper = Arc::new(Keeper::new(settings, events));
+        let overflow = Overflow::new(further(&keeper));
+        let (group, rest) = (running.clone(), Arc::clone(&overflow));
         running.spawn(async move {
             tokio::select! {
-                () = stay_connected(settings, &sender, events) => {}
+                () = keeper.stay_connected(&sender, &rest) => {}
                 () = group.stopping() => {}
             }
             if let Some(connection) = sender.send_replace(None) {
                 connection.close();
             }
+            rest.close();
         });
-        Self { current }
+        Self { current, overflow }
     }
 
     /// Asks, on the connection there is or the next one, within `time` in all.
@@ -97,7 +105,7 @@ impl RadiusTlsClient {
     pub async fn ask(&self, code: Code, attributes: &[u8], time: Duration) -> Result<Reply, AskError> {
         let deadline = tokio::time::Instant::now() + time;
         loop {
-            let connection = self.connection_until(deadline).await?;
+            let connection = self.place(deadline).await?;
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             match connection.ask(code, attributes, left).await {
                 Err(AskError::Ended) => self.gone(&connection, deadline).await?,
@@ -114,6 +122,24 @@ impl RadiusTlsClient {
     /// Resolves when there is a connection.
     pub async fn connected(&self) -> Option<Connection> {
         self.current.clone().wait_for(Option::is_some).await.ok()?.clone()
+    }
+
+    /// The connection for one more request.
+    async fn place(&self, deadline: tokio::time::Instant) -> Result<Connection, AskError> {
+        loop {
+            let first = self.connection_until(deadline).await?;
+            if first.has_room() {
+                return Ok(first);
+            }
+            match self.overflow.room(&first) {
+                Room::On(further) => return Ok(further),
+                Room::Wait => return Ok(first),
+                Room::Soon => {
+                    let changed = tokio::time::timeout_at(deadline, self.overflow.changed());
+                    changed.await.map_err(|_| AskError::NoAnswer)?;
+                }
+            }
+        }
     }
 
     async fn connection_until(&self, deadline: tokio::time::Instant) -> Result<Connection, AskError> {
@@ -140,65 +166,90 @@ impl fmt::Debug for RadiusTlsClient {
     }
 }
 
-async fn stay_connected<H: LinkEvents>(
+/// Opens connections, and keeps one up.
+struct Keeper<H> {
     settings: TlsClientSettings,
-    current: &watch::Sender<Option<Connection>>,
+    connector: TlsConnector,
     events: Arc<H>,
-) {
-    const FIRST_PAUSE: Duration = Duration::from_millis(50);
-    let mut tls = (*settings.tls).clone();
-    tls.alpn_protocols = tls_server::protocols(settings.radius_1_1);
-    let connector = TlsConnector::from(Arc::new(tls));
-    let mut pause = FIRST_PAUSE;
-    loop {
-        for server in &settings.servers {
-            if converse(&settings, &connector, server, current, &events).await {
-                pause = FIRST_PAUSE;
-                break;
+}
+
+impl<H: LinkEvents> Keeper<H> {
+    fn new(settings: TlsClientSettings, events: Arc<H>) -> Self {
+        let mut tls = (*settings.tls).clone();
+        tls.alpn_protocols = tls_server::protocols(settings.radius_1_1);
+        Self { settings, connector: TlsConnector::from(Arc::new(tls)), events }
+    }
+
+    async fn stay_connected(&self, current: &watch::Sender<Option<Connection>>, overflow: &Overflow) {
+        const FIRST_PAUSE: Duration = Duration::from_millis(50);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            for server in &self.settings.servers {
+                if self.converse(server, current, overflow).await {
+                    pause = FIRST_PAUSE;
+                    break;
+                }
             }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.settings.backoff);
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(settings.backoff);
+    }
+
+    /// One connection from its beginning to its end; whether it was ever in use.
+    async fn converse(
+        &self,
+        server: &TlsServerAddress,
+        current: &watch::Sender<Option<Connection>>,
+        overflow: &Overflow,
+    ) -> bool {
+        let Some(connection) = self.open(server).await else { return false };
+        let _close_with_us = CloseOnDrop(connection.clone());
+        if let Err(error) = self.events.connected(&connection).await {
+            tracing::debug!(address = %server.address, %error, "connection given up");
+            return false;
+        }
+        current.send_replace(Some(connection.clone()));
+        let reason = connection.ended().await;
+        current.send_replace(None);
+        overflow.close();
+        tracing::debug!(address = %server.address, ?reason, "RADIUS/TLS connection ended");
+        self.events.disconnected(&reason);
+        true
+    }
+
+    /// A connection that runs in a task of its own until it ends.
+    async fn open(&self, server: &TlsServerAddress) -> Option<Connection> {
+        let opened = tokio::time::timeout(self.settings.connect_time, open(&self.connector, server)).await;
+        let (stream, names, framing) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => {
+                tracing::debug!(address = %server.address, %error, "cannot connect");
+                return None;
+            }
+            Err(_) => {
+                tracing::debug!(address = %server.address, "connecting took too long");
+                return None;
+            }
+        };
+        let heartbeat = self.settings.heartbeat;
+        let watchdog = Watchdog { interval: heartbeat, patience: heartbeat };
+        let events = Arc::clone(&self.events);
+        let (connection, run) = Connection::new(stream, server.address, names, framing, watchdog, events);
+        tokio::spawn(run);
+        Some(connection)
     }
 }
 
-/// One connection from its beginning to its end; whether it was ever in use.
-async fn converse<H: LinkEvents>(
-    settings: &TlsClientSettings,
-    connector: &TlsConnector,
-    server: &TlsServerAddress,
-    current: &watch::Sender<Option<Connection>>,
-    events: &Arc<H>,
-) -> bool {
-    let opened = tokio::time::timeout(settings.connect_time, open(connector, server)).await;
-    let (stream, names, framing) = match opened {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(error)) => {
-            tracing::debug!(address = %server.address, %error, "cannot connect");
-            return false;
-        }
-        Err(_) => {
-            tracing::debug!(address = %server.address, "connecting took too long");
-            return false;
-        }
-    };
-    let watchdog = Watchdog { interval: settings.heartbeat, patience: settings.heartbeat };
-    let (connection, run) =
-        Connection::new(stream, server.address, names, framing, watchdog, Arc::clone(events));
-    let _close_with_us = CloseOnDrop(connection.clone());
-    let run = tokio::spawn(run);
-    if let Err(error) = events.connected(&connection).await {
-        tracing::debug!(address = %server.address, %error, "connection given up");
-        connection.close();
-        return false;
-    }
-    current.send_replace(Some(connection.clone()));
-    let reason = connection.ended().await;
-    current.send_replace(None);
-    let _ = run.await;
-    tracing::debug!(address = %server.address, ?reason, "RADIUS/TLS connection ended");
-    events.disconnected(&reason);
-    true
+/// Further connections go to the server of the first one.
+fn further<H: LinkEvents>(keeper: &Arc<Keeper<H>>) -> Opener {
+    let keeper = Arc::clone(keeper);
+    Box::new(move |first: &Connection| {
+        let (keeper, address) = (Arc::clone(&keeper), first.address());
+        Box::pin(async move {
+            let server = keeper.settings.servers.iter().find(|server| server.address == address)?;
+            keeper.open(server).await
+        })
+    })
 }
 
 /// Ends the connection where its keeper is dropped at a shutdown.
