@@ -17,6 +17,10 @@ use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time:
 
 /// For a request head, and idle between requests.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+/// Octets of a request head; beyond it 431.
+const HEAD_OCTETS: usize = 16 * 1024;
+/// Header lines of a request; beyond it 431.
+const HEADERS: usize = 64;
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,8 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_OCTETS)
+        .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%peer, %error, "HTTP connection ended");
