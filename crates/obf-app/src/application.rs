@@ -199,6 +199,13 @@ impl Application {
 impl KeySource for Application {
     type Grant = Held;
 
+    fn known(&self, wanted: &Wanted) -> Option<(AppKey, Held)> {
+        match self.link.keys.find(&wanted.need, self.link.clock.now()) {
+            Found::Held(held) => Some((held.grant.key.clone(), held)),
+            Found::Refused | Found::Unknown(_) | Found::Wait => None,
+        }
+    }
+
     async fn key(&self, wanted: Wanted) -> Option<(AppKey, Held)> {
         let held = self.held(wanted.need).await?;
         Some((held.grant.key.clone(), held))

@@ -45,6 +45,13 @@ pub trait KeySource: Send + Sync + 'static {
     /// What comes with a key and is handed on with the connection.
     type Grant: Send + 'static;
 
+    /// The key if it is at hand. Those that are not are looked up within the limits of [`PskServer::lookups`]; this one
+    /// is not held up by them.
+    fn known(&self, wanted: &Wanted) -> Option<(AppKey, Self::Grant)> {
+        let _ = wanted;
+        None
+    }
+
     /// The key that `wanted` names, or `None` for whatever reason. Slow answers delay this handshake only.
     fn key(&self, wanted: Wanted) -> impl Future<Output = Option<(AppKey, Self::Grant)>> + Send;
 }
@@ -344,11 +351,15 @@ struct Lookup<K> {
 
 impl<K: KeySource> Lookup<K> {
     async fn find(&self, need: NeedKey) -> Option<(AppKey, K::Grant)> {
+        let wanted = Wanted { need, app: self.app.clone(), source: self.source };
+        if let Some(known) = self.keys.known(&wanted) {
+            return Some(known);
+        }
         let Some(_permit) = self.gate.admit(self.source) else {
             tracing::debug!(source = %self.source, "too many key look-ups at once");
             return None;
         };
-        self.keys.key(Wanted { need, app: self.app.clone(), source: self.source }).await
+        self.keys.key(wanted).await
     }
 }
 
