@@ -1,26 +1,20 @@
 //! A stock 3GPP UE that shares nothing with us (`tests/peers/ue.py`: Python's standard library, its USIM is
 //! `osmo-auc-gen`) bootstraps, and an application of ours that never heard of it accepts the keys that it derived:
 //! on TLS 1.3 and on two TLS 1.2 suites, each with its own key and no other (R3, R9, R11, R13, P2, W1, W2).
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
-
-use obf_testkit::deployment::{Deployment, Sim, binary};
+use crate::{APP, LONG, application::Application, deployment, lines, stop};
+use obf_testkit::deployment::{Deployment, Sim};
 use serde_json::Value;
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     process::{Child, ChildStdin, Command, Output, Stdio},
-    sync::mpsc::{Receiver, channel},
-    time::Duration,
+    sync::mpsc::Receiver,
 };
 
-const APP: &str = "track.example";
 const TLS13: &str = "0100000007";
 /// PSK-AES128-GCM-SHA256.
 const PLAIN: &str = "01000100a8";
 /// ECDHE-PSK-CHACHA20-POLY1305.
 const ECDHE: &str = "010001ccac";
-
-/// Generous: the machine may be busy. Nothing waits for it when things go well.
-const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn stock_ue_and_application_derive_the_same_keys_on_1_3_and_two_1_2_suites() {
@@ -32,12 +26,12 @@ fn stock_ue_and_application_derive_the_same_keys_on_1_3_and_two_1_2_suites() {
         assert_eq!(ue.answer["algorithm"], algorithm);
         assert_eq!(ue.answer["realm"], "as.obf.example");
         for (ua, arguments) in handshakes() {
-            let said = application.handshake(&ue, ua, &arguments).line(&format!("{algorithm} {ua}"));
+            let said = handshake(&application, &ue, ua, &arguments).line(&format!("{algorithm} {ua}"));
             assert_eq!(said.as_deref(), Ok(format!("{algorithm} {ua}").as_str()), "{ua}");
         }
         // The key of one security protocol opens no other (WIRES "Ua ids").
         let (_, arguments) = &handshakes()[1];
-        let said = application.handshake(&ue, ECDHE, arguments).line("no");
+        let said = handshake(&application, &ue, ECDHE, arguments).line("no");
         assert!(said.as_ref().is_err_and(|log| log.contains("alert decrypt error")), "{said:?}");
     }
 }
@@ -51,7 +45,7 @@ fn stock_ue_may_write_its_derived_impi() {
     let impi = format!("{}@ims.mnc001.mcc001.3gppnetwork.org", sim.imsi);
     let ue = Ue::bootstrap(&deployment, &sim, &["--username", &impi]);
     let (ua, arguments) = &handshakes()[0];
-    assert_eq!(application.handshake(&ue, ua, arguments).line("impi").as_deref(), Ok("impi"));
+    assert_eq!(handshake(&application, &ue, ua, arguments).line("impi").as_deref(), Ok("impi"));
 }
 
 /// An identity that nobody has, and a card with another K: the UE finds the network not authentic, exit code 5.
@@ -67,14 +61,6 @@ fn stock_ue_of_nobody_sees_no_difference_to_a_network_that_lacks_its_key() {
         assert_eq!(output.status.code(), Some(5), "{log}");
         assert_eq!(log.trim(), "ue.py: AUTN does not verify: the network is not authentic");
     }
-}
-
-fn deployment() -> (Deployment, Application) {
-    let mut deployment = Deployment::init(&["--app", APP]);
-    deployment.serve("all", &[]);
-    deployment.add_app(APP);
-    let application = Application::run(&deployment);
-    (deployment, application)
 }
 
 /// Each security protocol and how `openssl s_client` speaks it.
@@ -118,61 +104,20 @@ fn ue(deployment: &Deployment, sim: &Sim, more: &[&str]) -> Output {
     output.unwrap_or_else(|error| panic!("python3 does not run ({error}): apt-get install python3"))
 }
 
-/// `obf app run --echo`.
-struct Application {
-    child: Child,
-    address: String,
-}
-
-impl Application {
-    fn run(deployment: &Deployment) -> Self {
-        let mut child = Command::new(binary())
-            .args(["app", "run", "--json", "--echo", "--id", APP, "--listen", "127.0.0.1:0"])
-            .args(["--rpo", &deployment.endpoint("auth", "rpo").to_string(), "--rpo-name", "as.obf.example"])
-            .arg("--cert")
-            .arg(deployment.file(&format!("apps/{APP}.pem")))
-            .arg("--key")
-            .arg(deployment.file(&format!("apps/{APP}.key")))
-            .arg("--ca")
-            .arg(deployment.file("ca.pem"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = lines(child.stdout.take().unwrap());
-        let mut address = String::new();
-        loop {
-            let line = lines.recv_timeout(LONG).expect("obf app run becomes ready");
-            let event: Value = serde_json::from_str(&line).unwrap();
-            match event["event"].as_str() {
-                Some("listening") => address = event["address"].as_str().unwrap().to_owned(),
-                Some("ready") => break,
-                _ => {}
-            }
-        }
-        Self { child, address }
-    }
-
-    /// `openssl s_client` with the UE's token and its key for `ua`.
-    fn handshake(&self, ue: &Ue, ua: &str, arguments: &[&str]) -> Client {
-        let identity = format!("3GPP-bootstrapping;{}", ue.answer["btid"].as_str().unwrap());
-        let mut child = Command::new("openssl")
-            .args(["s_client", "-quiet", "-connect", &self.address, "-servername", APP])
-            .args(["-psk_identity", &identity, "-psk", ue.key(ua)])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("openssl does not run ({error}): apt-get install openssl"));
-        let (input, output) = (child.stdin.take().unwrap(), lines(child.stdout.take().unwrap()));
-        Client { child, input, output }
-    }
-}
-
-impl Drop for Application {
-    fn drop(&mut self) {
-        stop(&mut self.child);
-    }
+/// `openssl s_client` with the UE's token and its key for `ua`.
+fn handshake(application: &Application, ue: &Ue, ua: &str, arguments: &[&str]) -> Client {
+    let identity = format!("3GPP-bootstrapping;{}", ue.answer["btid"].as_str().unwrap());
+    let mut child = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &application.address, "-servername", APP])
+        .args(["-psk_identity", &identity, "-psk", ue.key(ua)])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("openssl does not run ({error}): apt-get install openssl"));
+    let (input, output) = (child.stdin.take().unwrap(), lines(child.stdout.take().unwrap()));
+    Client { child, input, output }
 }
 
 struct Client {
@@ -199,20 +144,4 @@ impl Client {
             }
         }
     }
-}
-
-fn stop(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            // Nobody may be interested any more.
-            let _ = sender.send(line);
-        }
-    });
-    receiver
 }
