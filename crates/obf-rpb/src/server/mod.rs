@@ -1,6 +1,6 @@
 //! The Authentication Server's machine: one request in, steps out, no memory after the answer.
 //!
-//! The shell calls [`Authenticator::begin`] and then does what each [`Step`] says, handing the result to the `resume` of
+//! The shell calls [`Context::begin`] and then does what each [`Step`] says, handing the result to the `resume` of
 //! what came with the step, until a [`Step::Reply`]. What it needs of the outside is in the steps: the Resource Server
 //! ([`VectorQuery`]) and the store that the deployment's nodes share ([`Spend`], [`Commit`]).
 
