@@ -27,6 +27,9 @@ use std::{sync::Arc, time::Duration};
 /// Bodies of requests count into `auth-int` but say nothing to us.
 const MAX_BODY: usize = 4096;
 const BODY_TIME: Duration = Duration::from_secs(10);
+/// Who is asked for in place of a limited identity: nobody has this name (RFC 2606), and it costs the Resource Server
+/// exactly what an unknown identity does, in words and in time.
+const NOBODY: &[u8] = b"limited@nobody.invalid";
 
 /// Answers one HTTP request.
 pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>, peer: Peer) -> obf_net::http::Reply {
@@ -89,8 +92,8 @@ async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
 async fn vector(node: &Node, query: VectorQuery, now: UnixTime) -> VectorAnswer {
     let server = &node.resource_server;
     if query.username.is_empty() || !node.admits_challenge(&query.username) {
-        let user_name: &str = if query.username.is_empty() { "-" } else { &query.username };
-        return match server.rights(user_name.as_bytes(), Wanted::First).await {
+        let nobody = VectorRequest { user_name: NOBODY.to_vec(), resynchronisation: None };
+        return match server.vector(nobody).await {
             Err(RprError::Unreachable) => VectorAnswer::Unreachable,
             _ => VectorAnswer::Refused(Refusal::Limited),
         };

@@ -33,7 +33,7 @@ pub struct WithRights {
 /// The sequence numbers of the devices.
 pub trait SequenceNumbers {
     /// Takes the next SQN of the device with that identity: SEQ + 1 with this `ind` (0..=31), if `permit` lets the
-    /// device. The inner error is `permit`'s, or [`Refusal::UnknownIdentity`]; then no SQN was taken.
+    /// device. The inner error is `permit`'s, or [`Refusal::UnknownIdentity`]; then no SQN was taken, but it took as long.
     fn take_sqn(
         &self,
         identity: GlobalIdentity,
@@ -69,9 +69,11 @@ impl SequenceNumbers for ResourceDb {
         self.database
             .write_statement(move |c| {
                 let Some(device) = find(c, &identity)?.map(|id| load(c, id)).transpose()?.flatten() else {
+                    count_refusal(c)?;
                     return Ok(Err(Refusal::UnknownIdentity));
                 };
                 if let Err(refusal) = permit(&device) {
+                    count_refusal(c)?;
                     return Ok(Err(refusal));
                 }
                 next(c, device, ind, with).map(Ok)
@@ -111,6 +113,13 @@ impl SequenceNumbers for ResourceDb {
             })
             .await
     }
+}
+
+/// A refusal waits for an fsync like a vector does, so that how long an answer takes does not tell whether there is such
+/// a device (WIRES "No oracle"). SQLite writes only what changes, so something has to.
+fn count_refusal(c: &Connection) -> Result<(), StoreError> {
+    c.prepare_cached("UPDATE refused_vectors SET count = count + 1")?.execute([])?;
+    Ok(())
 }
 
 fn next(c: &Connection, mut device: Device, ind: u8, with: WithRights) -> Result<Taken, StoreError> {

@@ -3,7 +3,7 @@
 use crate::Schema;
 
 /// `OBFr`.
-pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1] };
+pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1, V2] };
 
 // `former_identities` remembers what a removed device had reached, so that one added again under the same identity
 // neither hands an SQN out twice nor falls behind the epoch that ended its tokens.
@@ -74,4 +74,13 @@ CREATE TABLE notices (
     at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX notices_of_addressee ON notices (addressee, id);
+";
+
+// One row. What refusals write so that they take as long as vectors; and how many there were.
+const V2: &str = "
+CREATE TABLE refused_vectors (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    count INTEGER NOT NULL
+) STRICT;
+INSERT INTO refused_vectors VALUES (1, 0);
 ";
