@@ -1,13 +1,8 @@
 //! `obf serve`: servers until SIGTERM.
 
 use crate::{
-    admin::Node,
-    cli::Context,
-    configuration::Configuration,
-    failure::Outcome,
-    nodes::Nodes,
-    signals::Signals,
-    systemd,
+    admin::Node, cli::Context, configuration::Configuration, failure::Outcome, nodes::Nodes,
+    signals::Signals, systemd,
 };
 use clap::{Args, ValueEnum};
 use obf_net::SystemClock;
