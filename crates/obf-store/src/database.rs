@@ -7,7 +7,7 @@ use crate::{
     turn::{Turn, wait_again},
     writer::{Isolation, Statistics, Writer},
 };
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     ffi::CString,
     fmt,
@@ -192,6 +192,8 @@ fn connect(options: &Options) -> Result<Connection, OpenError> {
     connection.busy_handler(Some(wait_again))?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Without this, SQLite plans a cached statement anew whenever a bound value changes: a fifth of a vector's cost.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Deleted rows may have held wrapped keys: overwrite them.
     connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
