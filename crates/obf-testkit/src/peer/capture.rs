@@ -124,6 +124,9 @@ pub fn radius_in_stream(
     let (dump, file) = (directory.join("packets.txt"), directory.join("packets.pcapng"));
     let mut text = String::new();
     for packet in packets {
+        // Requests go out, replies come in: tshark matches them by their addresses.
+        let request = packet.first().is_some_and(|code| [1, 4, 12, 40, 43].contains(code));
+        text.push_str(if request { "O\n" } else { "I\n" });
         for (row, octets) in packet.chunks(16).enumerate() {
             let hex: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
             text.push_str(&format!("{:06x} {}\n", row * 16, hex.join(" ")));
@@ -132,7 +135,7 @@ pub fn radius_in_stream(
     }
     std::fs::write(&dump, text).expect("a writable directory");
     let mut command = Command::new(program("text2pcap", "wireshark-common"));
-    let made = command.args(["-q", "-u", "1812,1812"]).arg(&dump).arg(&file).output();
+    let made = command.args(["-q", "-D", "-u", "40000,1812"]).arg(&dump).arg(&file).output();
     assert!(made.is_ok_and(|output| output.status.success()), "text2pcap failed");
     let read = |arguments: &[&str]| tshark(&file, arguments).lines().map(str::to_owned).collect();
     radius_of(read, 1812, secret, fields)

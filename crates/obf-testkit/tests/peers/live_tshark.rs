@@ -1,0 +1,170 @@
+//! tshark decodes what the real binary puts on the wires. The TLS secrets come from key logs of the peers' ends: nothing
+//! of ours writes any.
+
+use crate::live::{APP, Live, TLS_1_3};
+use obf_testkit::peer::{
+    capture::{Capture, radius_in_stream},
+    program,
+};
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// RPB (SPEC P2): the Python UE bootstraps; two requests, a challenge for each algorithm, a BootstrappingInfo.
+#[test]
+fn p2_tshark_reads_a_bootstrap_of_the_python_ue() {
+    let live = Live::start();
+    let address = live.deployment.endpoint("auth", "rpb");
+    let capture = Capture::start(&format!("tcp port {}", address.port()));
+    let keys = capture.directory().join("keys");
+    let ue = live.python_ue(&live.sim, &keys);
+
+    let mut tls = decrypted(&keys, address.port(), "http");
+    tls.extend(["-T", "fields", "-E", "separator=|", "-E", "aggregator=;"].map(String::from));
+    for field in [
+        "http.request.method",
+        "http.response.code",
+        "http.content_type",
+        "http.authorization",
+        "http.www_authenticate",
+        "http.authbasic",
+    ] {
+        tls.extend(["-e".to_owned(), field.to_owned()]);
+    }
+    let arguments: Vec<&str> = tls.iter().map(String::as_str).collect();
+    let rows = capture.read(&arguments, 4);
+    let rows: Vec<Vec<&str>> = rows.iter().map(|row| row.split('|').collect()).collect();
+    let [first, challenge, second, done] = rows.as_slice() else { panic!("{rows:#?}") };
+    assert_eq!((first[0], second[0]), ("GET", "GET"));
+    assert!(first[3].starts_with("Digest username=\"001010000000001\""), "{first:?}");
+    assert!(first[3].contains("response=\"\"") && second[3].contains("qop=auth-int"), "{rows:#?}");
+    assert_eq!((challenge[1], done[1]), ("401", "200"));
+    for algorithm in ["algorithm=AKAv1-MD5", "algorithm=AKAv2-SHA-256"] {
+        assert!(challenge[4].contains(algorithm), "{challenge:?}");
+    }
+    assert!(done[2].starts_with("application/vnd.3gpp.bsf+xml"), "{done:?}");
+    assert!(ue.token.ends_with("@rs.as.obf.example"));
+}
+
+/// RPO (SPEC P3): RADIUS/TLS by `openssl s_client` as transport, packets of our encoding inside.
+#[test]
+fn p3_tshark_reads_a_key_fetch_and_its_authenticators() {
+    let live = Live::start();
+    let ue = live.python_ue(&live.sim, Path::new("/dev/null"));
+    let address = live.deployment.endpoint("auth", "rpo");
+    let capture = Capture::start(&format!("tcp port {}", address.port()));
+    let keys = capture.directory().join("keys");
+    let request = key_request(&ue.token);
+    let reply = over_s_client(&live, &address.to_string(), &keys, &request);
+
+    let mut follow = decrypted(&keys, address.port(), "tls");
+    follow.extend(["-q", "-z", "follow,tls,raw,0"].map(String::from));
+    let arguments: Vec<&str> = follow.iter().map(String::as_str).collect();
+    let stream = capture.read(&arguments, 8);
+    let [asked, answered] = directions(&stream, address.port());
+    assert_eq!((&asked, &answered), (&request, &reply), "tshark saw the same octets inside TLS");
+
+    let fields = [
+        "radius.code",
+        "radius.User_Name",
+        "radius.OBF_Application",
+        "radius.authenticator.valid",
+        "radius.avp.type",
+        "radius.OBF_Schema",
+    ];
+    let packets = radius_in_stream(capture.directory(), &[asked, answered], "radsec", &fields);
+    let [asked, answered] = packets.as_slice() else { panic!("{packets:#?}") };
+    assert_eq!(asked[..3], ["1", ue.token.as_str(), APP]);
+    assert_eq!((answered[0].as_str(), answered[3].as_str()), ("2", "1"), "Response Authenticator valid");
+    assert!(asked[4].starts_with("80,") && answered[4].starts_with("80,"), "Message-Authenticator first");
+    assert_eq!(answered[5], "1", "gba-me: a stock UE offers nothing else");
+}
+
+/// What the application's SDK asks, in a packet.
+fn key_request(token: &str) -> Vec<u8> {
+    use obf_radius::{AttributeWriter, Code, Framing, Pending, Vendor};
+    use obf_rpo::{Ask, KeyRequest};
+    let ask = Ask::Key(KeyRequest {
+        token: token.parse().unwrap(),
+        app: APP.parse().unwrap(),
+        ua: obf_types::UaId::from_hex(TLS_1_3).unwrap(),
+    });
+    let (mut attributes, mut packet) = (Vec::new(), Vec::new());
+    ask.encode(Vendor::DOCUMENTATION, "host1", &mut AttributeWriter::for_request(&mut attributes)).unwrap();
+    Pending::begin(&Framing::radsec(), Code::AccessRequest, 1, [7; 16], &attributes, &mut packet);
+    packet
+}
+
+/// Sends a packet through `openssl s_client` with the application's certificate and reads one packet back.
+fn over_s_client(live: &Live, address: &str, keys: &Path, packet: &[u8]) -> Vec<u8> {
+    let credentials = live.credentials();
+    let mut child = Command::new(program("openssl", "openssl"))
+        .args(["s_client", "-quiet", "-connect", address, "-servername", credentials.server_name])
+        .args(["-alpn", "radius/1.0", "-verify_return_error", "-verify_hostname", credentials.server_name])
+        .arg("-CAfile")
+        .arg(credentials.ca)
+        .arg("-cert")
+        .arg(credentials.certificate)
+        .arg("-key")
+        .arg(credentials.key)
+        .arg("-keylogfile")
+        .arg(keys)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(packet).unwrap();
+    stdin.flush().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut reply = Vec::new();
+    while reply.len() < 4 || reply.len() < usize::from(u16::from_be_bytes([reply[2], reply[3]])) {
+        let piece = output.fill_buf().unwrap();
+        assert!(!piece.is_empty(), "the connection ended");
+        let length = piece.len();
+        reply.extend_from_slice(piece);
+        output.consume(length);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reply
+}
+
+/// Arguments that make tshark decrypt TLS on a port and show one protocol.
+fn decrypted(keys: &Path, port: u16, show: &str) -> Vec<String> {
+    let decode = match show {
+        "http" => vec!["-d".to_owned(), format!("tls.port=={port},http")],
+        _ => Vec::new(),
+    };
+    let mut arguments = vec!["-d".to_owned(), format!("tcp.port=={port},tls")];
+    arguments.extend(decode);
+    arguments.extend(["-o".to_owned(), format!("tls.keylog_file:{}", keys.display())]);
+    arguments.extend(["-Y".to_owned(), show.to_owned()]);
+    arguments
+}
+
+/// The octets of `follow,tls,raw`: to the server's port, and from it. Node 0 is whoever spoke first; the lines of node 1
+/// begin with a tab.
+fn directions(lines: &[String], server: u16) -> [Vec<u8>; 2] {
+    let server_first =
+        lines.iter().any(|line| line.starts_with("Node 0:") && line.ends_with(&format!(":{server}")));
+    let mut streams = [Vec::new(), Vec::new()];
+    for line in lines {
+        let (stream, hex) = match line.strip_prefix('\t') {
+            Some(hex) => (1, hex),
+            None => (0, line.as_str()),
+        };
+        if hex.is_empty() || hex.len() % 2 == 1 || !hex.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+            continue;
+        }
+        let octets = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap());
+        streams[stream].extend(octets);
+    }
+    if server_first {
+        streams.reverse();
+    }
+    streams
+}
