@@ -1,8 +1,12 @@
 //! The real binary with one device and one application, and what the peers need to reach it.
 
-use obf_testkit::{Deployment, Sim, peer::radsecproxy::Credentials};
+use obf_testkit::{
+    Deployment, Sim,
+    peer::{Peer, radsecproxy::Credentials},
+};
 use serde_json::{Value, json};
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -42,6 +46,37 @@ impl Live {
     pub fn credentials(&self) -> Credentials<'_> {
         let Self { certificate, key, ca, .. } = self;
         Credentials { certificate, key, ca, server_name: "as.obf.example" }
+    }
+
+    /// `obf app run --echo` for [`APP`], and where devices reach it.
+    pub fn echo(&self) -> (Peer, SocketAddr) {
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        let rpo = self.deployment.endpoint("auth", "rpo").to_string();
+        let arguments = [
+            "--json",
+            "app",
+            "run",
+            "--echo",
+            "--id",
+            APP,
+            "--listen",
+            "127.0.0.1:0",
+            "--rpo",
+            &rpo,
+            "--rpo-name",
+            "as.obf.example",
+            "--cert",
+            &path(&self.certificate),
+            "--key",
+            &path(&self.key),
+            "--ca",
+            &path(&self.ca),
+        ];
+        let peer = Peer::start(&obf_testkit::deployment::binary(), &arguments, r#""ready""#);
+        let log = peer.log();
+        let said = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let listening = said.into_iter().find(|event| event["event"] == "listening").unwrap();
+        (peer, listening["address"].as_str().unwrap().parse().unwrap())
     }
 
     /// The secret of RPR over UDP.

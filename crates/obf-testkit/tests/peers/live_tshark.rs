@@ -1,7 +1,7 @@
 //! tshark decodes what the real binary puts on the wires. The TLS secrets come from key logs of the peers' ends: nothing
 //! of ours writes any.
 
-use crate::live::{APP, Live, TLS_1_3};
+use crate::live::{APP, Live, TLS_1_2_PSK_AES128_GCM, TLS_1_3};
 use obf_testkit::peer::{
     capture::{Capture, radius_in_stream},
     program,
@@ -82,6 +82,50 @@ fn p3_tshark_reads_a_key_fetch_and_its_authenticators() {
     assert_eq!(answered[5], "1", "gba-me: a stock UE offers nothing else");
 }
 
+/// RPA (SPEC P1, R13): `openssl s_client` with the Python UE's keys at `obf app run`, TLS 1.3 and 1.2.
+#[test]
+fn p1_tshark_reads_tls_psk_sessions_and_what_they_carry() {
+    let live = Live::start();
+    let ue = live.python_ue(&live.sim, Path::new("/dev/null"));
+    let (application, address) = live.echo();
+    for (version, suite, ua, number) in [
+        ("-tls1_3", "-ciphersuites=TLS_AES_128_GCM_SHA256", TLS_1_3, "0x1301"),
+        ("-tls1_2", "-cipher=PSK-AES128-GCM-SHA256", TLS_1_2_PSK_AES128_GCM, "0x00a8"),
+    ] {
+        let capture = Capture::start(&format!("tcp port {}", address.port()));
+        let keys = capture.directory().join("keys");
+        let (option, value) = suite.split_once('=').unwrap();
+        let identity = format!("3GPP-bootstrapping;{}", ue.token);
+        let mut device = Command::new(program("openssl", "openssl"));
+        device.args(["s_client", "-quiet", "-connect", &address.to_string(), "-servername", APP, version]);
+        device.args([option, value, "-psk_identity", &identity, "-psk", ue.key(ua)]);
+        let line = b"position of vehicle 7\n";
+        let echoed =
+            exchange(device.arg("-keylogfile").arg(&keys), line, |answer| answer.len() >= line.len());
+        assert_eq!(echoed, line, "{}", application.log());
+
+        let mut follow = decrypted(&keys, address.port(), "tls");
+        follow.extend(["-q", "-z", "follow,tls,raw,0"].map(String::from));
+        let arguments: Vec<&str> = follow.iter().map(String::as_str).collect();
+        let stream = capture.read(&arguments, 8);
+        assert_eq!(directions(&stream, address.port()), [line.to_vec(), line.to_vec()], "{version}");
+
+        let hello = |kind: &str, field: &str| {
+            let show = format!("tls.handshake.type == {kind}");
+            let decode = format!("tcp.port=={},tls", address.port());
+            capture.read(&["-d", &decode, "-Y", &show, "-T", "fields", "-e", field], 1)
+        };
+        assert_eq!(hello("2", "tls.handshake.ciphersuite"), [number], "one ServerHello, with that suite");
+        assert_eq!(hello("1", "tls.handshake.extensions_server_name"), [APP]);
+        if version == "-tls1_3" {
+            let hex: String = identity.bytes().map(|octet| format!("{octet:02x}")).collect();
+            assert_eq!(hello("1", "tls.handshake.extensions.psk.identity.identity"), [hex]);
+            assert_eq!(hello("2", "tls.handshake.extensions.psk.identity.selected"), ["0"]);
+            assert_eq!(hello("1", "tls.extension.psk_ke_mode"), ["1"], "psk_dhe_ke");
+        }
+    }
+}
+
 /// What the application's SDK asks, in a packet.
 fn key_request(token: &str) -> Vec<u8> {
     use obf_radius::{AttributeWriter, Code, Framing, Pending, Vendor};
@@ -100,7 +144,8 @@ fn key_request(token: &str) -> Vec<u8> {
 /// Sends a packet through `openssl s_client` with the application's certificate and reads one packet back.
 fn over_s_client(live: &Live, address: &str, keys: &Path, packet: &[u8]) -> Vec<u8> {
     let credentials = live.credentials();
-    let mut child = Command::new(program("openssl", "openssl"))
+    let mut client = Command::new(program("openssl", "openssl"));
+    client
         .args(["s_client", "-quiet", "-connect", address, "-servername", credentials.server_name])
         .args(["-alpn", "radius/1.0", "-verify_return_error", "-verify_hostname", credentials.server_name])
         .arg("-CAfile")
@@ -110,27 +155,34 @@ fn over_s_client(live: &Live, address: &str, keys: &Path, packet: &[u8]) -> Vec<
         .arg("-key")
         .arg(credentials.key)
         .arg("-keylogfile")
-        .arg(keys)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .arg(keys);
+    exchange(&mut client, packet, |reply| {
+        reply.len() >= 4 && reply.len() >= usize::from(u16::from_be_bytes([reply[2], reply[3]]))
+    })
+}
+
+/// Runs a client, writes to it, reads from it until that is `enough`, and ends it.
+fn exchange(client: &mut Command, octets: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let client = client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = client.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(packet).unwrap();
+    stdin.write_all(octets).unwrap();
     stdin.flush().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut reply = Vec::new();
-    while reply.len() < 4 || reply.len() < usize::from(u16::from_be_bytes([reply[2], reply[3]])) {
+    let mut answer = Vec::new();
+    while !enough(&answer) {
         let piece = output.fill_buf().unwrap();
-        assert!(!piece.is_empty(), "the connection ended");
+        if piece.is_empty() {
+            let ended = child.wait_with_output().unwrap();
+            panic!("the connection ended: {}", String::from_utf8_lossy(&ended.stderr));
+        }
         let length = piece.len();
-        reply.extend_from_slice(piece);
+        answer.extend_from_slice(piece);
         output.consume(length);
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    reply
+    answer
 }
 
 /// Arguments that make tshark decrypt TLS on a port and show one protocol.
