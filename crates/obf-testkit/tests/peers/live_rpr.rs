@@ -6,6 +6,10 @@ use obf_aka::Milenage;
 use obf_testkit::peer::{capture::Capture, freeradius::FreeRadius, pyrad, radclient};
 use obf_types::Secret;
 use serde_json::json;
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
@@ -120,4 +124,36 @@ fn r18_pyrad_gets_a_vector_that_the_card_computes() {
     let (keys, res) = card(&live, attributes["OBF-RAND"][0].as_str().unwrap());
     assert_eq!(attributes["MS-MPPE-Recv-Key"], json!([keys]));
     assert_eq!(attributes["MS-MPPE-Send-Key"], json!([res]));
+}
+
+/// RFC 5176 by a peer in the Resource Server's place: a fresh notice ends the device's tokens, a stale one nothing.
+#[test]
+fn p4_a_disconnect_by_radclient_ends_the_tokens_of_a_device_and_an_old_one_does_not() {
+    let live = Live::start();
+    live.python_ue(&live.sim, Path::new("/dev/null"));
+    let tokens = || {
+        let ran = live.deployment.obf(&["--json", "token", "list", "--device", &live.sim.imsi]);
+        ran.expect_success();
+        ran.json_lines().len()
+    };
+    assert_eq!(tokens(), 1);
+    let (dae, secret) = (live.deployment.endpoint("auth", "dae"), live.rpr_secret());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let notice = |at: u64, epoch: u64| {
+        format!(
+            "Message-Authenticator = 0x00\nEvent-Timestamp = {at}\nOBF-Device-Identity = \"imsi:{}\"\n\
+             OBF-Epoch = {epoch}\n",
+            live.sim.imsi
+        )
+    };
+    let answer = radclient::ask(dae, "disconnect", &secret, &notice(now - 400, 1000), 3);
+    assert_eq!(answer.code, "Disconnect-NAK", "{}", answer.output);
+    assert_eq!(answer.value("Error-Cause"), "Invalid-Request");
+    let unsigned = notice(now, 1000).replace("Message-Authenticator = 0x00\n", "");
+    let answer = radclient::ask(dae, "disconnect", &secret, &unsigned, 1);
+    assert_eq!(answer.code, "", "{}", answer.output);
+    assert_eq!(tokens(), 1);
+    let answer = radclient::ask(dae, "disconnect", &secret, &notice(now, 1000), 3);
+    assert_eq!(answer.code, "Disconnect-ACK", "{}", answer.output);
+    assert_eq!(tokens(), 0);
 }
