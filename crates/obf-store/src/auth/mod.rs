@@ -5,6 +5,7 @@
 //! Keys come in wrapped and go out wrapped; this module never sees one in clear.
 
 mod facts;
+mod held;
 mod keys;
 mod notices;
 mod revoke;
@@ -28,7 +29,8 @@ pub const REMEMBERED: u64 = 900;
 /// "OBFA".
 const APPLICATION_ID: i32 = 0x4F42_4641;
 
-/// The tables. Identities are `kind octet ‖ text`, token ids `RAND ‖ domain`, times seconds since 1970.
+/// The tables. Identities are `kind octet ‖ text`, token ids `RAND ‖ domain`, times seconds since 1970. Tokens lie in the
+/// order in which they came, so that a commit of many touches few pages; a device's row says which are its own.
 pub const SCHEMA: Schema = Schema {
     application_id: APPLICATION_ID,
     migrations: &["
@@ -36,7 +38,8 @@ pub const SCHEMA: Schema = Schema {
             device BLOB PRIMARY KEY,
             epoch INTEGER NOT NULL,
             counter INTEGER NOT NULL,
-            minimum INTEGER NOT NULL
+            minimum INTEGER NOT NULL,
+            tokens BLOB NOT NULL
         ) STRICT, WITHOUT ROWID;
         CREATE TABLE spent (rand BLOB PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
         CREATE INDEX spent_until ON spent (until);
@@ -48,7 +51,9 @@ pub const SCHEMA: Schema = Schema {
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX rights_apps_rights ON rights_apps (rights);
         CREATE TABLE tokens (
-            id BLOB PRIMARY KEY,
+            seq INTEGER PRIMARY KEY,
+            rand BLOB NOT NULL UNIQUE,
+            domain TEXT NOT NULL,
             device BLOB NOT NULL,
             user_name BLOB,
             how INTEGER NOT NULL,
@@ -60,11 +65,10 @@ pub const SCHEMA: Schema = Schema {
             rights INTEGER NOT NULL,
             rights_at INTEGER NOT NULL,
             revoked INTEGER NOT NULL DEFAULT 0
-        ) STRICT, WITHOUT ROWID;
-        CREATE INDEX tokens_device ON tokens (device);
+        ) STRICT;
         CREATE INDEX tokens_due ON tokens (expires) WHERE ks IS NOT NULL;
         CREATE INDEX tokens_gone ON tokens (expires) WHERE ks IS NULL;
-        CREATE TABLE fetched (token BLOB NOT NULL, app TEXT NOT NULL, PRIMARY KEY (token, app)) STRICT, WITHOUT ROWID;
+        CREATE TABLE fetched (token INTEGER NOT NULL, app TEXT NOT NULL, PRIMARY KEY (token, app)) STRICT, WITHOUT ROWID;
         CREATE TABLE changes (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             kind INTEGER NOT NULL,

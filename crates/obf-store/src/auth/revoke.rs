@@ -1,11 +1,13 @@
 //! Ending tokens before their time, and telling the other nodes on this store.
 
-use super::{AuthStore, RightsSet, device_octets, device_of, id_octets, id_of, integer, tokens, unsigned};
+use super::{
+    AuthStore, RightsSet, device_octets, device_of, held::Known, id_octets, id_of, integer, tokens, unsigned,
+};
 use crate::StoreError;
 use obf_token::TokenId;
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
 use rusqlite::{Connection, OptionalExtension};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Something about live tokens that every node must act on; in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,16 +68,18 @@ impl AuthStore {
     pub async fn end_token(&self, id: TokenId, now: UnixTime) -> Result<bool, StoreError> {
         self.database
             .write(move |connection| {
-                let octets = id_octets(&id);
-                let device: Option<Vec<u8>> = connection
+                let found: Option<(i64, Vec<u8>)> = connection
                     .prepare_cached(
-                        "SELECT device FROM tokens WHERE id = ?1 AND ks IS NOT NULL AND expires > ?2",
+                        "SELECT seq, device FROM tokens
+                         WHERE rand = ?1 AND domain = ?2 AND ks IS NOT NULL AND expires > ?3",
                     )?
-                    .query_row((&octets, integer(now.0)), |row| row.get(0))
+                    .query_row((id.rand(), id.domain().as_str(), integer(now.0)), |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
                     .optional()?;
-                let Some(device) = device else { return Ok(false) };
-                end(connection, &octets, None, now)?;
-                record(connection, TOKEN_ENDED, &device, Some(&octets), 0, now)?;
+                let Some((seq, device)) = found else { return Ok(false) };
+                end(connection, seq, None, now)?;
+                record(connection, TOKEN_ENDED, &device, Some(&id_octets(&id)), 0, now)?;
                 Ok(true)
             })
             .await
@@ -100,15 +104,15 @@ impl AuthStore {
                     // Who may hold a key is told when the token ends, whatever the rights say by then.
                     connection
                         .prepare_cached(
-                            "INSERT INTO fetched (token, app) SELECT id, app FROM tokens JOIN rights_apps USING (rights)
-                             WHERE id = ?1 ON CONFLICT DO NOTHING",
+                            "INSERT INTO fetched (token, app) SELECT seq, app FROM tokens JOIN rights_apps USING (rights)
+                             WHERE seq = ?1 ON CONFLICT DO NOTHING",
                         )?
-                        .execute([&token])?;
+                        .execute([token])?;
                     connection
-                        .prepare_cached("UPDATE tokens SET rights = ?2 WHERE id = ?1")?
-                        .execute((&token, rights))?;
+                        .prepare_cached("UPDATE tokens SET rights = ?2 WHERE seq = ?1")?
+                        .execute((token, rights))?;
                     for app in &lost {
-                        notice(connection, app.as_str(), &token, None, now)?;
+                        notice(connection, app.as_str(), token, None, now)?;
                     }
                 }
                 record(connection, RIGHTS_CHANGED, &octets, None, 0, now)
@@ -128,15 +132,10 @@ impl AuthStore {
     ) -> Result<Vec<AppId>, StoreError> {
         self.database
             .read(move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "SELECT app FROM tokens JOIN rights_apps USING (rights)
-                     WHERE device = ?1 AND ks IS NOT NULL AND expires > ?2
-                     UNION SELECT app FROM tokens JOIN fetched ON token = id
-                     WHERE device = ?1 AND ks IS NOT NULL AND expires > ?2",
-                )?;
-                let apps = statement
-                    .query_map((device_octets(&device), integer(now.0)), |row| row.get::<_, String>(0))?
-                    .collect::<Result<Vec<_>, _>>()?;
+                let mut apps = BTreeSet::new();
+                for token in live(connection, &device_octets(&device), u64::MAX, now)? {
+                    apps.extend(holders(connection, token)?);
+                }
                 Ok(apps.iter().filter_map(|app| AppId::new(app).ok()).collect())
             })
             .await
@@ -197,13 +196,13 @@ pub(super) fn end_device(
     let octets = device_octets(device);
     let risen = connection
         .prepare_cached(
-            "INSERT INTO devices (device, epoch, counter, minimum) VALUES (?1, ?2, 0, 0) ON CONFLICT (device)
-             DO UPDATE SET epoch = excluded.epoch WHERE epoch < excluded.epoch",
+            "INSERT INTO devices (device, epoch, counter, minimum, tokens) VALUES (?1, ?2, 0, 0, x'')
+             ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch WHERE epoch < excluded.epoch",
         )?
         .execute((&octets, integer(epoch.0)))?;
     let ended = live(connection, &octets, epoch.0, now)?;
     for token in &ended {
-        end(connection, token, Some(epoch), now)?;
+        end(connection, *token, Some(epoch), now)?;
     }
     if risen > 0 || !ended.is_empty() {
         record(connection, DEVICE_ENDED, &octets, None, epoch.0, now)?;
@@ -211,64 +210,64 @@ pub(super) fn end_device(
     Ok(ended.len())
 }
 
-/// Lets the device's other tokens live until `until` at most.
-pub(super) fn supersede(
+/// The device's other tokens live until `until` at most from now on.
+pub(super) fn superseded(
     connection: &Connection,
     device: &[u8],
     by: &[u8],
     until: UnixTime,
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    let shortened = connection
-        .prepare_cached(
-            "UPDATE tokens SET expires = ?3 WHERE device = ?1 AND id <> ?2 AND expires > ?3 AND ks IS NOT NULL",
-        )?
-        .execute((device, by, integer(until.0)))?;
-    if shortened > 0 {
-        record(connection, SUPERSEDED, device, Some(by), until.0, now)?;
-    }
-    Ok(())
+    record(connection, SUPERSEDED, device, Some(by), until.0, now)
 }
 
 /// The device's live tokens of an epoch before `epoch`.
-fn live(
-    connection: &Connection,
-    device: &[u8],
-    epoch: u64,
-    now: UnixTime,
-) -> Result<Vec<Vec<u8>>, StoreError> {
+fn live(connection: &Connection, device: &[u8], epoch: u64, now: UnixTime) -> Result<Vec<i64>, StoreError> {
+    let held = Known::read(connection, device)?.map(|known| known.tokens).unwrap_or_default();
     let mut statement = connection.prepare_cached(
-        "SELECT id FROM tokens WHERE device = ?1 AND epoch < ?2 AND ks IS NOT NULL AND expires > ?3",
+        "SELECT EXISTS (SELECT 1 FROM tokens
+                        WHERE seq = ?1 AND device = ?2 AND epoch < ?3 AND ks IS NOT NULL AND expires > ?4)",
     )?;
-    let ids = statement.query_map((device, integer(epoch), integer(now.0)), |row| row.get(0))?;
-    Ok(ids.collect::<Result<_, _>>()?)
+    let mut live = Vec::new();
+    for seq in held.live(now) {
+        if statement.query_row((seq, device, integer(epoch), integer(now.0)), |row| row.get(0))? {
+            live.push(seq);
+        }
+    }
+    Ok(live)
 }
 
 /// Erases a token's key and leaves its notices, which say `epoch` or else the token's.
-fn end(connection: &Connection, token: &[u8], epoch: Option<Epoch>, now: UnixTime) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT app FROM tokens JOIN rights_apps USING (rights) WHERE id = ?1
-         UNION SELECT app FROM fetched WHERE token = ?1",
-    )?;
-    let apps = statement.query_map([token], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-    for app in apps {
+fn end(connection: &Connection, token: i64, epoch: Option<Epoch>, now: UnixTime) -> Result<(), StoreError> {
+    for app in holders(connection, token)? {
         notice(connection, &app, token, epoch, now)?;
     }
-    connection.prepare_cached("UPDATE tokens SET ks = NULL, revoked = 1 WHERE id = ?1")?.execute([token])?;
+    connection.prepare_cached("UPDATE tokens SET ks = NULL, revoked = 1 WHERE seq = ?1")?.execute([token])?;
     Ok(())
+}
+
+/// The applications that may have a key of the token: those with a right, and those that fetched one beyond.
+fn holders(connection: &Connection, token: i64) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT app FROM tokens JOIN rights_apps USING (rights) WHERE seq = ?1
+         UNION SELECT app FROM fetched WHERE token = ?1",
+    )?;
+    let apps = statement.query_map([token], |row| row.get(0))?;
+    Ok(apps.collect::<Result<_, _>>()?)
 }
 
 fn notice(
     connection: &Connection,
     app: &str,
-    token: &[u8],
+    token: i64,
     epoch: Option<Epoch>,
     now: UnixTime,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO notices (app, token, device, epoch, at, expires)
-             SELECT ?1, id, device, coalesce(?4, epoch), ?3, expires FROM tokens WHERE id = ?2",
+             SELECT ?1, CAST(rand || domain AS BLOB), device, coalesce(?4, epoch), ?3, expires
+             FROM tokens WHERE seq = ?2",
         )?
         .execute((app, token, integer(now.0), epoch.map(|epoch| integer(epoch.0))))?;
     Ok(())

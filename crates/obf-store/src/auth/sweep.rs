@@ -20,18 +20,18 @@ impl AuthStore {
                 let remembered = integer(REMEMBERED);
                 let erasures = [
                     (
-                        "UPDATE tokens SET ks = NULL WHERE id IN
-                         (SELECT id FROM tokens WHERE ks IS NOT NULL AND expires <= ?1 LIMIT ?2)",
+                        "UPDATE tokens SET ks = NULL WHERE seq IN
+                         (SELECT seq FROM tokens WHERE ks IS NOT NULL AND expires <= ?1 LIMIT ?2)",
                         now,
                     ),
                     (
                         "DELETE FROM fetched WHERE token IN
-                         (SELECT id FROM tokens WHERE ks IS NULL AND expires <= ?1 LIMIT ?2)",
+                         (SELECT seq FROM tokens WHERE ks IS NULL AND expires <= ?1 LIMIT ?2)",
                         now - remembered,
                     ),
                     (
-                        "DELETE FROM tokens WHERE id IN
-                         (SELECT id FROM tokens WHERE ks IS NULL AND expires <= ?1 LIMIT ?2)",
+                        "DELETE FROM tokens WHERE seq IN
+                         (SELECT seq FROM tokens WHERE ks IS NULL AND expires <= ?1 LIMIT ?2)",
                         now - remembered,
                     ),
                     (

@@ -1,11 +1,13 @@
 //! Tokens: committed by a bootstrap, found by id, listed for the administrator.
 
 use super::{
-    AuthStore, Facts, RightsSet, device_octets, device_of, id_octets, id_of, integer, revoke, unsigned,
+    AuthStore, Facts, RightsSet, device_octets, device_of,
+    held::{Held, Known},
+    id_octets, integer, revoke, unsigned,
 };
 use crate::StoreError;
 use obf_token::{Algorithm, TokenId};
-use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
+use obf_types::{AppId, Domain, Epoch, GlobalIdentity, UnixTime};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::sync::Arc;
 
@@ -200,9 +202,9 @@ impl AuthStore {
             .write_statement(move |connection| {
                 connection
                     .prepare_cached(
-                        "INSERT INTO fetched (token, app) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                        "INSERT INTO fetched (token, app) SELECT seq, ?2 FROM tokens WHERE rand = ?1 ON CONFLICT DO NOTHING",
                     )?
-                    .execute((id_octets(&id), app.as_str()))?;
+                    .execute((id.rand(), app.as_str()))?;
                 Ok(())
             })
             .await
@@ -218,11 +220,9 @@ fn bootstrap(
         return Ok(Bootstrapped::Spent);
     }
     let device = device_octets(&new.device);
-    let known = connection
-        .prepare_cached("SELECT epoch, counter, minimum FROM devices WHERE device = ?1")?
-        .query_row([&device], |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?), row.get::<_, u8>(2)?)))
-        .optional()?;
-    let (epoch, counter, minimum) = known.unwrap_or((new.facts.epoch.0, 0, 0));
+    let known = Known::read(connection, &device)?;
+    let (epoch, counter, minimum) =
+        known.as_ref().map_or((new.facts.epoch.0, 0, 0), |known| (known.epoch, known.counter, known.minimum));
     if epoch > new.facts.epoch.0 {
         return Ok(Bootstrapped::OlderEpoch);
     }
@@ -235,26 +235,23 @@ fn bootstrap(
         return Ok(Bootstrapped::Spent);
     }
     let now = new.facts.bootstrapped_at;
+    let mut held = known.map(|known| known.tokens).unwrap_or_default();
     if epoch < new.facts.epoch.0 {
         // The Resource Server ended this device's tokens and we missed its notice.
         revoke::end_device(connection, &new.device, new.facts.epoch, now)?;
+        held = Held::default();
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO devices (device, epoch, counter, minimum) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (device)
-             DO UPDATE SET epoch = excluded.epoch, counter = excluded.counter, minimum = excluded.minimum",
-        )?
-        .execute((&device, integer(new.facts.epoch.0), integer(counter), new.facts.algorithm as u8))?;
     let rights = rights_id(connection, &new.rights)?;
-    let id = id_octets(&new.id);
     let same_name = new.user_name == new.device.value().as_bytes();
     connection
         .prepare_cached(
-            "INSERT INTO tokens (id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, rights, rights_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO tokens (rand, domain, device, user_name, how, epoch, counter, bootstrapped, expires, ks,
+                                 rights, rights_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
-        .execute((
-            &id,
+        .execute(rusqlite::params![
+            new.id.rand(),
+            new.id.domain().as_str(),
             &device,
             (!same_name).then_some(&new.user_name),
             new.facts.how(),
@@ -265,9 +262,32 @@ fn bootstrap(
             &new.wrapped_ks,
             rights,
             integer(new.facts.rights_at.0),
+        ])?;
+    let seq = connection.last_insert_rowid();
+    let shortened = held.supersede(new.former_until, now);
+    for (former, until) in &shortened {
+        connection
+            .prepare_cached(
+                "UPDATE tokens SET expires = ?2 WHERE seq = ?1 AND device = ?3 AND ks IS NOT NULL",
+            )?
+            .execute((former, integer(until.0), &device))?;
+    }
+    held.add(seq, new.facts.expires);
+    connection
+        .prepare_cached(
+            "INSERT INTO devices (device, epoch, counter, minimum, tokens) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch, counter = excluded.counter,
+                                                minimum = excluded.minimum, tokens = excluded.tokens",
+        )?
+        .execute((
+            &device,
+            integer(new.facts.epoch.0),
+            integer(counter),
+            new.facts.algorithm as u8,
+            held.to_octets(),
         ))?;
-    if counter > 1 {
-        revoke::supersede(connection, &device, &id, new.former_until, now)?;
+    if !shortened.is_empty() {
+        revoke::superseded(connection, &device, &id_octets(&new.id), new.former_until, now)?;
     }
     Ok(Bootstrapped::Done { counter })
 }
@@ -276,9 +296,9 @@ fn bootstrap(
 fn is_spent(connection: &Connection, id: &TokenId) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM spent WHERE rand = ?1) OR EXISTS (SELECT 1 FROM tokens WHERE id = ?2)",
+            "SELECT EXISTS (SELECT 1 FROM spent WHERE rand = ?1) OR EXISTS (SELECT 1 FROM tokens WHERE rand = ?1)",
         )?
-        .query_row((id.rand(), id_octets(id)), |row| row.get(0))?)
+        .query_row([id.rand()], |row| row.get(0))?)
 }
 
 pub(super) fn rights_id(connection: &Connection, rights: &RightsSet) -> Result<i64, StoreError> {
@@ -299,14 +319,14 @@ pub(super) fn rights_id(connection: &Connection, rights: &RightsSet) -> Result<i
     Ok(id)
 }
 
-const COLUMNS: &str =
-    "tokens.id, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked, rights_at";
+const COLUMNS: &str = "rand, domain, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked, rights_at";
 
 fn find(connection: &Connection, id: &TokenId, now: UnixTime, change: i64) -> Result<Kept, StoreError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights WHERE tokens.id = ?1");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights WHERE rand = ?1 AND domain = ?2"
+    );
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query([id_octets(id)])?;
+    let mut rows = statement.query((id.rand(), id.domain().as_str()))?;
     let Some(row) = rows.next()? else { return Ok(Kept::Unknown) };
     if row.get::<_, bool>("revoked")? {
         return Ok(Kept::Revoked);
@@ -324,28 +344,55 @@ fn list(
     limit: u32,
     now: UnixTime,
 ) -> Result<Vec<KeptToken>, StoreError> {
+    let after: &[u8] = after.map_or(&[], |id| id.rand());
+    if let Some(device) = &filter.device {
+        return of_device(connection, device, filter.app.as_ref(), after, now);
+    }
     let sql = format!(
         "SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights
-         WHERE ks IS NOT NULL AND expires > ?1 AND tokens.id > ?2 {} {} ORDER BY tokens.id LIMIT ?3",
-        if filter.device.is_some() { "AND device = ?4" } else { "AND ?4 IS NULL" },
+         WHERE ks IS NOT NULL AND expires > ?1 AND rand > ?2 {} ORDER BY rand LIMIT ?3",
         if filter.app.is_some() {
-            "AND rights IN (SELECT rights FROM rights_apps WHERE app = ?5)"
+            "AND rights IN (SELECT rights FROM rights_apps WHERE app = ?4)"
         } else {
-            "AND ?5 IS NULL"
+            "AND ?4 IS NULL"
         },
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query((
-        integer(now.0),
-        after.map(id_octets).unwrap_or_default(),
-        limit,
-        filter.device.as_ref().map(device_octets),
-        filter.app.as_ref().map(AppId::as_str),
-    ))?;
+    let mut rows = statement.query((integer(now.0), after, limit, filter.app.as_ref().map(AppId::as_str)))?;
     let mut tokens = Vec::new();
     while let Some(row) = rows.next()? {
         tokens.extend(kept(row)?);
     }
+    Ok(tokens)
+}
+
+/// A device has few tokens.
+fn of_device(
+    connection: &Connection,
+    device: &GlobalIdentity,
+    app: Option<&AppId>,
+    after: &[u8],
+    now: UnixTime,
+) -> Result<Vec<KeptToken>, StoreError> {
+    let octets = device_octets(device);
+    let held = Known::read(connection, &octets)?.map(|known| known.tokens).unwrap_or_default();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights WHERE seq = ?1 AND device = ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut tokens = Vec::new();
+    for seq in held.live(now) {
+        let mut rows = statement.query((seq, &octets))?;
+        if let Some(row) = rows.next()? {
+            tokens.extend(kept(row)?);
+        }
+    }
+    tokens.retain(|token| {
+        token.facts.expires > now
+            && token.id.rand().as_slice() > after
+            && app.is_none_or(|app| token.rights.find(app).is_some())
+    });
+    tokens.sort_by(|a, b| a.id.rand().cmp(b.id.rand()));
     Ok(tokens)
 }
 
@@ -356,7 +403,7 @@ fn kept(row: &Row<'_>) -> Result<Option<KeptToken>, StoreError> {
     let user_name: Option<Vec<u8>> = row.get("user_name")?;
     let (schema, mode, algorithm, technology) = Facts::of_how(row.get("how")?);
     Ok(Some(KeptToken {
-        id: id_of(row.get_ref("id")?.as_blob().map_err(rusqlite::Error::from)?)?,
+        id: id_in(row)?,
         user_name: user_name.unwrap_or_else(|| device.value().as_bytes().to_vec()),
         device,
         facts: Facts {
@@ -377,4 +424,10 @@ fn kept(row: &Row<'_>) -> Result<Option<KeptToken>, StoreError> {
 
 fn rights_of(octets: &[u8]) -> Result<RightsSet, StoreError> {
     RightsSet::from_octets(octets).ok_or_else(|| StoreError::Corrupt("stored rights are none".into()))
+}
+
+fn id_in(row: &Row<'_>) -> Result<TokenId, StoreError> {
+    let domain: String = row.get("domain")?;
+    let domain = Domain::new(&domain).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(TokenId::new(row.get("rand")?, domain))
 }
