@@ -66,12 +66,8 @@ impl Name {
 
 /// User-Name (RFC 2865 5.1).
 pub const USER_NAME: Name = Name::standard(1);
-/// User-Password (RFC 2865 5.2).
-pub const USER_PASSWORD: Name = Name::standard(2);
 /// Reply-Message (RFC 2865 5.18).
 pub const REPLY_MESSAGE: Name = Name::standard(18);
-/// State (RFC 2865 5.24).
-pub const STATE: Name = Name::standard(24);
 /// Session-Timeout, seconds (RFC 2865 5.27).
 pub const SESSION_TIMEOUT: Name = Name::standard(27);
 /// NAS-Identifier (RFC 2865 5.32).
@@ -99,10 +95,6 @@ pub enum ErrorCause {
     InvalidRequest = 404,
     /// We do not serve that on this hop (RFC 6614 2.5).
     UnsupportedExtension = 406,
-    /// A value has the wrong shape.
-    InvalidAttributeValue = 407,
-    /// No session of that description.
-    SessionContextNotFound = 503,
     /// Try again later.
     ResourcesUnavailable = 506,
 }

@@ -29,7 +29,7 @@ pub struct Rights {
 
 impl Rights {
     /// Writes as many rights as fit, each with its settings or not at all, then OBF-More if some did not or `self.more`
-    /// says so. `reserve` octets stay free for what the caller writes behind.
+    /// says so.
     pub(crate) fn encode(&self, vendor: Vendor, to: &mut AttributeWriter<'_>) -> Result<(), PutError> {
         let more_flag = vendor.attribute(ObfAttribute::More);
         let mut all = true;
