@@ -20,7 +20,7 @@ use obf_store::{
     auth::{AuthStore, Kept, KeptToken},
 };
 use obf_token::TokenId;
-use obf_types::{Domain, Refusal, Secret, UnixTime};
+use obf_types::{Domain, IdentityKind, Refusal, Secret, UnixTime};
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -174,11 +174,15 @@ impl Node {
     }
 }
 
-/// An IMSI and the IMPI derived from it are one identity; so are two spellings of a realm.
+/// An IMSI, the IMPI derived from it, and both with their kind named are one identity; so are two spellings of a realm.
 fn limited_by(user_name: &str) -> &str {
-    match user_name.split_once('@') {
-        Some((user, _)) if !user.is_empty() && user.bytes().all(|octet| octet.is_ascii_digit()) => user,
+    let value = match user_name.split_once(':') {
+        Some((kind, value)) if IdentityKind::ALL.iter().any(|known| known.name() == kind) => value,
         _ => user_name,
+    };
+    match value.split_once('@') {
+        Some((user, _)) if !user.is_empty() && user.bytes().all(|octet| octet.is_ascii_digit()) => user,
+        _ => value,
     }
 }
 
@@ -194,7 +198,10 @@ mod tests {
     fn an_imsi_and_its_impi_share_a_limit() {
         assert_eq!(limited_by("001010000000001@ims.mnc001.mcc001.3gppnetwork.org"), "001010000000001");
         assert_eq!(limited_by("001010000000001"), "001010000000001");
+        assert_eq!(limited_by("imsi:001010000000001"), "001010000000001");
+        assert_eq!(limited_by("impi:001010000000001@x"), "001010000000001");
         assert_eq!(limited_by("alice@operator.example"), "alice@operator.example");
+        assert_eq!(limited_by("x:1"), "x:1");
         assert_eq!(limited_by("@x"), "@x");
     }
 }

@@ -45,7 +45,7 @@ impl Handler for NoticeReceiver {
         let mut out = Vec::new();
         match Notice::decode(&request, node.vendor, node.now()) {
             Ok(told) => {
-                node.resource_server.note_heard();
+                // No sign of life: over UDP anybody can play a notice again for 300 seconds. Answers to what this node asked are.
                 match act(&node, &told).await {
                     Ok(()) => notice::acknowledge(&request, &mut out),
                     Err(error) => {

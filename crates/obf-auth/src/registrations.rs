@@ -5,7 +5,10 @@ use obf_rpr::ApplicationAnswer;
 use obf_types::{AppId, Refusal};
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,8 @@ const MOST: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Registrations {
     known: RwLock<HashMap<AppId, Known>>,
+    /// How often something was forgotten: an answer asked for before that may be older than what changed.
+    forgotten: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +52,9 @@ impl Registrations {
 
     /// Forgets an application, because its registration changed.
     pub(crate) fn forget(&self, app: &AppId) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(app);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        known.remove(app);
     }
 
     async fn of(&self, server: &ResourceServer, app: &AppId) -> Result<Arc<ApplicationAnswer>, Refusal> {
@@ -57,7 +64,7 @@ impl Registrations {
         {
             return known.registration;
         }
-        let asked = Instant::now();
+        let (asked, forgotten) = (Instant::now(), self.forgotten.load(Ordering::SeqCst));
         let registration = match server.application(app).await {
             Ok(registration) => Ok(Arc::new(registration)),
             Err(RprError::Refused(refusal)) => Err(refusal),
@@ -65,6 +72,9 @@ impl Registrations {
         };
         let until = asked + if registration.is_ok() { KEPT } else { ABSENCE_KEPT };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if self.forgotten.load(Ordering::SeqCst) != forgotten {
+            return registration;
+        }
         if known.len() >= MOST {
             known.clear();
         }

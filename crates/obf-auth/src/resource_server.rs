@@ -163,8 +163,8 @@ impl ResourceServer {
         }
     }
 
-    /// It was heard by other means: a notice of its own.
-    pub(crate) fn note_heard(&self) {
+    /// It answered what this node had just asked.
+    fn note_heard(&self) {
         let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.heard.fetch_max(now.max(1), Ordering::Relaxed);
     }
