@@ -47,8 +47,16 @@ impl Deployment {
     /// # Panics
     /// `obf init` fails.
     pub fn init(arguments: &[&str]) -> Self {
+        Self::init_with(&binary(), arguments)
+    }
+
+    /// The same with that binary.
+    ///
+    /// # Panics
+    /// `obf init` fails.
+    pub fn init_with(binary: &Path, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let deployment = Self { servers: Vec::new(), dir, binary: binary() };
+        let deployment = Self { servers: Vec::new(), dir, binary: binary.to_owned() };
         let path = deployment.dir().to_str().expect("a path in UTF-8").to_owned();
         let mut all = vec!["init", path.as_str(), "--ports", "ephemeral"];
         all.extend(arguments);

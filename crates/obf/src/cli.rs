@@ -1,7 +1,7 @@
 //! What can be typed. Flags are described here and in the commands' files, once; help and completions come from it.
 
 use crate::{
-    commands::{app, client, completions, device, grant, init, serve, token},
+    commands::{app, client, completions, demo, device, grant, init, serve, token},
     configuration::Configuration,
     failure::Failure,
     output::Output,
@@ -41,6 +41,8 @@ pub struct Cli {
 /// The commands, a file each in `commands/`.
 #[derive(Subcommand)]
 pub enum Command {
+    /// The whole story on this machine, with real sockets; each step said and verified.
+    Demo(demo::Demo),
     /// Set up a ready deployment in a directory.
     Init(init::Init),
     /// Run servers until SIGTERM, then drain.

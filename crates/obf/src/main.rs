@@ -46,7 +46,8 @@ fn run(cli: cli::Cli) -> failure::Outcome {
 
 /// To standard error, before any configuration is read; `OBF_LOG` filters (`info`, `obf_auth=debug` …).
 fn start_logging(serves: bool) {
-    let default = if serves { "info" } else { "warn" };
+    // Commands report their errors themselves.
+    let default = if serves { "info" } else { "off" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("OBF_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()

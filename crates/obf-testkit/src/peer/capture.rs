@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Packets that are not there by then will not come.
-const PACKETS_WITHIN: Duration = Duration::from_secs(20);
+const PACKETS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running capture.
 pub struct Capture {
@@ -55,13 +55,24 @@ impl Capture {
         output.lines().map(str::to_owned).collect()
     }
 
-    /// The RADIUS payloads of the UDP packets at a port, each as tshark's fields in the order given, tab between.
-    /// `secret` lets it check authenticators and decrypt.
+    /// The RADIUS packets at a UDP port once they are `enough`, each as tshark's fields in the order given. `secret` lets
+    /// it check authenticators.
     ///
     /// # Panics
-    /// There are never as many packets.
-    pub fn radius(&self, port: u16, secret: &str, fields: &[&str], packets: usize) -> Vec<Vec<String>> {
-        radius_of(|arguments| self.read(arguments, packets), port, secret, fields)
+    /// They never are.
+    pub fn radius(
+        &self,
+        port: u16,
+        secret: &str,
+        fields: &[&str],
+        enough: impl Fn(&[Vec<String>]) -> bool,
+    ) -> Vec<Vec<String>> {
+        let mut packets = Vec::new();
+        self.until(|| {
+            packets = radius_of(&self.file, port, secret, fields);
+            enough(&packets)
+        });
+        packets
     }
 
     /// A directory that lives as long as the capture.
@@ -137,16 +148,10 @@ pub fn radius_in_stream(
     let mut command = Command::new(program("text2pcap", "wireshark-common"));
     let made = command.args(["-q", "-D", "-u", "40000,1812"]).arg(&dump).arg(&file).output();
     assert!(made.is_ok_and(|output| output.status.success()), "text2pcap failed");
-    let read = |arguments: &[&str]| tshark(&file, arguments).lines().map(str::to_owned).collect();
-    radius_of(read, 1812, secret, fields)
+    radius_of(&file, 1812, secret, fields)
 }
 
-fn radius_of(
-    read: impl FnOnce(&[&str]) -> Vec<String>,
-    port: u16,
-    secret: &str,
-    fields: &[&str],
-) -> Vec<Vec<String>> {
+fn radius_of(file: &Path, port: u16, secret: &str, fields: &[&str]) -> Vec<Vec<String>> {
     let decode = format!("udp.port=={port},radius");
     let filter = format!("radius && udp.port == {port}");
     let secret = format!("radius.shared_secret:{secret}");
@@ -155,6 +160,5 @@ fn radius_of(
     for field in fields {
         arguments.extend(["-e", field]);
     }
-    let rows = read(&arguments);
-    rows.iter().map(|row| row.split('\t').map(str::to_owned).collect()).collect()
+    tshark(file, &arguments).lines().map(|row| row.split('\t').map(str::to_owned).collect()).collect()
 }

@@ -18,7 +18,7 @@ use std::{
 };
 
 /// A peer that is not ready by then never will be.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The path of a peer's program.
 ///

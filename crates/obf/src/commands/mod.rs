@@ -5,6 +5,7 @@ pub mod app_run;
 pub mod bench;
 pub mod client;
 pub mod completions;
+pub mod demo;
 pub mod device;
 pub mod grant;
 pub mod init;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 pub async fn run(cli: Cli) -> Outcome {
     let context = Context { config: cli.config, out: Output { json: cli.json } };
     match cli.command {
+        Command::Demo(command) => command.run(&context).await,
         Command::Init(command) => command.run(&context),
         Command::Serve(command) => command.run(&context).await,
         Command::Device(command) => command.run(&context).await,

@@ -20,7 +20,9 @@ pub type Verified = Result<Vec<String>, Failure>;
 impl Story {
     /// Begins.
     pub fn begin(out: Output) -> Self {
-        out.remark(|| "The AIS-140 story, on loopback, with real sockets. Times are this machine's.\n".to_owned());
+        out.remark(|| {
+            "The AIS-140 story, on loopback, with real sockets. Times are this machine's.\n".to_owned()
+        });
         Self { out, begun: Instant::now(), steps: 0 }
     }
 

@@ -1,0 +1,209 @@
+//! The commands against a running deployment, by the real binary.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use obf_testkit::{Deployment, Sim};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+fn init() -> Deployment {
+    Deployment::init_with(Path::new(env!("CARGO_BIN_EXE_obf")), &[])
+}
+
+fn running() -> Deployment {
+    let mut deployment = init();
+    deployment.serve("all", &[]);
+    deployment
+}
+
+#[test]
+fn secret_files_of_a_deployment_are_for_their_owner() {
+    let deployment = init();
+    let secret =
+        ["kek.hex", "radius.secret", "admin.token", "ca.key", "as.key", "rs.key", "apps/track.example.key"];
+    for name in secret {
+        let mode = fs::metadata(deployment.file(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name}");
+    }
+    let token = fs::read_to_string(deployment.file("admin.token")).unwrap();
+    let config = fs::read_to_string(deployment.config()).unwrap();
+    assert!(!config.contains(token.trim()), "only the hash of the token is registered");
+    assert!(fs::read_to_string(deployment.file("radius.secret")).unwrap().trim().len() >= 32);
+}
+
+#[test]
+fn servers_drain_on_sigterm_withdraw_their_endpoints_and_exit_0() {
+    let mut deployment = running();
+    assert!(deployment.file("run/auth.json").exists());
+    let status = deployment.servers()[0].terminate();
+    assert_eq!(status.code(), Some(0));
+    assert!(!deployment.file("run/auth.json").exists() && !deployment.file("run/resource.json").exists());
+}
+
+#[test]
+fn nodes_run_as_processes_of_their_own() {
+    let mut deployment = init();
+    deployment.serve("resource", &[]);
+    deployment.serve("auth", &[]);
+    deployment.add_app("track.example");
+    deployment.add_device(&Sim::number(1), &["track.example"]);
+    let se = deployment.file("sim.json");
+    fs::write(&se, Sim::number(1).import_line()).unwrap();
+    let ran = deployment.obf(&["--json", "client", "bootstrap", "--se", se.to_str().unwrap()]);
+    ran.expect_success();
+    assert!(ran.json_lines()[0]["token"].as_str().unwrap().ends_with("@rs.as.obf.example"));
+}
+
+#[test]
+fn systemd_is_told_when_the_servers_are_ready() {
+    let deployment = init();
+    let path = deployment.file("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_obf"))
+        .args(["serve", "all", "--config"])
+        .arg(deployment.config())
+        .env("NOTIFY_SOCKET", &path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let child = Killed(child);
+    let mut octets = [0; 64];
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let count = socket.recv(&mut octets).unwrap();
+    assert_eq!(&octets[..count], b"READY=1");
+    drop(child);
+}
+
+/// Issue sentence 10: what is imported is there, bad lines are named, and good ones go in.
+#[test]
+fn devices_applications_and_grants_come_and_go() {
+    let deployment = running();
+    let lines = format!("{}not json\n{}", Sim::number(1).import_line(), Sim::number(2).import_line());
+    let ran = deployment.obf_with_input(&["--json", "device", "import", "-"], lines.as_bytes());
+    assert_eq!(ran.code(), 6);
+    let report = ran.json_lines();
+    assert_eq!(report.len(), 3);
+    assert_eq!((&report[1]["line"], &report[1]["code"]), (&2.into(), &"bad-record".into()));
+    assert_eq!(deployment.obf(&["--json", "device", "list"]).json_lines().len(), 2);
+
+    deployment.add_app("track.example");
+    let grant =
+        ["grant", "add", "--device", &Sim::number(1).imsi, "--app", "track.example", "--lifetime", "15m"];
+    deployment.obf(&grant).expect_success();
+    let grants = deployment.obf(&["--json", "grant", "list", "--app", "track.example"]).json_lines();
+    assert_eq!(grants[0]["lifetime"], 900);
+
+    let device = deployment.obf(&["device", "show", &Sim::number(1).imsi]).expect_success().to_owned();
+    let Sim { k, opc, .. } = Sim::number(1);
+    assert!(!device.contains(&k) && !device.contains(&opc), "keys are never shown");
+    for (action, state) in [("suspend", "suspended"), ("resume", "active")] {
+        deployment.obf(&["device", action, &Sim::number(1).imsi]).expect_success();
+        let shown = deployment.obf(&["--json", "device", "show", &Sim::number(1).imsi]).json_lines();
+        assert_eq!(shown[0]["state"], state);
+    }
+    deployment
+        .obf(&["grant", "remove", "--device", &Sim::number(1).imsi, "--app", "track.example"])
+        .expect_success();
+    assert!(deployment.obf(&["--json", "grant", "list"]).json_lines().is_empty());
+    deployment.obf(&["app", "suspend", "track.example"]).expect_success();
+    deployment.obf(&["app", "remove", "track.example"]).expect_success();
+    deployment.obf(&["device", "remove", &Sim::number(2).imsi]).expect_success();
+    assert_eq!(deployment.obf(&["--json", "device", "list"]).json_lines().len(), 1);
+}
+
+/// The main job by commands alone: bootstrap, a byte echoed over TLS-PSK, revocation.
+#[test]
+fn a_device_reaches_an_application_until_it_is_revoked() {
+    let deployment = running();
+    let sim = Sim::number(1);
+    deployment.add_app("track.example");
+    deployment.add_device(&sim, &["track.example"]);
+    let se = deployment.file("sim.json");
+    fs::write(&se, sim.import_line()).unwrap();
+    let se = se.to_str().unwrap();
+    let (application, address) = application(&deployment);
+
+    let plain = deployment.obf(&["client", "bootstrap", "--se", se]).expect_success().to_owned();
+    assert!(!plain.contains("key "), "no key unless asked for: {plain}");
+    let shown = deployment.obf(&["--json", "client", "bootstrap", "--se", se, "--show-key", "track.example"]);
+    assert_eq!(shown.json_lines()[0]["key"].as_str().unwrap().len(), 64);
+
+    let connect = ["client", "connect", "track.example", &address, "--se", se];
+    let echoed = deployment.obf_with_input(&connect, b"hello\n");
+    assert_eq!(echoed.expect_success(), "hello\n");
+    let tokens = deployment.obf(&["--json", "token", "list", "--device", &sim.imsi]).json_lines();
+    let token = tokens.last().unwrap()["id"].as_str().unwrap().to_owned();
+    deployment.obf(&["token", "show", &token]).expect_success();
+    deployment.obf(&["token", "revoke", &token]).expect_success();
+    deployment.obf(&["device", "revoke", &sim.imsi]).expect_success();
+    assert!(deployment.obf(&["--json", "token", "list", "--device", &sim.imsi]).json_lines().is_empty());
+
+    let refused =
+        deployment.obf_with_input(&["client", "connect", "fleet.example", &address, "--se", se], b"x");
+    assert_ne!(refused.code(), 0, "{refused:?}");
+    drop(application);
+}
+
+#[test]
+fn help_teaches_and_completions_are_written() {
+    let deployment = init();
+    for command in
+        ["demo", "init", "serve", "client", "app", "device", "grant", "token", "bench", "completions"]
+    {
+        assert!(deployment.obf(&[command, "--help"]).expect_success().contains("Usage: obf"), "{command}");
+    }
+    for command in
+        [&["serve", "--help"][..], &["client", "connect", "--help"], &["device", "import", "--help"]]
+    {
+        assert!(deployment.obf(command).expect_success().contains("obf "), "{command:?}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(deployment.obf(&["completions", shell]).expect_success().contains("obf"));
+    }
+    assert_eq!(deployment.obf(&["no-such-command"]).code(), 2);
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `obf app run … --echo`, ready, and its address.
+fn application(deployment: &Deployment) -> (Killed, String) {
+    let file = |name: &str| deployment.file(name).to_str().unwrap().to_owned();
+    let rpo = deployment.endpoint("auth", "rpo").to_string();
+    let child = Command::new(env!("CARGO_BIN_EXE_obf"))
+        .args([
+            "--json",
+            "app",
+            "run",
+            "--id",
+            "track.example",
+            "--listen",
+            "127.0.0.1:0",
+            "--rpo",
+            &rpo,
+            "--echo",
+        ])
+        .args(["--cert", &file("apps/track.example.pem"), "--key", &file("apps/track.example.key")])
+        .args(["--ca", &file("ca.pem")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut child = Killed(child);
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let listening: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(listening["point"], "rpa");
+    assert!(lines.next().unwrap().unwrap().contains("ready"));
+    (child, listening["address"].as_str().unwrap().to_owned())
+}
