@@ -28,7 +28,7 @@ fn r16_r20_the_key_that_radclient_prints_through_radsecproxy_is_the_one_the_pyth
     let ue = live.python_ue(&live.sim, Path::new("/dev/null"));
     let proxy = RadsecProxy::start(SECRET, live.deployment.endpoint("auth", "rpo"), &live.credentials());
     for ua in [TLS_1_3, TLS_1_2_PSK_AES128_GCM] {
-        let answer = radclient::ask(proxy.address, "auth", SECRET, &key_request(&ue.token, ua), 5);
+        let answer = radclient::ask(proxy.address, "auth", SECRET, &key_request(&ue.token, ua), 10);
         assert_eq!(answer.code, "Access-Accept", "{}\n{}", answer.output, proxy.log());
         assert_eq!(answer.value("MS-MPPE-Recv-Key"), format!("0x{}", ue.key(ua)));
         assert_eq!(answer.value("OBF-Schema"), "gba-me");
@@ -51,7 +51,7 @@ fn r16_r20_the_key_that_radclient_prints_through_radsecproxy_is_the_one_the_pyth
         (key_request(&ue.token, TLS_1_3).replace(APP, "other.example"), "OBF-111 "),
         (key_request(&of_another_device, TLS_1_3), "OBF-110 "),
     ] {
-        let answer = radclient::ask(proxy.address, "auth", SECRET, &request, 5);
+        let answer = radclient::ask(proxy.address, "auth", SECRET, &request, 10);
         assert_eq!(answer.code, "Access-Reject", "{}\n{}", answer.output, proxy.log());
         assert!(answer.value("Reply-Message").starts_with(code), "{code}: {}", answer.output);
     }
@@ -62,7 +62,7 @@ fn r16_a_client_of_ours_derives_under_obf_1_what_radclient_prints() {
     let live = Live::start();
     let device = live.bootstrap(&live.sim);
     let proxy = RadsecProxy::start(SECRET, live.deployment.endpoint("auth", "rpo"), &live.credentials());
-    let answer = radclient::ask(proxy.address, "auth", SECRET, &key_request(&device.token, TLS_1_3), 5);
+    let answer = radclient::ask(proxy.address, "auth", SECRET, &key_request(&device.token, TLS_1_3), 10);
     assert_eq!(answer.value("MS-MPPE-Recv-Key"), format!("0x{}", device.key(TLS_1_3)), "{}", answer.output);
     assert_eq!(answer.value("OBF-Schema"), "obf-1");
 }

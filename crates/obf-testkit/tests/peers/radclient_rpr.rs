@@ -20,7 +20,7 @@ fn hex(octets: &[u8]) -> String {
 #[test]
 fn r18_radclient_decodes_a_vector_and_the_rights() {
     let server = Responder::start(SECRET);
-    let answer = radclient::ask(server.address, "auth", SECRET, &vector_request(IMSI), 3);
+    let answer = radclient::ask(server.address, "auth", SECRET, &vector_request(IMSI), 10);
     assert_eq!(answer.code, "Access-Accept", "{}", answer.output);
     assert_eq!(answer.value("OBF-RAND"), format!("0x{}", "11".repeat(16)));
     assert_eq!(answer.value("OBF-AUTN"), format!("0x{}", "22".repeat(16)));
@@ -54,7 +54,7 @@ fn r18_radclient_decodes_a_vector_and_the_rights() {
 #[test]
 fn radclient_reads_a_refusal_and_its_code() {
     let server = Responder::start(SECRET);
-    let answer = radclient::ask(server.address, "auth", SECRET, &vector_request("001010000000009"), 3);
+    let answer = radclient::ask(server.address, "auth", SECRET, &vector_request("001010000000009"), 10);
     assert_eq!(answer.code, "Access-Reject", "{}", answer.output);
     assert_eq!(answer.value("Reply-Message"), "OBF-201 unknown identity");
     assert_eq!(answer.value("OBF-Error"), "201");
@@ -63,7 +63,7 @@ fn radclient_reads_a_refusal_and_its_code() {
 #[test]
 fn rfc5997_radclient_gets_a_heartbeat_answered() {
     let server = Responder::start(SECRET);
-    let answer = radclient::ask(server.address, "status", SECRET, "Message-Authenticator = 0x00\n", 3);
+    let answer = radclient::ask(server.address, "status", SECRET, "Message-Authenticator = 0x00\n", 10);
     assert_eq!(answer.code, "Access-Accept", "{}", answer.output);
 }
 
