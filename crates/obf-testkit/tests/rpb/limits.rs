@@ -134,3 +134,38 @@ fn a_flood_from_one_source_gets_429() {
     let answer = wire.send(&first_request("001010000000000"));
     assert!(answer.headers.iter().any(|(name, _)| name == "retry-after"));
 }
+
+/// DESIGN "No memory between the two RPB requests": after 2,000 first requests that fill its buffers, 10,000 more of other
+/// known devices, none of them answered, leave the process as large as it was. 1 MiB is allowed for the allocator's moods: 105
+/// octets a challenge, less than a user name, RAND, XRES, CK and IK in a table would take.
+#[test]
+fn first_requests_cost_no_memory() {
+    let mut deployment = Deployment::init(&[]);
+    deployment.serve("resource", &[]);
+    let process = deployment.serve("auth", &[]).id();
+    import(&deployment, 0..12_000);
+    let (address, tls) = (deployment.endpoint("auth", "rpb"), tls(&deployment.file("ca.pem")));
+    let mut wires: Vec<Wire> = (0..8).map(|_| Wire::connect(address, &tls)).collect();
+    let mut flood = |from: u32, to: u32| {
+        std::thread::scope(|scope| {
+            for (thread, wire) in wires.iter_mut().enumerate() {
+                scope.spawn(move || {
+                    for number in (from..to).filter(|number| *number as usize % 8 == thread) {
+                        assert_eq!(wire.send(&first_request(&format!("00101{number:010}"))).status, 401);
+                    }
+                });
+            }
+        });
+    };
+    flood(0, 2000);
+    let before = resident_kib(process);
+    flood(2000, 12_000);
+    let after = resident_kib(process);
+    assert!(after <= before + 1024, "{before} KiB became {after} KiB");
+}
+
+fn resident_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
