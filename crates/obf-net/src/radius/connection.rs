@@ -163,8 +163,10 @@ impl Connection {
         }
         self.0.to_write.notify_one();
         tokio::select! {
-            reply = answer => reply.map_err(|_| AskError::NoAnswer),
+            // A connection that ends drops its waiting requests too: they have to hear the reason, not the silence.
+            biased;
             _ = self.ended() => Err(AskError::Ended),
+            reply = answer => reply.map_err(|_| AskError::NoAnswer),
         }
     }
 
