@@ -10,6 +10,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 use tokio::sync::oneshot;
 
@@ -17,6 +18,12 @@ use tokio::sync::oneshot;
 const QUEUE: usize = 16_384;
 /// Jobs of one transaction: bounds how long the first of them waits for the last.
 const BATCH: usize = 1024;
+
+/// A transaction of at least so many jobs means that many are being asked for at once …
+const BUSY: usize = 8;
+/// … and then the next one waits a moment for those that are about to come: without it the first of them would have an
+/// fsync of its own, and the others would wait for that one anyhow.
+const LINGER: Duration = Duration::from_micros(500);
 
 /// What the writer did since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,8 +140,12 @@ where
 
 fn run(connection: &Connection, turn: &Turn, queue: &Receiver<Box<dyn Job>>, counters: &Counters) {
     let mut batch: Vec<Box<dyn Job>> = Vec::new();
+    let mut last = 0;
     while let Ok(first) = queue.recv() {
         batch.push(first);
+        if last >= BUSY {
+            std::thread::sleep(LINGER);
+        }
         // Begin first: what arrives while we wait for the lock still joins this transaction.
         let outcome = turn.take(|| execute(connection, "BEGIN IMMEDIATE")).and_then(|()| {
             batch.extend(queue.try_iter().take(BATCH - 1));
@@ -147,6 +158,7 @@ fn run(connection: &Connection, turn: &Turn, queue: &Receiver<Box<dyn Job>>, cou
             // Should even this fail, the next BEGIN does too and says why.
             let _ = execute(connection, "ROLLBACK");
         }
+        last = batch.len();
         batch.drain(..).for_each(|job| job.answer(outcome.clone()));
     }
 }
