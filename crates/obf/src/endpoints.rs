@@ -71,16 +71,21 @@ impl Endpoints {
         }
         let content = serde_json::to_vec(self).map_err(|error| Failure::other("endpoints", error))?;
         files::replace(&path, &content)?;
-        Ok(Published(path))
+        Ok(Published { path, content })
     }
 }
 
-/// Endpoints that are there to be found; withdrawn on drop.
-pub struct Published(PathBuf);
+/// Endpoints that are there to be found; withdrawn on drop, unless another process has published its own since.
+pub struct Published {
+    path: PathBuf,
+    content: Vec<u8>,
+}
 
 impl Drop for Published {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if fs::read(&self.path).is_ok_and(|content| content == self.content) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -102,6 +107,20 @@ mod tests {
         assert_eq!(Endpoints::read(dir.path(), "resource").map(|e| e.listeners.len()), None);
         drop(published);
         assert!(Endpoints::read(dir.path(), "auth").is_none());
+    }
+
+    #[test]
+    fn a_process_that_ends_leaves_the_endpoints_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let publish = |port: u16| {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            Endpoints::new("auth", [("rpb".to_owned(), address, true)]).publish(dir.path(), "auth").unwrap()
+        };
+        let former = publish(1);
+        let later = publish(2);
+        drop(former);
+        assert_eq!(Endpoints::read(dir.path(), "auth").unwrap().address("rpb").map(|a| a.port()), Some(2));
+        drop(later);
     }
 
     #[test]

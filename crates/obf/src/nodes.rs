@@ -4,7 +4,7 @@ use crate::{
     admin::Node,
     configuration::Configuration,
     endpoints::{Endpoints, Published},
-    failure::Failure,
+    failure::{Exit, Failure},
 };
 use obf_net::Clock;
 use std::sync::Arc;
@@ -30,19 +30,31 @@ impl Nodes {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
         let mut started = Self { auth: None, resource: None, endpoints: Vec::new(), published: Vec::new() };
+        // All of it is checked before anything starts.
+        if nodes.contains(&Node::Resource) {
+            configuration.resource()?.validate().map_err(|error| misconfigured(&error))?;
+        }
+        if nodes.contains(&Node::Auth) {
+            configuration.auth()?.validate().map_err(|error| misconfigured(&error))?;
+        }
         if nodes.contains(&Node::Resource) {
             let environment = obf_resource::Environment { clock: Arc::clone(&clock) };
-            let handle = obf_resource::start(configuration.resource()?, environment)
-                .await
-                .map_err(|error| not_started(Node::Resource, &error))?;
+            let handle = obf_resource::start(configuration.resource()?, environment).await.map_err(
+                |error| match error {
+                    obf_resource::StartError::Config(error) => misconfigured(&error),
+                    error => not_started(Node::Resource, &error),
+                },
+            )?;
             started.publish(configuration, Node::Resource, handle.endpoints())?;
             started.resource = Some(handle);
         }
         if nodes.contains(&Node::Auth) {
             let environment = obf_auth::Environment { clock };
-            let handle = obf_auth::start(configuration.auth()?, environment)
-                .await
-                .map_err(|error| not_started(Node::Auth, &error))?;
+            let handle =
+                obf_auth::start(configuration.auth()?, environment).await.map_err(|error| match error {
+                    obf_auth::StartError::Config(error) => misconfigured(&error),
+                    error => not_started(Node::Auth, &error),
+                })?;
             started.publish(configuration, Node::Auth, handle.endpoints())?;
             started.auth = Some(handle);
         }
@@ -77,6 +89,10 @@ impl Nodes {
         self.endpoints.push(endpoints);
         Ok(())
     }
+}
+
+fn misconfigured(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, "configuration", error)
 }
 
 fn not_started(node: Node, error: &dyn std::fmt::Display) -> Failure {

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
+};
 
 fn demo(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_obf")).args(["--json", "demo"]).args(arguments).output().unwrap()
@@ -31,6 +34,37 @@ fn every_step_of_the_story_holds() {
     ];
     assert_eq!(names, expected);
     assert!(steps.iter().all(|step| step["held"] == true));
+}
+
+/// `--keep`: the deployment answers the commands that it names, until SIGTERM.
+#[test]
+fn a_kept_story_can_be_tried() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_obf"))
+        .args(["--json", "demo", "--keep"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let kept = lines.into_iter().find(|line| line.contains("\"kept\""));
+    let tried = kept.map(|line| {
+        let said: Value = serde_json::from_str(&line).unwrap();
+        let config = said["commands"][0].as_str().unwrap().split_once('=').unwrap().1.to_owned();
+        let se = config.replace("obf.toml", "vehicle.json");
+        let obf = |arguments: &[&str]| {
+            Command::new(env!("CARGO_BIN_EXE_obf"))
+                .args(arguments)
+                .env("OBF_CONFIG", &config)
+                .output()
+                .unwrap()
+        };
+        (obf(&["device", "list"]), obf(&["client", "bootstrap", "--se", &se]))
+    });
+    let ended = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    let status = child.wait().unwrap();
+    let (devices, bootstrapped) = tried.unwrap();
+    assert!(devices.status.success() && bootstrapped.status.success(), "{devices:?} {bootstrapped:?}");
+    assert!(ended.unwrap().success() && status.success());
 }
 
 /// The outside world is arranged so that one thing is not as it should be; the demo ends with 1 and names the step.
