@@ -27,7 +27,7 @@ use std::{
 
 const APPS: [&str; 3] = ["track.example", "panic.example", "diagnosis.example"];
 /// Tokens committed at once while filling.
-const FILLING: usize = 20_000;
+const FILLING: usize = 4_000;
 
 /// Arguments.
 #[derive(Args, Clone, Debug)]
