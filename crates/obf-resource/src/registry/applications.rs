@@ -99,7 +99,6 @@ impl Registry {
         let id = application.id.clone();
         let change = self.change(application.created_at);
         if self.store.add_application(application.clone(), change).await? {
-            self.announce();
             return Ok(Registration::Added);
         }
         let there = self.application(id.clone()).await?;
