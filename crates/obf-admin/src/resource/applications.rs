@@ -1,0 +1,149 @@
+//! Applications (SPEC C4, R5): who may ask for the keys of a device's connection.
+
+use super::{APP, PROVIDER, STATE, State};
+use crate::{
+    Answer, Body, Operation, Timestamp, Words,
+    parameter::{AFTER, LIMIT},
+    pattern,
+    schema::of,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An application as it is registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{
+    "app": "track.example", "cert_names": ["track.example"], "protocols": ["http", "tcp"], "ua": ["tls-psk"],
+}]))]
+pub struct ApplicationRecord {
+    /// Its id: the lower-case full domain name that devices connect to.
+    #[schemars(regex(pattern = pattern::FQDN), length(max = 241))]
+    pub app: String,
+    /// The provider whose it is: a registered application provider's id.
+    #[schemars(regex(pattern = pattern::SLUG))]
+    pub provider: Option<String>,
+    /// dNSNames of the certificates that may ask for its keys.
+    #[schemars(length(min = 1, max = 64), inner(regex(pattern = pattern::FQDN), length(max = 241)))]
+    pub cert_names: Vec<String>,
+    /// Application protocols it speaks.
+    #[serde(default)]
+    #[schemars(length(max = 8))]
+    pub protocols: Vec<Protocol>,
+    /// Security protocols it speaks on RPA: `tls-psk`, `http-digest`, or a Ua security protocol id (TS 33.220 Annex H)
+    /// as 10 hex digits.
+    #[schemars(length(min = 1, max = 64), inner(regex(pattern = pattern::UA)))]
+    pub ua: Vec<String>,
+    /// The longest that a key for it lives, seconds; the grant's or the token's if it is absent.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_lifetime: Option<u32>,
+    /// The KYC level that a device's custodian must have: 0 for none, up to 3.
+    #[schemars(range(min = 0, max = 3))]
+    pub kyc_level: Option<u8>,
+    /// Security settings handed to it with every key, at most 2048 octets, as hex digits.
+    #[serde(default)]
+    #[schemars(regex(pattern = pattern::HEX), length(max = 4096))]
+    pub settings: String,
+    /// Whether it is told the identity of the device.
+    #[serde(default)]
+    pub disclose_identity: bool,
+}
+
+/// An application as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Application {
+    /// What was registered.
+    #[serde(flatten)]
+    pub record: ApplicationRecord,
+    /// Its state.
+    pub state: State,
+    /// Counts its changes.
+    pub version: u64,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+/// A protocol between device and application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP.
+    Http,
+    /// WebSocket.
+    Websocket,
+    /// MQTT.
+    Mqtt,
+    /// CoAP.
+    Coap,
+    /// A protocol of its own on TCP.
+    Tcp,
+}
+
+const ID: &[crate::Parameter] = &[APP];
+const SHOWN: Answer = Answer::json(of::<Application>());
+const ACT: Operation = Operation { path_parameters: ID, answers: &[SHOWN], ..Operation::POST };
+
+/// What can be done with applications.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "apps.list",
+        path: "/v1/apps",
+        summary: "All applications, a page at a time",
+        query: &[AFTER, LIMIT],
+        answers: &[Answer::page("apps", of::<Application>())],
+        words: Words {
+            command: &["app", "list"],
+            columns: &["app", "cert_names", "ua", "state"],
+            ..Words::NONE
+        },
+        ..Operation::GET
+    },
+    Operation {
+        id: "apps.add",
+        path: "/v1/apps",
+        summary: "Register an application and the certificates that may ask for its keys",
+        body: Body::Json(of::<ApplicationRecord>()),
+        answers: &[Answer::created(of::<Application>()), Answer::unchanged(of::<Application>())],
+        words: Words {
+            command: &["app", "add"],
+            done: "added",
+            example: "obf app add track.example --cert-name track.example --ua tls-psk",
+            ..Words::NONE
+        },
+        ..Operation::POST
+    },
+    Operation {
+        id: "apps.show",
+        path: "/v1/apps/{app}",
+        summary: "One application",
+        path_parameters: ID,
+        answers: &[SHOWN],
+        words: Words { command: &["app", "show"], ..Words::NONE },
+        ..Operation::GET
+    },
+    Operation {
+        id: "apps.remove",
+        path: "/v1/apps/{app}",
+        summary: "Forget an application and every grant of it",
+        path_parameters: ID,
+        words: Words { command: &["app", "remove"], done: "removed", ..Words::NONE },
+        ..Operation::DELETE
+    },
+    Operation {
+        id: "apps.suspend",
+        path: "/v1/apps/{app}:suspend",
+        summary: "Give no more keys for it; those in use end at once",
+        words: Words { command: &["app", "suspend"], done: "suspended", ..Words::NONE },
+        ..ACT
+    },
+    Operation {
+        id: "apps.resume",
+        path: "/v1/apps/{app}:resume",
+        summary: "Give keys for it again",
+        words: Words { command: &["app", "resume"], done: "resumed", ..Words::NONE },
+        ..ACT
+    },
+];
+
+/// Filters of the listing, once the store has them.
+pub const FILTERS: &[crate::Parameter] = &[AFTER, LIMIT, STATE, PROVIDER];
