@@ -27,6 +27,24 @@ pub fn check(schema: &Value, value: &Value) -> Vec<Fault> {
     faults
 }
 
+/// A whole number is one however it is written (JSON Schema 6.1.1): `3.0` becomes `3`.
+pub fn normalise(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            // Up to 2^53 every whole number has its own f64.
+            let whole = number
+                .as_f64()
+                .filter(|float| number.is_f64() && (0.0..=9_007_199_254_740_992.0).contains(float));
+            if let Some(float) = whole.filter(|float| float.fract() == 0.0) {
+                *value = (float as u64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(normalise),
+        Value::Object(fields) => fields.values_mut().for_each(normalise),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
 /// Every fault of the body of that operation's request.
 pub fn body(operation: &str, value: &Value) -> Vec<Fault> {
     schemas().body(operation).map(|schema| check(schema, value)).unwrap_or_default()
@@ -208,6 +226,15 @@ mod tests {
 
     fn faults(schema: &Value, value: &Value) -> Vec<(String, String)> {
         check(schema, value).into_iter().map(|fault| (fault.pointer, fault.wanted)).collect()
+    }
+
+    #[test]
+    fn whole_numbers_are_whole_however_written() {
+        let mut value: Value = serde_json::from_str(r#"{"a":[3.0,1.5,0,-1.0,1e300,7,1e3]}"#).unwrap();
+        normalise(&mut value);
+        assert_eq!(value["a"][0], json!(3));
+        assert_eq!((&value["a"][1], &value["a"][6]), (&json!(1.5), &json!(1000)));
+        assert!(value["a"][3].is_f64() && value["a"][4].is_f64());
     }
 
     #[test]

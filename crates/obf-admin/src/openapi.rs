@@ -142,7 +142,7 @@ fn response(operation: &Operation, answer: &Answer, schemas: &Schemas) -> Value 
     let content = match answer.content {
         Content::Empty => None,
         Content::Json(_) | Content::Page(..) => Some(json!({ "application/json": { "schema": schema } })),
-        Content::Lines(_) => Some(json!({ "application/jsonl": { "itemSchema": schema } })),
+        Content::Lines(_) => Some(json!({ "application/jsonl": { "x-line-schema": schema } })),
         Content::Stream(kind) => Some(json!({ kind: {} })),
     };
     if let Some(content) = content {

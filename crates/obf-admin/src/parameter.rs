@@ -94,13 +94,23 @@ impl Parameter {
 /// The most rows of a page, and how many it has if nothing is said.
 pub const MOST_ROWS: u32 = 1000;
 
+/// `after` of a listing in order of ids that administrators chose.
+pub const AFTER_ID: Parameter = after(Values::Text { pattern: pattern::SLUG, most: 63 }, "fleet-north");
+/// `after` of a listing in order of domain names.
+pub const AFTER_NAME: Parameter = after(Values::Text { pattern: pattern::FQDN, most: 241 }, "track.example");
+/// `after` of a listing in order of numbers.
+pub const AFTER_NUMBER: Parameter = after(Values::Number { least: 0, most: i64::MAX as u64 }, "1000");
+
 /// `after`: the cursor of a listing.
-pub const AFTER: Parameter = Parameter {
-    name: "after",
-    description: "Go on behind this row: the `next` of the page before.",
-    values: Values::Text { pattern: pattern::CURSOR, most: 600 },
-    example: "1000",
-};
+pub const fn after(values: Values, example: &'static str) -> Parameter {
+    Parameter {
+        name: "after",
+        description: "Go on behind this row: the `next` of the page before.",
+        values,
+        example,
+    }
+}
+
 /// `limit`: rows of a page.
 pub const LIMIT: Parameter = Parameter {
     name: "limit",
@@ -149,7 +159,7 @@ mod tests {
 
     #[test]
     fn examples_are_allowed() {
-        for parameter in [AFTER, LIMIT, REASON, IDEMPOTENCY_KEY, IF_MATCH] {
+        for parameter in [AFTER_ID, AFTER_NAME, AFTER_NUMBER, LIMIT, REASON, IDEMPOTENCY_KEY, IF_MATCH] {
             assert_eq!(parameter.fault(parameter.example), None, "{}", parameter.name);
         }
     }

@@ -41,8 +41,9 @@ pub const IMEI: &str = "^[0-9]{15}$";
 pub const DEVEUI: &str = "^[0-9A-Fa-f]{16}$";
 /// An identity of a device, its kind in front or not.
 pub const IDENTITY: &str = r"^((imsi|impi|iccid|eid|imei|deveui):)?[!-~]+$";
-/// The cursor of a listing.
-pub const CURSOR: &str = r"^[!-~]+$";
+/// The cursor of the listing of grants: a number and a domain name.
+pub const GRANT_CURSOR: &str =
+    r"^[0-9]{18}/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// An Idempotency-Key.
 pub const KEY: &str = "^[0-9A-Za-z_.:-]+$";
 /// A version of an object, or any.
@@ -71,7 +72,7 @@ pub const ALL: &[(&str, &str)] = &[
     (IMEI, "15 digits"),
     (DEVEUI, "16 hex digits"),
     (IDENTITY, "an identity like 001010000000001 or iccid:8988211000000000018"),
-    (CURSOR, "the 'next' of the page before"),
+    (GRANT_CURSOR, "the 'next' of the page before"),
     (KEY, "letters, digits and -_.:"),
     (ETAG, "an ETag like \"7\", or *"),
     (REASON, "printable ASCII"),

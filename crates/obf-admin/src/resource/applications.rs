@@ -3,7 +3,7 @@
 use super::{APP, PROVIDER, STATE, State};
 use crate::{
     Answer, Body, Operation, Timestamp, Words,
-    parameter::{AFTER, LIMIT},
+    parameter::{AFTER_NAME, LIMIT},
     pattern,
     schema::of,
 };
@@ -89,7 +89,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "apps.list",
         path: "/v1/apps",
         summary: "All applications, a page at a time",
-        query: &[AFTER, LIMIT],
+        query: &[AFTER_NAME, LIMIT],
         answers: &[Answer::page("apps", of::<Application>())],
         words: Words {
             command: &["app", "list"],
@@ -146,4 +146,4 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// Filters of the listing, once the store has them.
-pub const FILTERS: &[crate::Parameter] = &[AFTER, LIMIT, STATE, PROVIDER];
+pub const FILTERS: &[crate::Parameter] = &[AFTER_NAME, LIMIT, STATE, PROVIDER];

@@ -3,7 +3,7 @@
 use super::{CUSTODIAN, DEVICE, GROUP, STATE, State};
 use crate::{
     Access, Answer, Body, Content, Operation, Roles, Timestamp, Words,
-    parameter::{AFTER, LIMIT},
+    parameter::{AFTER_NUMBER, LIMIT},
     pattern,
     schema::of,
 };
@@ -270,7 +270,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "devices.list",
         path: "/v1/devices",
         summary: "All devices, a page at a time",
-        query: &[AFTER, LIMIT],
+        query: &[AFTER_NUMBER, LIMIT],
         answers: &[Answer::page("devices", of::<Device>())],
         words: Words {
             command: &["device", "list"],
@@ -345,7 +345,7 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// Filters of the listing, once the store has them.
-pub const FILTERS: &[crate::Parameter] = &[AFTER, LIMIT, STATE, CUSTODIAN, GROUP];
+pub const FILTERS: &[crate::Parameter] = &[AFTER_NUMBER, LIMIT, STATE, CUSTODIAN, GROUP];
 /// Who sees devices.
 pub const READERS: Access = Access::Roles(Roles::READERS);
 

@@ -2,8 +2,8 @@
 
 use super::{APP, DEVICE};
 use crate::{
-    Answer, Body, Operation, Timestamp, Words,
-    parameter::{AFTER, LIMIT},
+    Answer, Body, Operation, Parameter, Timestamp, Values, Words,
+    parameter::{LIMIT, after},
     pattern,
     schema::of,
 };
@@ -55,6 +55,10 @@ pub struct Grant {
     /// How long the application may use a fetched key, seconds.
     pub local_validity: Option<u32>,
 }
+
+/// `{device}/{app}` of the last row.
+const AFTER: Parameter =
+    after(Values::Text { pattern: pattern::GRANT_CURSOR, most: 260 }, "000000000000001000/track.example");
 
 /// What can be done with grants.
 pub const OPERATIONS: &[Operation] = &[

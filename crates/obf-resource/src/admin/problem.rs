@@ -9,8 +9,9 @@ use crate::{
 };
 use hyper::{
     Method, Response, StatusCode,
-    header::{HeaderValue, WWW_AUTHENTICATE},
+    header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use obf_admin::{Fault, NoRoute, Operation, ProblemDocument, ProblemFault, Role, Roles};
 use obf_net::http::BodyError;
 use obf_store::StoreError;
 use obf_types::Refusal;
@@ -26,83 +27,172 @@ pub struct Problem {
     pub detail: String,
     /// What to do about it.
     pub next: &'static str,
+    /// What few problems have.
+    pub more: Box<More>,
+}
+
+/// What few problems have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// Every fault of a request that does not fit its description.
+    pub faults: Vec<ProblemFault>,
+    /// The version of the object, where another was expected.
+    pub version: Option<u64>,
+    /// Seconds to wait before asking again.
+    pub wait: Option<u64>,
+    /// Methods that the path has.
+    pub allow: Option<String>,
 }
 
 impl Problem {
+    /// A problem.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl ToString, next: &'static str) -> Self {
+        let detail = detail.to_string();
+        Self { status, code, detail, next, more: Box::default() }
+    }
+
+    fn with(self, more: More) -> Self {
+        Self { more: Box::new(more), ..self }
+    }
+
     /// No, or no valid, token.
     pub fn unauthenticated() -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            code: "not-authenticated",
-            detail: "the request has no valid administrator token".into(),
-            next: "send 'Authorization: Bearer TOKEN' with the token of a configured administrator",
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not-authenticated",
+            "the request has no valid administrator token",
+            "send 'Authorization: Bearer TOKEN' with the token of a configured administrator",
+        )
+    }
+
+    /// Another role is needed.
+    pub fn not_permitted(operation: &Operation, role: Role, needed: Roles) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "not-permitted",
+            format_args!("{} is for {needed}; this administrator is {}", operation.id, role.name()),
+            "ask an administrator of that role",
+        )
+    }
+
+    /// Too many requests.
+    pub fn too_many(wait: u64) -> Self {
+        let detail = format_args!("too many requests: wait {wait} s");
+        let next = "send fewer requests, or many devices in one import";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail, next)
+            .with(More { wait: Some(wait), ..More::default() })
+    }
+
+    /// No operation.
+    pub fn no_route(method: &Method, path: &str, reason: NoRoute) -> Self {
+        match reason {
+            NoRoute::Unknown => Self::new(
+                StatusCode::NOT_FOUND,
+                "unknown-route",
+                format_args!("nothing is served at {path}"),
+                "see /v1/openapi.json",
+            ),
+            NoRoute::Method(allowed) => {
+                let allow = allowed.join(", ");
+                let detail = format_args!("{method} does nothing here; {allow} do");
+                let problem = Self::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method-not-allowed",
+                    detail,
+                    "see /v1/openapi.json",
+                );
+                problem.with(More { allow: Some(allow), ..More::default() })
+            }
+            NoRoute::Encoding => Self::parameter("path or query", "malformed percent-encoding"),
         }
     }
 
-    /// No such path.
-    pub fn route(path: &str) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            code: "unknown-route",
-            detail: format!("nothing is served at {path}"),
-            next: "see the routes under /v1/devices, /v1/apps and /v1/grants",
-        }
-    }
-
-    /// Not that method.
-    pub fn method(method: &Method) -> Self {
-        Self {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            code: "method-not-allowed",
-            detail: format!("{method} does nothing here"),
-            next: "GET reads, POST adds or acts, DELETE removes",
-        }
-    }
-
-    /// A malformed part of path or query.
+    /// A malformed part of path, query or head.
     pub fn parameter(name: &str, wanted: impl std::fmt::Display) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad-parameter",
-            detail: format!("{name}: {wanted}"),
-            next: "correct the path or the query",
-        }
+        let fault = ProblemFault { pointer: format!("?{name}"), detail: wanted.to_string() };
+        let detail = format_args!("{name}: {wanted}");
+        let problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-parameter",
+            detail,
+            "correct the path, the query or the head",
+        );
+        problem.with(More { faults: vec![fault], ..More::default() })
     }
 
-    /// The body is no JSON of the kind that is needed.
+    /// The body is no JSON.
     pub fn syntax(error: &serde_json::Error) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad-body",
-            detail: error.to_string(),
-            next: "send one JSON object with the fields of this route",
-        }
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-body",
+            error,
+            "send one JSON object with the fields of this route",
+        )
+    }
+
+    /// The body is not as its description says.
+    pub fn faults(faults: Vec<Fault>) -> Self {
+        let name = |pointer: &str| pointer.trim_start_matches('/').to_owned();
+        let said = faults.first().map(|Fault { pointer, wanted }| match name(pointer) {
+            field if field.is_empty() => wanted.clone(),
+            field => format!("{field}: {wanted}"),
+        });
+        let problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-record",
+            said.unwrap_or_default(),
+            "correct the field named",
+        );
+        let fault = |Fault { pointer, wanted }| ProblemFault { pointer, detail: wanted };
+        problem.with(More { faults: faults.into_iter().map(fault).collect(), ..More::default() })
+    }
+
+    /// What fits its description breaks a rule that no description says: a check digit, two fields that do not go
+    /// together, a name of nothing.
+    pub fn rule(detail: impl ToString) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-record", detail, "correct the field named")
+    }
+
+    /// It is not at the version that was expected.
+    pub fn stale(version: u64) -> Self {
+        let detail = format_args!("it is at version {version} now");
+        let next = "read it again and decide anew";
+        let problem = Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail, next);
+        problem.with(More { version: Some(version), ..More::default() })
     }
 
     /// Ours.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            code: "internal",
-            detail: error.to_string(),
-            next: "look into the server's log",
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error, "look into the server's log")
+    }
+
+    /// The document.
+    pub fn document(&self) -> ProblemDocument {
+        ProblemDocument {
+            kind: "about:blank".into(),
+            title: self.status.canonical_reason().unwrap_or("Error").into(),
+            status: self.status.as_u16(),
+            code: self.code.into(),
+            detail: self.detail.clone(),
+            next: self.next.into(),
+            errors: self.more.faults.clone(),
+            version: self.more.version,
         }
     }
 
     /// As an answer.
     pub fn into_response(self) -> Response<Answer> {
-        let document = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "next": self.next,
-        });
-        let octets = document.to_string().into_bytes();
-        let mut response = body::whole(self.status, "application/problem+json", octets);
+        let octets = serde_json::to_vec(&self.document()).unwrap_or_default();
+        let mut response = body::whole(self.status, obf_admin::problem::MEDIA_TYPE, octets);
+        let headers = response.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.more.wait.unwrap_or(1)));
+        }
+        if let Some(allow) = self.more.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            headers.insert(ALLOW, allow);
         }
         response
     }
@@ -116,29 +206,19 @@ impl From<BodyError> for Problem {
             _ => StatusCode::BAD_REQUEST,
         };
         let next = "send one object here, and many as JSON lines to /v1/devices:import";
-        Self { status, code: "bad-body", detail: error.to_string(), next }
+        Self::new(status, "bad-body", error, next)
     }
 }
 
 impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad-record",
-            detail: error.to_string(),
-            next: "correct the field named",
-        }
+        Self::rule(error)
     }
 }
 
 impl From<FieldError> for Problem {
     fn from(error: FieldError) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad-record",
-            detail: error.to_string(),
-            next: "correct the field named",
-        }
+        Self::rule(error)
     }
 }
 
@@ -153,7 +233,7 @@ impl From<GrantError> for Problem {
 
 impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
-        let detail = error.to_string();
+        let said = error.to_string();
         let (status, code, next) = match error {
             RegistryError::Conflict { .. } => {
                 (StatusCode::CONFLICT, "device-conflict", "remove the device first, or correct the record")
@@ -181,7 +261,7 @@ impl From<RegistryError> for Problem {
             RegistryError::Kms(_) => (StatusCode::INTERNAL_SERVER_ERROR, "kms", "look into the server's log"),
             RegistryError::Store(ref error) => return store(error),
         };
-        Self { status, code, detail, next }
+        Self::new(status, code, said, next)
     }
 }
 
@@ -193,5 +273,5 @@ fn store(error: &StoreError) -> Problem {
     };
     let code = if code == Refusal::Overloaded { "OBF-303" } else { "OBF-304" };
     let next = "nothing was changed: see to the cause and send the request again";
-    Problem { status, code, detail: error.to_string(), next }
+    Problem::new(status, code, error, next)
 }
