@@ -130,11 +130,14 @@ pub struct Words {
     pub example: &'static str,
     /// Parameters of the path are flags too, none is positional.
     pub flags: bool,
+    /// What a flag is if it is not given.
+    pub defaults: &'static [(&'static str, &'static str)],
 }
 
 impl Words {
     /// No command.
-    pub const NONE: Self = Self { command: &[], done: "", columns: &[], example: "", flags: false };
+    pub const NONE: Self =
+        Self { command: &[], done: "", columns: &[], example: "", flags: false, defaults: &[] };
 }
 
 /// One operation.

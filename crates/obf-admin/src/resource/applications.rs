@@ -35,7 +35,7 @@ pub struct ApplicationRecord {
     #[schemars(length(min = 1, max = 64), inner(regex(pattern = pattern::UA)))]
     pub ua: Vec<String>,
     /// The longest that a key for it lives, seconds; the grant's or the token's if it is absent.
-    #[schemars(range(min = 1, max = 86_400))]
+    #[schemars(range(min = 1, max = 86_400), extend("format" = "seconds"))]
     pub max_lifetime: Option<u32>,
     /// The KYC level that a device's custodian must have: 0 for none, up to 3.
     #[schemars(range(min = 0, max = 3))]
@@ -108,6 +108,7 @@ pub const OPERATIONS: &[Operation] = &[
             command: &["app", "add"],
             done: "added",
             example: "obf app add track.example --cert-name track.example --ua tls-psk",
+            defaults: &[("ua", "tls-psk")],
             ..Words::NONE
         },
         ..Operation::POST

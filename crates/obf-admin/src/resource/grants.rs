@@ -25,7 +25,7 @@ pub struct GrantRecord {
     #[schemars(regex(pattern = pattern::FQDN), length(max = 241))]
     pub app: String,
     /// The longest that a key under this grant lives, seconds.
-    #[schemars(range(min = 1, max = 86_400))]
+    #[schemars(range(min = 1, max = 86_400), extend("format" = "seconds"))]
     pub lifetime: Option<u32>,
     /// When the grant ends.
     pub expires: Option<Timestamp>,
@@ -33,7 +33,7 @@ pub struct GrantRecord {
     #[schemars(regex(pattern = pattern::HEX), length(max = 4096))]
     pub settings: Option<String>,
     /// How long the application may use a key that it has fetched before it asks again, seconds.
-    #[schemars(range(min = 1, max = 86_400))]
+    #[schemars(range(min = 1, max = 86_400), extend("format" = "seconds"))]
     pub local_validity: Option<u32>,
 }
 
@@ -85,6 +85,7 @@ pub const OPERATIONS: &[Operation] = &[
             done: "added",
             example: "obf grant add --device 001010000000001 --app track.example --lifetime 8h",
             flags: true,
+            defaults: &[("lifetime", "8h")],
             ..Words::NONE
         },
         ..Operation::POST
