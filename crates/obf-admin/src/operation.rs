@@ -167,6 +167,8 @@ pub struct Operation {
     pub access: Access,
     /// `If-Match` is heeded.
     pub conditional: bool,
+    /// The answer tells a secret: it is never kept, so `Idempotency-Key` is not heeded.
+    pub secret: bool,
     /// Its command of `obf`.
     pub words: Words,
 }
@@ -186,15 +188,20 @@ impl Operation {
         problems: &[],
         access: Access::Roles(Roles::READERS),
         conditional: false,
+        secret: false,
         words: Words::NONE,
     };
     /// To be filled in: adds or acts, for operators.
     pub const POST: Self = Self { method: Method::Post, access: Access::Roles(Roles::OPERATOR), ..Self::GET };
+    /// To be filled in: acts on one object, whatever version or one of it, for operators.
+    pub const ACT: Self = Self { conditional: true, ..Self::POST };
     /// To be filled in: changes fields, for operators.
-    pub const PATCH: Self = Self { method: Method::Patch, problems: &[404], ..Self::POST };
+    pub const PATCH: Self = Self { method: Method::Patch, problems: &[404], conditional: true, ..Self::POST };
     /// To be filled in: removes, for operators.
     pub const DELETE: Self =
         Self { method: Method::Delete, problems: &[404], answers: &[Answer::done()], ..Self::POST };
+    /// To be filled in: removes one object, whatever version or one of it, for operators.
+    pub const REMOVE: Self = Self { conditional: true, ..Self::DELETE };
 
     /// Whether it changes something: then it may carry `Obf-Reason`, and stands in the audit.
     pub const fn changes(&self) -> bool {
@@ -207,7 +214,7 @@ impl Operation {
             .answers
             .iter()
             .all(|answer| matches!(answer.content, Content::Empty | Content::Json(_) | Content::Page(..)));
-        self.changes() && whole && !matches!(self.body, Body::Stream(_))
+        self.changes() && whole && !self.secret && !matches!(self.body, Body::Stream(_))
     }
 
     /// The media types that a request may have, the first if it says none.

@@ -41,9 +41,8 @@ pub const IMEI: &str = "^[0-9]{15}$";
 pub const DEVEUI: &str = "^[0-9A-Fa-f]{16}$";
 /// An identity of a device, its kind in front or not.
 pub const IDENTITY: &str = r"^((imsi|impi|iccid|eid|imei|deveui):)?[!-~]+$";
-/// The cursor of the listing of grants: a number and a domain name.
-pub const GRANT_CURSOR: &str =
-    r"^[0-9]{18}/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+/// The cursor of the listing of grants: whose it is, and for which application.
+pub const GRANT_CURSOR: &str = r"^(device/[0-9]{18}|group/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// An Idempotency-Key.
 pub const KEY: &str = "^[0-9A-Za-z_.:-]+$";
 /// A version of an object, or any.

@@ -1,7 +1,12 @@
 //! Administrators and their roles.
 
-use super::State;
-use crate::{Role, Timestamp, pattern};
+use super::{State, slug};
+use crate::{
+    Access, Answer, Body, Operation, Role, Roles, Timestamp, Words,
+    parameter::{AFTER_ID, LIMIT},
+    pattern,
+    schema::of,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,3 +54,94 @@ pub struct AdministratorToken {
     /// Its token, for `Authorization: Bearer`. Only its SHA-256 is kept.
     pub token: String,
 }
+
+const ID: &[crate::Parameter] = &[slug("administrator", "An administrator's id.", "auditor-1")];
+const SHOWN: Answer = Answer::json(of::<Administrator>()).versioned();
+const TOLD: Answer = Answer::json(of::<AdministratorToken>()).versioned();
+/// The operator, and the auditor, who reads only.
+const READERS: Access = Access::Roles(Roles::AUDIT);
+const ACT: Operation = Operation { path_parameters: ID, answers: &[SHOWN], ..Operation::ACT };
+
+/// What can be done with administrators.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "administrators.list",
+        path: "/v1/administrators",
+        summary: "All administrators but the one of the configuration, a page at a time",
+        query: &[AFTER_ID, LIMIT],
+        answers: &[Answer::page("administrators", of::<Administrator>())],
+        access: READERS,
+        words: Words {
+            command: &["administrator", "list"],
+            columns: &["administrator", "role", "application_provider", "cert_name", "state"],
+            ..Words::NONE
+        },
+        ..Operation::GET
+    },
+    Operation {
+        id: "administrators.add",
+        path: "/v1/administrators",
+        summary: "Register an administrator; its token is told this once",
+        body: Body::Json(of::<AdministratorRecord>()),
+        answers: &[Answer::created(of::<AdministratorToken>()).versioned()],
+        problems: &[404],
+        secret: true,
+        words: Words {
+            command: &["administrator", "add"],
+            example: "obf administrator add auditor-1 --role auditor",
+            ..Words::NONE
+        },
+        ..Operation::POST
+    },
+    Operation {
+        id: "administrators.show",
+        path: "/v1/administrators/{administrator}",
+        summary: "One administrator",
+        path_parameters: ID,
+        answers: &[SHOWN],
+        access: READERS,
+        words: Words { command: &["administrator", "show"], ..Words::NONE },
+        ..Operation::GET
+    },
+    Operation {
+        id: "administrators.set",
+        path: "/v1/administrators/{administrator}",
+        summary: "Change its role or its certificate",
+        path_parameters: ID,
+        body: Body::MergePatch(of::<AdministratorRecord>(), &["administrator"]),
+        answers: &[SHOWN],
+        words: Words { command: &["administrator", "set"], done: "changed", ..Words::NONE },
+        ..Operation::PATCH
+    },
+    Operation {
+        id: "administrators.renew-token",
+        path: "/v1/administrators/{administrator}:renew-token",
+        summary: "Give it another token, told this once; the one before counts no more",
+        answers: &[TOLD],
+        secret: true,
+        words: Words { command: &["administrator", "renew-token"], ..Words::NONE },
+        ..ACT
+    },
+    Operation {
+        id: "administrators.suspend",
+        path: "/v1/administrators/{administrator}:suspend",
+        summary: "Let it do nothing until it is resumed",
+        words: Words { command: &["administrator", "suspend"], done: "suspended", ..Words::NONE },
+        ..ACT
+    },
+    Operation {
+        id: "administrators.resume",
+        path: "/v1/administrators/{administrator}:resume",
+        summary: "Let it do what its role permits again",
+        words: Words { command: &["administrator", "resume"], done: "resumed", ..Words::NONE },
+        ..ACT
+    },
+    Operation {
+        id: "administrators.remove",
+        path: "/v1/administrators/{administrator}",
+        summary: "Forget an administrator",
+        path_parameters: ID,
+        words: Words { command: &["administrator", "remove"], done: "removed", ..Words::NONE },
+        ..Operation::REMOVE
+    },
+];

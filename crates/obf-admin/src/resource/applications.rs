@@ -2,7 +2,7 @@
 
 use super::{APP, PROVIDER, STATE, State};
 use crate::{
-    Answer, Body, Operation, Timestamp, Words,
+    Access, Answer, Body, Operation, Roles, Timestamp, Words,
     parameter::{AFTER_NAME, LIMIT},
     pattern,
     schema::of,
@@ -61,6 +61,8 @@ pub struct Application {
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
 }
 
 /// A protocol between device and application.
@@ -80,8 +82,10 @@ pub enum Protocol {
 }
 
 const ID: &[crate::Parameter] = &[APP];
-const SHOWN: Answer = Answer::json(of::<Application>());
-const ACT: Operation = Operation { path_parameters: ID, answers: &[SHOWN], ..Operation::POST };
+const SHOWN: Answer = Answer::json(of::<Application>()).versioned();
+const ACT: Operation = Operation { path_parameters: ID, answers: &[SHOWN], ..Operation::ACT };
+/// Application providers see their own.
+const READERS: Access = Access::Roles(Roles::ALL);
 
 /// What can be done with applications.
 pub const OPERATIONS: &[Operation] = &[
@@ -89,8 +93,9 @@ pub const OPERATIONS: &[Operation] = &[
         id: "apps.list",
         path: "/v1/apps",
         summary: "All applications, a page at a time",
-        query: &[AFTER_NAME, LIMIT],
+        query: &[AFTER_NAME, LIMIT, STATE, PROVIDER],
         answers: &[Answer::page("apps", of::<Application>())],
+        access: READERS,
         words: Words {
             command: &["app", "list"],
             columns: &["app", "cert_names", "ua", "state"],
@@ -102,8 +107,14 @@ pub const OPERATIONS: &[Operation] = &[
         id: "apps.add",
         path: "/v1/apps",
         summary: "Register an application and the certificates that may ask for its keys",
+        details: "An application provider's is `registered` until an operator activates it; an operator's is active.",
         body: Body::Json(of::<ApplicationRecord>()),
-        answers: &[Answer::created(of::<Application>()), Answer::unchanged(of::<Application>())],
+        answers: &[
+            Answer::created(of::<Application>()).versioned(),
+            Answer::unchanged(of::<Application>()).versioned(),
+        ],
+        problems: &[404],
+        access: Access::Roles(Roles::APPLICATIONS),
         words: Words {
             command: &["app", "add"],
             done: "added",
@@ -119,8 +130,19 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "One application",
         path_parameters: ID,
         answers: &[SHOWN],
+        access: READERS,
         words: Words { command: &["app", "show"], ..Words::NONE },
         ..Operation::GET
+    },
+    Operation {
+        id: "apps.set",
+        path: "/v1/apps/{app}",
+        summary: "Change what is registered of it; keys in use end if they must",
+        path_parameters: ID,
+        body: Body::MergePatch(of::<ApplicationRecord>(), &["app"]),
+        answers: &[SHOWN],
+        words: Words { command: &["app", "set"], done: "changed", ..Words::NONE },
+        ..Operation::PATCH
     },
     Operation {
         id: "apps.remove",
@@ -128,7 +150,14 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Forget an application and every grant of it",
         path_parameters: ID,
         words: Words { command: &["app", "remove"], done: "removed", ..Words::NONE },
-        ..Operation::DELETE
+        ..Operation::REMOVE
+    },
+    Operation {
+        id: "apps.activate",
+        path: "/v1/apps/{app}:activate",
+        summary: "Give keys for an application that was registered by its provider",
+        words: Words { command: &["app", "activate"], done: "activated", ..Words::NONE },
+        ..ACT
     },
     Operation {
         id: "apps.suspend",
@@ -144,7 +173,11 @@ pub const OPERATIONS: &[Operation] = &[
         words: Words { command: &["app", "resume"], done: "resumed", ..Words::NONE },
         ..ACT
     },
+    Operation {
+        id: "apps.retire",
+        path: "/v1/apps/{app}:retire",
+        summary: "Give keys for it never again",
+        words: Words { command: &["app", "retire"], done: "retired", ..Words::NONE },
+        ..ACT
+    },
 ];
-
-/// Filters of the listing, once the store has them.
-pub const FILTERS: &[crate::Parameter] = &[AFTER_NAME, LIMIT, STATE, PROVIDER];

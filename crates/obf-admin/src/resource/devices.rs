@@ -2,7 +2,7 @@
 
 use super::{CUSTODIAN, DEVICE, GROUP, STATE, State};
 use crate::{
-    Access, Answer, Body, Content, Operation, Roles, Timestamp, Words,
+    Answer, Body, Content, Operation, Timestamp, Words,
     parameter::{AFTER_NUMBER, LIMIT},
     pattern,
     schema::of,
@@ -118,6 +118,8 @@ pub struct Device {
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
 }
 
 /// One line of an import's report.
@@ -189,6 +191,11 @@ pub enum FirstState {
 pub struct HexSecret(SecretBytes);
 
 impl HexSecret {
+    /// Those octets.
+    pub const fn new(octets: SecretBytes) -> Self {
+        Self(octets)
+    }
+
     /// The octets.
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
@@ -260,9 +267,13 @@ fn octets(text: &str) -> Option<SecretBytes> {
 const ID: &[crate::Parameter] = &[DEVICE];
 /// Media types of an import.
 pub const JSON_LINES: &str = "application/jsonl";
-const SHOWN: Answer = Answer::json(of::<Device>());
+const SHOWN: Answer = Answer::json(of::<Device>()).versioned();
 const ACT: Operation =
-    Operation { path_parameters: ID, answers: &[SHOWN], problems: &[409], ..Operation::POST };
+    Operation { path_parameters: ID, answers: &[SHOWN], problems: &[409], ..Operation::ACT };
+
+const fn act(command: &'static [&'static str], done: &'static str) -> Words {
+    Words { command, done, ..Words::NONE }
+}
 
 /// What can be done with devices.
 pub const OPERATIONS: &[Operation] = &[
@@ -270,7 +281,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "devices.list",
         path: "/v1/devices",
         summary: "All devices, a page at a time",
-        query: &[AFTER_NUMBER, LIMIT],
+        query: &[AFTER_NUMBER, LIMIT, STATE, CUSTODIAN, GROUP],
         answers: &[Answer::page("devices", of::<Device>())],
         words: Words {
             command: &["device", "list"],
@@ -285,7 +296,11 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Register one device",
         details: "Sent again the same, it changes nothing; with another key or other fields it is refused (409).",
         body: Body::Json(of::<DeviceRecord>()),
-        answers: &[Answer::created(of::<Device>()), Answer::unchanged(of::<Device>())],
+        answers: &[
+            Answer::created(of::<Device>()).versioned(),
+            Answer::unchanged(of::<Device>()).versioned(),
+        ],
+        problems: &[404],
         ..Operation::POST
     },
     Operation {
@@ -314,40 +329,59 @@ pub const OPERATIONS: &[Operation] = &[
         ..Operation::GET
     },
     Operation {
+        id: "devices.set",
+        path: "/v1/devices/{device}",
+        summary: "Change its custodian, or what it may bootstrap with",
+        path_parameters: ID,
+        body: Body::MergePatch(of::<DeviceSettings>(), &[]),
+        answers: &[SHOWN],
+        words: act(&["device", "set"], "changed"),
+        ..Operation::PATCH
+    },
+    Operation {
         id: "devices.remove",
         path: "/v1/devices/{device}",
         summary: "Forget a device, its keys and its grants",
         path_parameters: ID,
-        words: Words { command: &["device", "remove"], done: "removed", ..Words::NONE },
-        ..Operation::DELETE
+        words: act(&["device", "remove"], "removed"),
+        ..Operation::REMOVE
+    },
+    Operation {
+        id: "devices.activate",
+        path: "/v1/devices/{device}:activate",
+        summary: "Take a registered device into use",
+        words: act(&["device", "activate"], "activated"),
+        ..ACT
     },
     Operation {
         id: "devices.suspend",
         path: "/v1/devices/{device}:suspend",
         summary: "End its tokens and let it bootstrap no more, until resumed",
-        words: Words { command: &["device", "suspend"], done: "suspended", ..Words::NONE },
+        words: act(&["device", "suspend"], "suspended"),
         ..ACT
     },
     Operation {
         id: "devices.resume",
         path: "/v1/devices/{device}:resume",
         summary: "Let it bootstrap again",
-        words: Words { command: &["device", "resume"], done: "resumed", ..Words::NONE },
+        words: act(&["device", "resume"], "resumed"),
         ..ACT
     },
     Operation {
         id: "devices.revoke",
         path: "/v1/devices/{device}:revoke",
         summary: "End every token of it, everywhere, at once; it may bootstrap again",
-        words: Words { command: &["device", "revoke"], done: "revoked", ..Words::NONE },
+        words: act(&["device", "revoke"], "revoked"),
+        ..ACT
+    },
+    Operation {
+        id: "devices.retire",
+        path: "/v1/devices/{device}:retire",
+        summary: "End its tokens and let it bootstrap never again",
+        words: act(&["device", "retire"], "retired"),
         ..ACT
     },
 ];
-
-/// Filters of the listing, once the store has them.
-pub const FILTERS: &[crate::Parameter] = &[AFTER_NUMBER, LIMIT, STATE, CUSTODIAN, GROUP];
-/// Who sees devices.
-pub const READERS: Access = Access::Roles(Roles::READERS);
 
 #[cfg(test)]
 mod tests {

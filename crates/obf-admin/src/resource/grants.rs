@@ -1,8 +1,8 @@
 //! Grants (SPEC C6, C11, R7): which device, or which group, may use which application. Nothing else is permitted.
 
-use super::{APP, DEVICE};
+use super::{APP, DEVICE, GROUP};
 use crate::{
-    Answer, Body, Operation, Parameter, Timestamp, Values, Words,
+    Access, Answer, Body, Operation, Parameter, Roles, Timestamp, Values, Words,
     parameter::{LIMIT, after},
     pattern,
     schema::of,
@@ -56,26 +56,34 @@ pub struct Grant {
     pub local_validity: Option<u32>,
 }
 
-/// `{device}/{app}` of the last row.
-const AFTER: Parameter =
-    after(Values::Text { pattern: pattern::GRANT_CURSOR, most: 260 }, "000000000000001000/track.example");
+const AFTER: Parameter = after(
+    Values::Text { pattern: pattern::GRANT_CURSOR, most: 267 },
+    "device/000000000000001000/track.example",
+);
+const ADD: &str = "obf grant add --device 001010000000001 --app track.example --lifetime 8h";
 
 /// What can be done with grants.
 pub const OPERATIONS: &[Operation] = &[
     Operation {
         id: "grants.list",
         path: "/v1/grants",
-        summary: "The grants there are, of a device or of an application",
-        query: &[AFTER, LIMIT, DEVICE, APP],
+        summary: "The grants there are, of a device, of a group or for an application",
+        details: "Those of devices first. An application provider names one of its applications.",
+        query: &[AFTER, LIMIT, DEVICE, GROUP, APP],
         answers: &[Answer::page("grants", of::<Grant>())],
         problems: &[404, 409],
-        words: Words { command: &["grant", "list"], columns: &["device", "app", "lifetime"], ..Words::NONE },
+        access: Access::Roles(Roles::ALL),
+        words: Words {
+            command: &["grant", "list"],
+            columns: &["device", "group", "app", "lifetime"],
+            ..Words::NONE
+        },
         ..Operation::GET
     },
     Operation {
         id: "grants.add",
         path: "/v1/grants",
-        summary: "Permit a device to use an application",
+        summary: "Permit a device, or a group of devices, to use an application",
         details: "A grant that is there already is replaced.",
         body: Body::Json(of::<GrantRecord>()),
         answers: &[Answer::created(of::<Grant>())],
@@ -83,7 +91,7 @@ pub const OPERATIONS: &[Operation] = &[
         words: Words {
             command: &["grant", "add"],
             done: "added",
-            example: "obf grant add --device 001010000000001 --app track.example --lifetime 8h",
+            example: ADD,
             flags: true,
             defaults: &[("lifetime", "8h")],
             ..Words::NONE
@@ -96,6 +104,14 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Take the permission back: keys in use end at once",
         path_parameters: &[DEVICE, APP],
         words: Words { command: &["grant", "remove"], done: "removed", flags: true, ..Words::NONE },
+        ..Operation::DELETE
+    },
+    Operation {
+        id: "grants.remove-group",
+        path: "/v1/groups/{group}/grants/{app}",
+        summary: "Take the permission of a group back: keys in use end at once",
+        path_parameters: &[GROUP, APP],
+        words: Words { command: &["grant", "remove-group"], done: "removed", flags: true, ..Words::NONE },
         ..Operation::DELETE
     },
 ];

@@ -1,6 +1,12 @@
 //! Machine KYC (SPEC clause 3): what was verified of a custodian. Evidence by reference and hash, never the document.
 
-use crate::{Timestamp, pattern};
+use super::CUSTODIAN;
+use crate::{
+    Access, Answer, Body, Operation, Parameter, Roles, Timestamp, Values, Words,
+    parameter::{AFTER_NUMBER, LIMIT},
+    pattern,
+    schema::of,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,8 +67,12 @@ pub struct Kyc {
     pub content: KycRecord,
     /// Whether it holds.
     pub state: KycState,
+    /// Counts its changes.
+    pub version: u64,
     /// When it was recorded.
     pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
 }
 
 /// How a custodian was verified.
@@ -86,3 +96,68 @@ pub enum KycState {
     /// It was taken back.
     Revoked,
 }
+
+/// `{record}`.
+const RECORD: Parameter = Parameter {
+    name: "record",
+    description: "The number of a verification.",
+    values: Values::Number { least: 1, most: i64::MAX as u64 },
+    example: "1",
+};
+const ID: &[Parameter] = &[RECORD];
+const SHOWN: Answer = Answer::json(of::<Kyc>()).versioned();
+
+/// What can be done with verifications.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "kyc.list",
+        path: "/v1/kyc",
+        summary: "All verifications, or those of a custodian, a page at a time",
+        query: &[AFTER_NUMBER, LIMIT, CUSTODIAN],
+        answers: &[Answer::page("kyc", of::<Kyc>())],
+        words: Words {
+            command: &["kyc", "list"],
+            columns: &["record", "custodian", "level", "method", "valid_until", "state"],
+            ..Words::NONE
+        },
+        ..Operation::GET
+    },
+    Operation {
+        id: "kyc.add",
+        path: "/v1/kyc",
+        summary: "Record that a custodian was verified",
+        details: "Evidence is a reference and a hash, never the document. A record is not changed afterwards: revoke it \
+                  and make another.",
+        body: Body::Json(of::<KycRecord>()),
+        answers: &[Answer::created(of::<Kyc>()).versioned()],
+        problems: &[404],
+        access: Access::Roles(Roles::KYC),
+        words: Words {
+            command: &["kyc", "add"],
+            example: "obf kyc add --custodian acme-logistics --level 2 --method physical --verifier 'branch 12' \
+                      --verified-at 2026-01-31T00:00:00Z --valid-until 2028-01-31T00:00:00Z",
+            flags: true,
+            ..Words::NONE
+        },
+        ..Operation::POST
+    },
+    Operation {
+        id: "kyc.show",
+        path: "/v1/kyc/{record}",
+        summary: "One verification",
+        path_parameters: ID,
+        answers: &[SHOWN],
+        words: Words { command: &["kyc", "show"], ..Words::NONE },
+        ..Operation::GET
+    },
+    Operation {
+        id: "kyc.revoke",
+        path: "/v1/kyc/{record}:revoke",
+        summary: "Take a verification back; devices whose rights need it lose them at once",
+        path_parameters: ID,
+        answers: &[SHOWN],
+        access: Access::Roles(Roles::KYC),
+        words: Words { command: &["kyc", "revoke"], done: "revoked", ..Words::NONE },
+        ..Operation::ACT
+    },
+];

@@ -17,8 +17,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The operations of each resource.
-pub const ALL: &[&[Operation]] =
-    &[devices::OPERATIONS, applications::OPERATIONS, grants::OPERATIONS, discovery::OPERATIONS];
+pub const ALL: &[&[Operation]] = &[
+    devices::OPERATIONS,
+    groups::OPERATIONS,
+    applications::OPERATIONS,
+    grants::OPERATIONS,
+    custodians::OPERATIONS,
+    kyc::OPERATIONS,
+    providers::PROVIDERS,
+    providers::RESOURCE_SERVERS,
+    providers::APPLICATION_PROVIDERS,
+    administrators::OPERATIONS,
+    audit::OPERATIONS,
+    discovery::OPERATIONS,
+];
 
 /// What stands before the dot of an operation's id, and what that is.
 pub const TAGS: &[(&str, &str)] = &[

@@ -11,10 +11,11 @@ use crate::registry::Registry;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{ALLOW, CACHE_CONTROL, HeaderValue},
+    header::{ALLOW, CACHE_CONTROL, ETAG, HeaderValue},
 };
 use obf_admin::{Access, NoRoute, Operation, Role};
 use obf_net::{Clock, Running, http::Peer};
+use obf_store::resource::{Change, Claim, Idempotency, KeptAnswer, ResourceDb};
 use obf_types::{HomeNetwork, UnixTime};
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -100,6 +101,16 @@ impl AdminApi {
         self.clock.now()
     }
 
+    /// Where everything is kept.
+    pub(super) const fn store(&self) -> &ResourceDb {
+        &self.registry.store
+    }
+
+    /// A change now, by whom this request comes from and for the reason that it says.
+    pub(super) fn change(&self) -> Change {
+        self.registry.change(self.now())
+    }
+
     /// Who asks; nobody where nobody needs to be known.
     async fn caller(&self, request: &Request<Incoming>, peer: &Peer) -> Result<Option<Caller>, Problem> {
         let now = Instant::now();
@@ -109,7 +120,7 @@ impl AdminApi {
         if anyone {
             return stranger().map(|()| None);
         }
-        match self.administrators.authenticate(request.headers(), peer, &self.registry).await {
+        match self.administrators.authenticate(request.headers(), peer, self.store()).await {
             Ok(caller) => {
                 self.callers.take(caller.name.clone(), now).map_err(Problem::too_many)?;
                 Ok(Some(caller))
@@ -137,8 +148,47 @@ impl AdminApi {
             None => Caller { name: "anyone".into(), role: Role::ReadOnly, provider: None },
         };
         let asked = Asked::read(route, caller, request).await?;
-        handlers::answer(self, asked).await
+        let acting =
+            Self { registry: self.registry.acting(&asked.caller.name, &asked.reason), ..self.clone() };
+        match asked.key.clone() {
+            None => handlers::answer(&acting, asked).await,
+            Some(key) => acting.once(&key, asked).await,
+        }
     }
+
+    /// Carries a request out the first time its key comes; afterwards tells what it told then.
+    async fn once(&self, key: &str, asked: Asked) -> Result<Response<Answer>, Problem> {
+        let (store, actor) = (self.store(), asked.caller.name.clone());
+        match store.claim(&actor, key, asked.digest(), self.now()).await? {
+            Claim::Answered(kept) => return Ok(again(kept)),
+            Claim::UnderWay => return Err(Problem::under_way()),
+            Claim::OtherRequest => return Err(Problem::other_request()),
+            Claim::Fresh => {}
+        }
+        let answer = handlers::answer(self, asked).await;
+        match &answer {
+            Ok(answer) => {
+                let etag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+                let body = answer.body().octets().map(|octets| octets.to_vec()).unwrap_or_default();
+                let kept = KeptAnswer { status: answer.status().as_u16(), etag, body };
+                store.keep_answer(&actor, key, kept).await?;
+            }
+            Err(_) => store.release_claim(&actor, key).await?,
+        }
+        answer
+    }
+}
+
+fn again(kept: KeptAnswer) -> Response<Answer> {
+    let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
+    let mut answer = match kept.body {
+        body if body.is_empty() => body::empty(status),
+        body => body::whole(status, "application/json", body),
+    };
+    if let Some(tag) = kept.etag.and_then(|tag| HeaderValue::try_from(tag).ok()) {
+        answer.headers_mut().insert(ETAG, tag);
+    }
+    answer
 }
 
 fn permitted<'a>(operation: &Operation, caller: &'a Caller) -> Result<&'a Caller, Problem> {

@@ -1,13 +1,16 @@
 //! Who administers: a bearer token (RFC 6750), of which only the SHA-256 is kept, or a client certificate.
 
 use super::Problem;
-use crate::registry::Registry;
 use hyper::{HeaderMap, header::AUTHORIZATION};
 use obf_admin::Role;
 use obf_net::http::Peer;
+use obf_store::resource::{AdministratorAccounts, Entries, EntryKind, ResourceDb, State};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
+
+/// The name of the administrator of the configuration; no other has it.
+pub const CONFIGURED: &str = "admin";
 
 /// An administrator that the configuration names.
 #[derive(Clone, Debug)]
@@ -54,12 +57,45 @@ impl Administrators {
         Ok(Self(all.collect::<Result<_, _>>()?))
     }
 
-    /// The administrator whose token the request has.
+    /// The administrator whose token the request has or, if it has none, whose certificate its connection showed.
     ///
     /// # Errors
-    /// A 401 problem; it does not say whether there was a token.
-    pub async fn authenticate(&self, headers: &HeaderMap, _: &Peer, _: &Registry) -> Result<Caller, Problem> {
-        self.configured(headers)
+    /// A 401 problem; it does not say whether there was a token. 403 for one that is known but not active.
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        peer: &Peer,
+        store: &ResourceDb,
+    ) -> Result<Caller, Problem> {
+        if let Ok(caller) = self.configured(headers) {
+            return Ok(caller);
+        }
+        let account = match (token_hash(headers), &peer.names) {
+            (Some(hash), _) => {
+                let found = store.administrator_of_token(hash).await?;
+                found.filter(|account| bool::from(account.token_sha256.ct_eq(&hash)))
+            }
+            (None, Some(names)) if !headers.contains_key(AUTHORIZATION) => {
+                store.administrator_of_certificate(names.to_vec()).await?
+            }
+            _ => None,
+        };
+        let account = account.ok_or_else(Problem::unauthenticated)?;
+        if account.state != State::Active {
+            return Err(Problem::not_active(account.state));
+        }
+        if let Some(provider) = &account.application_provider {
+            let entry = store.entry(EntryKind::ApplicationProvider, provider).await?;
+            let state = entry.map_or(State::Retired, |entry| entry.state);
+            if state != State::Active {
+                return Err(Problem::not_active(state));
+            }
+        }
+        Ok(Caller {
+            name: account.id.as_str().into(),
+            role: Role::from_name(&account.role).ok_or_else(Problem::unauthenticated)?,
+            provider: account.application_provider,
+        })
     }
 
     fn configured(&self, headers: &HeaderMap) -> Result<Caller, Problem> {

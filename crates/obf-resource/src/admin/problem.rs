@@ -5,7 +5,7 @@
 use super::body::{self, Answer};
 use crate::{
     kms::KmsError,
-    registry::{FieldError, GrantError, RecordError, RegistryError},
+    registry::{FieldError, RecordError, RegistryError},
 };
 use hyper::{
     Method, Response, StatusCode,
@@ -13,7 +13,7 @@ use hyper::{
 };
 use obf_admin::{Fault, NoRoute, Operation, ProblemDocument, ProblemFault, Role, Roles};
 use obf_net::http::BodyError;
-use obf_store::StoreError;
+use obf_store::{StoreError, resource::State};
 use obf_types::Refusal;
 
 /// An answer that is an error.
@@ -153,12 +153,97 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-record", detail, "correct the field named")
     }
 
+    /// There is none of that kind with that id.
+    pub fn unknown(kind: &str, id: &str) -> Self {
+        let (code, name, next) = match kind {
+            "device" => ("unknown-device", "device", "import the device first: obf device import FILE"),
+            "app" => ("unknown-app", "application", "register it first: obf app add APP --cert-name NAME"),
+            "group" => ("unknown-group", "group", "make it first: obf group add GROUP"),
+            "custodian" => ("unknown-custodian", "custodian", "register it first: obf custodian add"),
+            "kyc" => ("unknown-kyc", "verification", "see those there are: obf kyc list"),
+            "provider" => ("unknown-provider", "provider", "register it first: obf provider add"),
+            "resource-server" => ("unknown-resource-server", "Resource Server", "obf resource-server list"),
+            "application-provider" => (
+                "unknown-application-provider",
+                "application provider",
+                "register it first: obf application-provider add",
+            ),
+            _ => ("unknown-administrator", "administrator", "obf administrator list"),
+        };
+        Self::new(StatusCode::NOT_FOUND, code, format_args!("no {name} {id}"), next)
+    }
+
+    /// The device or group has no such grant.
+    pub fn no_grant(whom: &str, app: &str) -> Self {
+        let detail = format_args!("{whom} has no grant for {app}");
+        Self::new(StatusCode::NOT_FOUND, "unknown-grant", detail, "see what is granted: obf grant list")
+    }
+
+    /// No listing has ended there.
+    pub fn no_cursor() -> Self {
+        let detail = "after: no page has ended there";
+        Self::new(StatusCode::NOT_FOUND, "unknown-cursor", detail, "give the 'next' of the page before")
+    }
+
+    /// There is one of that id, with other content.
+    pub fn exists(kind: &'static str, id: &str) -> Self {
+        let detail = format_args!("{kind} {id} is registered already, with other content");
+        Self::new(StatusCode::CONFLICT, "exists", detail, "choose another id, or change the one there is")
+    }
+
+    /// Something else refers to it.
+    pub fn in_use(kind: &'static str, id: &str) -> Self {
+        let detail = format_args!("{kind} {id} is referred to");
+        let next = "change what refers to it first, or retire it";
+        Self::new(StatusCode::CONFLICT, "in-use", detail, next)
+    }
+
+    /// It cannot go from the state that it is in to the one wanted.
+    pub fn state(id: &str, state: State) -> Self {
+        let detail = format_args!("{id} is {}", state.name());
+        let next = match state {
+            State::Registered => "activate it first",
+            State::Retired => "what is retired stays retired; register it anew",
+            _ => "suspend and resume go to and fro, activate is for what is registered",
+        };
+        Self::new(StatusCode::CONFLICT, "wrong-state", detail, next)
+    }
+
+    /// An application provider asks for something of others.
+    pub fn not_yours(what: &str) -> Self {
+        let detail = format_args!("an application provider does not see {what}");
+        Self::new(StatusCode::FORBIDDEN, "not-permitted", detail, "ask for one of your own applications")
+    }
+
+    /// The administrator is known, but may do nothing: it, or its application provider, is not active.
+    pub fn not_active(state: State) -> Self {
+        let (code, detail, next) = match state {
+            State::Registered => {
+                ("not-approved", "this administrator awaits approval", "an operator approves it")
+            }
+            _ => ("suspended", "this administrator is out of use", "an operator resumes it"),
+        };
+        Self::new(StatusCode::FORBIDDEN, code, detail, next)
+    }
+
     /// It is not at the version that was expected.
     pub fn stale(version: u64) -> Self {
         let detail = format_args!("it is at version {version} now");
         let next = "read it again and decide anew";
         let problem = Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail, next);
         problem.with(More { version: Some(version), ..More::default() })
+    }
+
+    /// A request with the same Idempotency-Key is being carried out.
+    pub fn under_way() -> Self {
+        let detail = "this request is being carried out";
+        Self::new(StatusCode::CONFLICT, "under-way", detail, "ask again in a moment")
+    }
+
+    /// The Idempotency-Key was another request's.
+    pub fn other_request() -> Self {
+        let detail = "this Idempotency-Key was sent with another request";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail, "choose another key")
     }
 
     /// Ours.
@@ -222,12 +307,9 @@ impl From<FieldError> for Problem {
     }
 }
 
-impl From<GrantError> for Problem {
-    fn from(error: GrantError) -> Self {
-        match error {
-            GrantError::Field(error) => error.into(),
-            GrantError::Registry(error) => error.into(),
-        }
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        store(&error)
     }
 }
 
@@ -244,14 +326,14 @@ impl From<RegistryError> for Problem {
             RegistryError::AmbiguousDevice(_) => {
                 (StatusCode::CONFLICT, "ambiguous-device", "write the kind of the identity in front")
             }
+            RegistryError::UnknownCustodian(_) => {
+                (StatusCode::NOT_FOUND, "unknown-custodian", "register the custodian first")
+            }
             RegistryError::UnknownApplication(_) => {
                 (StatusCode::NOT_FOUND, "unknown-app", "register it first: obf app add APP --cert-name NAME")
             }
             RegistryError::ApplicationConflict(_) => {
                 (StatusCode::CONFLICT, "app-conflict", "remove the application first, or send it as it is")
-            }
-            RegistryError::UnknownGrant { .. } => {
-                (StatusCode::NOT_FOUND, "unknown-grant", "see what is granted: obf grant list")
             }
             RegistryError::Kms(KmsError::DoesNotOpen { .. }) => (
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -11,8 +11,9 @@ use obf_admin::{Body, Content, Operation, Route, check, openapi, parameter, rout
 use obf_net::http::BodyError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use std::{str::FromStr, time::Duration};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// The longest body of a request that is not an import, octets.
 const MAX_BODY: usize = 64 * 1024;
@@ -20,7 +21,6 @@ const MAX_BODY: usize = 64 * 1024;
 const MAX_LONG_BODY: usize = 4 * 1024 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-#[expect(dead_code, reason = "the audit, idempotency and versions are not in the store yet")]
 /// A request that fits its description.
 pub struct Asked {
     /// For what.
@@ -146,9 +146,26 @@ impl Asked {
         T::deserialize(&self.body.0).map_err(|error| Problem::rule(without_place(&error)))
     }
 
-    /// The body as JSON text.
-    pub fn text(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(serde_json::to_vec(&self.body.0).unwrap_or_default())
+    /// The body as JSON.
+    pub const fn body(&self) -> &Value {
+        &self.body.0
+    }
+
+    /// What makes it this request and no other: SHA-256 of method, path, query and body.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut part = |octets: &[u8]| {
+            hash.update((octets.len() as u64).to_be_bytes());
+            hash.update(octets);
+        };
+        part(self.operation.id.as_bytes());
+        self.path.iter().for_each(|value| part(value.as_bytes()));
+        for (name, value) in &self.query {
+            part(name.as_bytes());
+            part(value.as_bytes());
+        }
+        part(&self.octets);
+        hash.finalize().into()
     }
 
     /// The body, where it is a stream.

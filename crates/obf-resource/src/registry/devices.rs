@@ -4,10 +4,9 @@ use super::DeviceRecord;
 use crate::kms::{Kms, KmsError};
 use obf_store::{
     StoreError,
-    resource::{Added, AkaAlgorithm, Change, Device, DeviceId, DeviceState, Devices, NewDevice, ResourceDb},
+    resource::{Added, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
 };
-use obf_types::{Epoch, IdentityKind, UnixTime};
-use serde::Serialize;
+use obf_types::{IdentityKind, UnixTime};
 use std::sync::Arc;
 
 /// Why the registry did not do something.
@@ -28,20 +27,15 @@ pub enum RegistryError {
     /// Several devices have this value, as identities of different kinds.
     #[error("{0} names several devices; write the kind in front, for example iccid:{0}")]
     AmbiguousDevice(String),
+    /// There is no such custodian.
+    #[error("no custodian {0}")]
+    UnknownCustodian(String),
     /// There is no such application.
     #[error("no application {0}")]
     UnknownApplication(String),
     /// An application of that id is there, and is not the same.
     #[error("{0} is registered already, with other content; remove it first")]
     ApplicationConflict(String),
-    /// The device has no such grant.
-    #[error("{device} has no grant for {app}")]
-    UnknownGrant {
-        /// The device asked for.
-        device: String,
-        /// The application asked for.
-        app: String,
-    },
     /// The key management system failed.
     #[error(transparent)]
     Kms(#[from] KmsError),
@@ -62,8 +56,10 @@ pub enum Registration {
 /// The registry on its store and key management system.
 #[derive(Clone)]
 pub struct Registry {
-    pub(super) store: ResourceDb,
+    pub(crate) store: ResourceDb,
     kms: Kms,
+    actor: Arc<str>,
+    reason: Arc<str>,
     addressees: Arc<[String]>,
     announce: Arc<dyn Fn() + Send + Sync>,
 }
@@ -71,7 +67,13 @@ pub struct Registry {
 impl Registry {
     /// `addressees` are the Authentication Servers that are told of changes.
     pub fn new(store: ResourceDb, kms: Kms, addressees: Arc<[String]>) -> Self {
-        Self { store, kms, addressees, announce: Arc::new(|| {}) }
+        Self { store, kms, actor: "obf".into(), reason: "".into(), addressees, announce: Arc::new(|| {}) }
+    }
+
+    /// The same registry for that administrator, for that reason: both stand in the audit.
+    #[must_use]
+    pub fn acting(&self, actor: &str, reason: &str) -> Self {
+        Self { actor: actor.into(), reason: reason.into(), ..self.clone() }
     }
 
     /// Calls `announce` whenever a notice was put into the outbox.
@@ -90,10 +92,13 @@ impl Registry {
         now: UnixTime,
     ) -> Result<Vec<Result<Registration, RegistryError>>, RegistryError> {
         let devices = records.iter().map(|record| self.wrapped(record)).collect::<Result<Vec<_>, _>>()?;
-        let added = self.store.add_devices(devices, now).await?;
+        let added = self.store.add_devices(devices, self.change(now)).await?;
         let outcome = |(record, added): (&DeviceRecord, Added)| match added {
             Added::New(_) => Ok(Registration::Added),
             Added::Exists(device) => self.compare(record, &device),
+            Added::NoCustodian => {
+                Err(RegistryError::UnknownCustodian(record.custodian.clone().unwrap_or_default()))
+            }
         };
         Ok(records.iter().zip(added).map(outcome).collect())
     }
@@ -115,70 +120,19 @@ impl Registry {
         }
     }
 
-    /// Up to `limit` devices after that one.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn list(&self, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, RegistryError> {
-        Ok(self.store.list_devices(after, limit).await?)
-    }
-
-    /// Ends its tokens and lets it authenticate no more.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn suspend(&self, identity: &str, now: UnixTime) -> Result<Epoch, RegistryError> {
-        self.end_tokens(identity, Some(DeviceState::Suspended), now).await
-    }
-
-    /// Ends its tokens; it may authenticate again at once.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn revoke(&self, identity: &str, now: UnixTime) -> Result<Epoch, RegistryError> {
-        self.end_tokens(identity, None, now).await
-    }
-
-    /// Lets it authenticate again.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn resume(&self, identity: &str) -> Result<(), RegistryError> {
-        let device = self.device(identity).await?;
-        let found = self.store.resume_device(device.id).await?;
-        found.then_some(()).ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
-    }
-
-    /// Ends its tokens and forgets it, its key and its grants.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn remove(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
-        let device = self.device(identity).await?;
-        let found = self.store.remove_device(device.id, self.change(now)).await?;
-        self.announce();
-        found.then_some(()).ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
-    }
-
     /// Something may have been put into the outbox.
-    pub(super) fn announce(&self) {
+    pub(crate) fn announce(&self) {
         (self.announce)();
     }
 
-    pub(super) fn change(&self, at: UnixTime) -> Change {
-        Change { addressees: self.addressees.clone(), at }
-    }
-
-    async fn end_tokens(
-        &self,
-        identity: &str,
-        state: Option<DeviceState>,
-        now: UnixTime,
-    ) -> Result<Epoch, RegistryError> {
-        let device = self.device(identity).await?;
-        let epoch = self.store.end_tokens(device.id, state, self.change(now)).await?;
-        self.announce();
-        epoch.ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
+    /// A change by whom this registry acts for.
+    pub(crate) fn change(&self, at: UnixTime) -> Change {
+        Change {
+            actor: self.actor.clone(),
+            reason: self.reason.clone(),
+            addressees: self.addressees.clone(),
+            at,
+        }
     }
 
     fn wrapped(&self, record: &DeviceRecord) -> Result<NewDevice, RegistryError> {
@@ -186,10 +140,15 @@ impl Registry {
         Ok(NewDevice {
             identities: record.identities.clone(),
             home_network: record.home_network,
-            algorithm: record.algorithm(),
-            wrapped_key: self.kms.wrap(&record.key, primary)?,
+            key: match &record.key {
+                None => None,
+                Some(key) => {
+                    Some(KeyEnvelope { algorithm: key.kind(), wrapped: self.kms.wrap(key, primary)? })
+                }
+            },
             amf: record.amf,
             sqn: record.sqn,
+            state: record.state,
             minimum_algorithm: record.minimum_algorithm,
             kyc_expiry: record.kyc_expiry,
             custodian: record.custodian.clone(),
@@ -200,12 +159,22 @@ impl Registry {
         let differs: Vec<&str> = [
             ("identities", record.identities != device.identities),
             ("home network", record.home_network != device.home_network),
-            ("key", !self.kms.is_key_of(&record.key, device)?),
+            (
+                "key",
+                match (&record.key, &device.key) {
+                    (Some(key), Some(_)) => !self.kms.is_key_of(key, device)?,
+                    (None, None) => false,
+                    _ => true,
+                },
+            ),
             ("amf", record.amf != device.amf),
             ("sqn", record.sqn != device.initial_sqn),
             ("minimum algorithm", record.minimum_algorithm != device.minimum_algorithm),
             ("kyc expiry", record.kyc_expiry != device.kyc_expiry),
-            ("custodian", record.custodian != device.custodian),
+            (
+                "custodian",
+                record.custodian.as_deref() != device.custodian.as_ref().map(|holder| holder.id.as_str()),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -215,56 +184,5 @@ impl Registry {
         }
         let identity = device.primary().map(ToString::to_string).unwrap_or_default();
         Err(RegistryError::Conflict { identity, differs: differs.join(", ") })
-    }
-}
-
-/// A device as it is shown: everything but its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DeviceView {
-    /// Its primary identity.
-    pub device: String,
-    /// All its identities, `kind:value`.
-    pub identities: Vec<String>,
-    /// `milenage` or `tuak`.
-    pub algorithm: &'static str,
-    /// `active` or `suspended`.
-    pub state: &'static str,
-    /// How often its tokens were ended.
-    pub epoch: u64,
-    /// AMF, 4 hex digits.
-    pub amf: String,
-    /// The last SQN handed out, 12 hex digits.
-    pub sqn: String,
-    /// The lowest algorithm it may bootstrap with.
-    pub minimum_algorithm: &'static str,
-    /// When its custodian's KYC ends.
-    pub kyc_expiry: Option<String>,
-    /// Its custodian.
-    pub custodian: Option<String>,
-    /// When it was added.
-    pub created_at: String,
-}
-
-impl From<&Device> for DeviceView {
-    fn from(device: &Device) -> Self {
-        Self {
-            device: device.primary().map(ToString::to_string).unwrap_or_default(),
-            identities: device.identities.iter().map(|identity| format!("{identity:?}")).collect(),
-            algorithm: match device.algorithm {
-                AkaAlgorithm::Milenage => "milenage",
-                AkaAlgorithm::Tuak => "tuak",
-            },
-            state: match device.state {
-                DeviceState::Active => "active",
-                DeviceState::Suspended => "suspended",
-            },
-            epoch: device.epoch.0,
-            amf: format!("{:04x}", u16::from_be_bytes(device.amf)),
-            sqn: format!("{:012x}", device.sqn),
-            minimum_algorithm: if device.minimum_algorithm == 2 { "AKAv2-SHA-256" } else { "AKAv1-MD5" },
-            kyc_expiry: device.kyc_expiry.map(UnixTime::to_xs_date_time),
-            custodian: device.custodian.clone(),
-            created_at: device.created_at.to_xs_date_time(),
-        }
     }
 }

@@ -1,77 +1,112 @@
-//! Applications.
+//! Applications. An application provider sees its own, and none besides.
 
-use super::{Reply, done, hex, json, page};
+use super::{Reply, done, led_to, page, patched, settled, state, state_asked, versioned};
 use crate::{
-    admin::{Problem, api::AdminApi, request::Asked},
-    registry::{ApplicationRecord, Registration},
+    admin::{Caller, Problem, api::AdminApi, request::Asked},
+    registry::{Registration, application, described},
 };
 use hyper::StatusCode;
-use obf_admin::resource::{
-    State,
-    applications::{Application as View, ApplicationRecord as Shown},
+use obf_admin::{
+    Role,
+    resource::applications::{Application as View, ApplicationRecord},
 };
-use obf_store::resource::{Application, ApplicationState};
+use obf_store::resource::{Application, ApplicationFilter, Applications, Entries, EntryKind, State};
 use obf_types::AppId;
 
 pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
-    let apps = api.registry.list_applications(asked.query_as("after")?, asked.limit() + 1).await?;
+    let provider = match asked.caller.role {
+        Role::ApplicationProvider => Some(asked.caller.provider.clone().unwrap_or_default()),
+        _ => asked.query("provider").map(str::to_owned),
+    };
+    let filter = ApplicationFilter { provider, state: state_asked(&asked) };
+    let apps = api.store().list_applications(filter, asked.query_as("after")?, asked.limit() + 1).await?;
     page("apps", apps, asked.limit(), |app| app.id.to_string(), shown)
 }
 
 pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
-    let application = asked.record::<ApplicationRecord>()?.check(api.now())?;
+    let mut record: ApplicationRecord = asked.record()?;
+    let mut state = State::Active;
+    if asked.caller.role == Role::ApplicationProvider {
+        if record.provider.is_some() && record.provider != asked.caller.provider {
+            return Err(Problem::not_yours("an application of another provider"));
+        }
+        record.provider.clone_from(&asked.caller.provider);
+        state = State::Registered;
+    }
+    provider_is_there(api, &record).await?;
+    let application = application(&record, state, api.now())?;
     let id = application.id.clone();
     let status = match api.registry.register_application(application).await? {
         Registration::Unchanged => StatusCode::OK,
         Registration::Added => StatusCode::CREATED,
     };
-    json(status, &shown(&api.registry.application(id).await?))
+    let app = api.registry.application(id).await?;
+    versioned(status, &shown(&app), app.version)
 }
 
 pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    json(StatusCode::OK, &shown(&api.registry.application(id(&asked)?).await?))
+    answer(&visible(api, &asked.caller, asked.path(0)).await?)
+}
+
+pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
+    let app = visible(api, &asked.caller, asked.path(0)).await?;
+    let record: ApplicationRecord = patched(&described(&app), &asked)?;
+    provider_is_there(api, &record).await?;
+    let changed = application(&record, app.state, app.created_at)?;
+    apply(api, &asked, app.version, changed).await
+}
+
+pub async fn set_state(api: &AdminApi, asked: Asked) -> Reply {
+    let app = visible(api, &asked.caller, asked.path(0)).await?;
+    let changed = Application { state: led_to(&asked, asked.path(0), app.state)?, ..app };
+    apply(api, &asked, changed.version, changed).await
+}
+
+async fn apply(api: &AdminApi, asked: &Asked, version: u64, changed: Application) -> Reply {
+    let expected = asked.expected.or(Some(version));
+    let outcome = api.store().replace_application(changed, expected, api.change()).await?;
+    api.registry.announce();
+    answer(&settled(outcome, "app", asked.path(0))?)
 }
 
 pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
-    api.registry.remove_application(id(&asked)?, api.now()).await?;
+    let app = visible(api, &asked.caller, asked.path(0)).await?;
+    let outcome = api.store().remove_application(app.id, asked.expected, api.change()).await?;
+    api.registry.announce();
+    settled(outcome, "app", asked.path(0))?;
     Ok(done())
 }
 
-pub async fn suspend(api: &AdminApi, asked: Asked) -> Reply {
-    set_state(api, asked, ApplicationState::Suspended).await
+/// The application, if the caller may know that it is there.
+pub async fn visible(api: &AdminApi, caller: &Caller, id: &str) -> Result<Application, Problem> {
+    let id = AppId::new(id).map_err(|error| Problem::parameter("app", error))?;
+    let app = api.registry.application(id.clone()).await?;
+    let own = caller.provider.as_deref() == Some(app.provider.as_str());
+    if caller.role == Role::ApplicationProvider && !own {
+        return Err(Problem::unknown("app", id.as_str()));
+    }
+    Ok(app)
 }
 
-pub async fn resume(api: &AdminApi, asked: Asked) -> Reply {
-    set_state(api, asked, ApplicationState::Active).await
+async fn provider_is_there(api: &AdminApi, record: &ApplicationRecord) -> Result<(), Problem> {
+    let Some(provider) = &record.provider else { return Ok(()) };
+    match api.store().entry(EntryKind::ApplicationProvider, provider).await? {
+        Some(entry) if entry.state != State::Retired => Ok(()),
+        Some(entry) => Err(Problem::state(provider, entry.state)),
+        None => Err(Problem::unknown("application-provider", provider)),
+    }
 }
 
-async fn set_state(api: &AdminApi, asked: Asked, state: ApplicationState) -> Reply {
-    api.registry.set_application_state(id(&asked)?, state, api.now()).await?;
-    show(api, asked).await
-}
-
-fn id(asked: &Asked) -> Result<AppId, Problem> {
-    AppId::new(asked.path(0)).map_err(|error| Problem::parameter("app", error))
+fn answer(app: &Application) -> Reply {
+    versioned(StatusCode::OK, &shown(app), app.version)
 }
 
 fn shown(app: &Application) -> View {
     View {
-        record: Shown {
-            app: app.id.to_string(),
-            provider: None,
-            cert_names: app.cert_names.clone(),
-            protocols: Vec::new(),
-            ua: app.ua_classes.clone(),
-            max_lifetime: None,
-            kyc_level: None,
-            settings: hex(&app.settings),
-            disclose_identity: app.discloses_identity,
-        },
-        state: match app.state {
-            ApplicationState::Active => State::Active,
-            ApplicationState::Suspended => State::Suspended,
-        },
-        version: 1,
+        record: described(app),
+        state: state(app.state),
+        version: app.version,
         created_at: app.created_at.into(),
+        updated_at: app.updated_at.into(),
     }
 }

@@ -1,6 +1,6 @@
 //! What anyone may know (SPEC R1).
 
-use super::{Reply, json};
+use super::{Reply, object};
 use crate::admin::{api::AdminApi, request::Asked};
 use hyper::StatusCode;
 use obf_admin::resource::discovery::{Discovery, Registration};
@@ -18,7 +18,7 @@ pub struct Offer {
 
 pub async fn show(api: &AdminApi, _: Asked) -> Reply {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    json(
+    object(
         StatusCode::OK,
         &Discovery {
             node: "resource-server".into(),
@@ -42,5 +42,5 @@ pub async fn show(api: &AdminApi, _: Asked) -> Reply {
 
 pub async fn openapi(_: &AdminApi, _: Asked) -> Reply {
     static DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(obf_admin::openapi::document);
-    json(StatusCode::OK, &*DOCUMENT)
+    object(StatusCode::OK, &*DOCUMENT)
 }
