@@ -5,6 +5,7 @@ pub mod freeradius;
 pub mod pyrad;
 pub mod radclient;
 pub mod radsecproxy;
+pub mod softhsm;
 
 use std::{
     ffi::OsStr,
