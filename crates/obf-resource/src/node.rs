@@ -3,7 +3,7 @@
 use crate::{
     admin::{AdminApi, Administrator, Administrators, Offer, Rates},
     config::{self, Config, ConfigError, DatabaseConfig},
-    kms::{KekError, KeyEncryptionKey, Kms},
+    kms::{KekError, Kms, LocalKek},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
 };
@@ -91,7 +91,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     config.validate()?;
     let Environment { clock } = env;
     let clock_of_seals = clock.clone();
-    let kms = Kms::new(KeyEncryptionKey::from_file(&config.kek_file)?);
+    let kms = Kms::new(LocalKek::from_file(&config.kek_file)?);
     let beyond_host = config.rpr.as_ref().is_some_and(|udp| !udp.listen.ip().is_loopback());
     let servers = AuthServers::read(&config.auth_servers, if beyond_host { LONG_SECRET } else { 1 })?;
     let store = open(&config).await?;

@@ -148,7 +148,7 @@ pub(crate) fn octets_32_from_hex(text: &str) -> Option<[u8; 32]> {
     octets_from_hex(text)?.expose().try_into().ok()
 }
 
-fn octets_from_hex(text: &str) -> Option<SecretBytes> {
+pub(super) fn octets_from_hex(text: &str) -> Option<SecretBytes> {
     let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {

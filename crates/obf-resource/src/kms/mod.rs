@@ -7,7 +7,9 @@
 mod kek;
 mod material;
 
-pub use kek::{KekError, KeyEncryptionKey};
+pub use kek::{
+    HsmConfig, HsmKek, HsmMechanism, Kek, KekConfig, KekError, LocalKek, PinConfig, open as open_kek,
+};
 pub(crate) use material::octets_32_from_hex;
 pub use material::{HexSecret, KeyMaterial, MaterialError};
 
@@ -41,12 +43,12 @@ pub enum KmsError {
 /// The key management system.
 #[derive(Clone, Debug)]
 pub struct Kms {
-    kek: KeyEncryptionKey,
+    kek: LocalKek,
 }
 
 impl Kms {
     /// On that key-encryption key.
-    pub const fn new(kek: KeyEncryptionKey) -> Self {
+    pub const fn new(kek: LocalKek) -> Self {
         Self { kek }
     }
 
