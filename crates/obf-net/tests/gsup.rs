@@ -7,7 +7,7 @@ use obf_net::{
     Stopper,
     gsup::{GsupClient, GsupClientSettings, GsupError},
 };
-use obf_testkit::peer::osmo_hlr::OsmoHlr;
+use obf_testkit::peer::{capture::Capture, osmo_hlr::OsmoHlr};
 use obf_types::Secret;
 use std::{
     net::SocketAddr,
@@ -153,6 +153,50 @@ async fn an_hlr_that_holds_its_connection_and_says_nothing_is_given_up() {
     tokio::time::timeout(LONG, client.connected()).await.unwrap();
     assert!(client.send_auth_info(one(1), LONG).await.is_ok());
     stopper.stop(LONG).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tshark_reads_each_message_of_ours_as_osmo_hlr_does() {
+    let hlr = OsmoHlr::start();
+    hlr.add_milenage(imsi(1).digits(), K, OPC);
+    let capture = Capture::start(&format!("tcp port 4222 and host {}", hlr.gsup().ip()));
+    let stopper = Stopper::new();
+    let client = GsupClient::start(settings(hlr.gsup()), &stopper.running());
+    let answer = client.send_auth_info(one(1), LONG).await.unwrap();
+    let auts = Resynchronisation { rand: [0x5a; 16], auts: [0xa5; 14] };
+    let resynchronise = SendAuthInfoRequest::one_vector(imsi(1), Some(auts));
+    client.send_auth_info(resynchronise, LONG).await.unwrap_err();
+    stopper.stop(LONG).await;
+
+    let fields = ["msg_type", "ie.iei", "cn_domain", "rand", "auts", "autn", "cause", "ie.len.invalid"];
+    let fields = fields.map(|field| format!("gsup.{field}"));
+    let mut arguments = vec!["-Y", "gsup", "-T", "fields", "-e", "e212.imsi", "-e", "_ws.malformed"];
+    arguments.extend(fields.iter().flat_map(|field| ["-e", field.as_str()]));
+    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let tuple = &answer.tuples[0];
+    let autn = tuple.quintet.as_ref().unwrap().autn;
+    let expected = [
+        ["8", "1,40,82", "1", "", "", "", "", ""].map(str::to_owned),
+        [
+            "10".into(),
+            "1,3,32,33,34,35,36,37,39".into(),
+            String::new(),
+            hex(&tuple.rand),
+            String::new(),
+            hex(&autn),
+            String::new(),
+            String::new(),
+        ],
+        ["8", "1,40,38,32,82", "1", &"5a".repeat(16), &"a5".repeat(14), "", "", ""].map(str::to_owned),
+        ["9", "1,2", "", "", "", "", "0x02", ""].map(str::to_owned),
+    ];
+    let packets = capture.read(&arguments, expected.len());
+    for (packet, expected) in packets.iter().zip(&expected) {
+        let mut found: Vec<&str> = packet.split('\t').collect();
+        found.resize(10, "");
+        assert_eq!(found[..2], [imsi(1).digits(), ""], "{packet}");
+        assert_eq!(found[2..], expected[..], "{packet}");
+    }
 }
 
 /// A peer that says `words` to everybody, waits for something and says `answer`; then holds the connection.
