@@ -112,9 +112,13 @@ impl HlrError {
         }
     }
 
-    /// Whether the operator has to do something: the HLR and the registry disagree, or the HLR does not work.
+    /// Whether the operator has to do something about this device: the HLR and the registry disagree, or the HLR does
+    /// not work as it should. That it is away is said once, not for each device.
     pub const fn needs_attention(&self) -> bool {
-        !matches!(self, Self::ResynchronisationRefused(_) | Self::Barred(_))
+        !matches!(
+            self,
+            Self::ResynchronisationRefused(_) | Self::Barred(_) | Self::Failed(GsupError::Away { .. })
+        )
     }
 }
 
