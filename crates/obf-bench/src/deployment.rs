@@ -60,6 +60,17 @@ impl Deployment {
         Server::start(command)
     }
 
+    /// Starts `obf serve NODE` on whatever cores there are.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn serve_on_all_cores(&self, node: &str) -> Result<Server> {
+        let mut command = Command::new(current_exe()?);
+        command.args(["serve", node, "--json", "--config"]).arg(self.file("obf.toml"));
+        command.env("OBF_LOG", "error");
+        Server::start(command)
+    }
+
     /// Runs `obf ARGUMENTS` against it with `input` on standard input, and gives what it printed.
     ///
     /// # Errors
