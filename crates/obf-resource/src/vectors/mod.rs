@@ -45,7 +45,7 @@ impl Vectors {
         resynchronisation: Option<&Resynchronisation>,
     ) -> Result<AkaVector, Refusal> {
         if device.key.is_some() {
-            return self.kms.vector(device).map_err(|error| broken(&error));
+            return self.kms.vector(device).await.map_err(|error| broken(&error));
         }
         let vector = match &self.hlr {
             Some(hlr) => {
@@ -61,7 +61,7 @@ impl Vectors {
     ///
     /// # Errors
     /// [`Refusal::BadResynchronisation`] if MAC-S is wrong; that of a key that cannot be used.
-    pub fn authority(
+    pub async fn authority(
         &self,
         device: &Device,
         Resynchronisation { rand, auts }: &Resynchronisation,
@@ -69,7 +69,7 @@ impl Vectors {
         if device.key.is_none() {
             return Ok(SqnAuthority::Hlr);
         }
-        let sqn_ms = self.kms.verify_auts(device, rand, auts).map_err(|error| broken(&error))?;
+        let sqn_ms = self.kms.verify_auts(device, rand, auts).await.map_err(|error| broken(&error))?;
         sqn_ms.map(SqnAuthority::Ours).ok_or(Refusal::BadResynchronisation)
     }
 }

@@ -55,12 +55,6 @@ impl LocalKek {
     }
 }
 
-impl LocalKek {
-    pub(in crate::kms) const fn sealing(&self) -> &SealingKey {
-        &self.key
-    }
-}
-
 impl Kek for LocalKek {
     fn name(&self) -> &str {
         &self.name
