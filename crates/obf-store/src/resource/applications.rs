@@ -113,8 +113,6 @@ impl Applications for ResourceDb {
                 )?;
                 if added > 0 {
                     change.record(s, "app.add", application.id.as_str(), "")?;
-                    // An Authentication Server may remember that there was none.
-                    change.announce(s, NoticeKind::Changed, None, Some(&application.id))?;
                 }
                 Ok(added > 0)
             })
