@@ -75,6 +75,30 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::read`], for work that takes long: it has a connection and a thread of its own.
+    ///
+    /// # Errors
+    /// As [`Engine::read`], or none can be had.
+    pub async fn snapshot<T, E>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let engine = self.clone();
+        let job = move || match engine {
+            Self::Sqlite(database) => {
+                let connection = database.connect_to_read()?;
+                let _snapshot = connection.unchecked_transaction().map_err(StoreError::from)?;
+                work(&mut SqliteSession(&connection))
+            }
+            Self::Postgres(pool) => pool.snapshot(work),
+        };
+        tokio::task::spawn_blocking(job).await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
     /// Commits and jobs of this process so far.
     pub fn statistics(&self) -> Statistics {
         match self {

@@ -76,6 +76,12 @@ pub trait Session {
     /// # Errors
     /// [`StoreError`].
     fn lock_audit(&mut self) -> Result<(), StoreError>;
+
+    /// Makes a table that numbers its rows itself go on behind the highest number that it has.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn number_on(&mut self, table: &str, key: &str) -> Result<(), StoreError>;
 }
 
 impl dyn Session + '_ {

@@ -38,6 +38,11 @@ impl Session for SqliteSession<'_> {
         // Writing transactions take turns anyhow.
         Ok(())
     }
+
+    fn number_on(&mut self, _: &str, _: &str) -> Result<(), StoreError> {
+        // It does so by itself.
+        Ok(())
+    }
 }
 
 impl Row for rusqlite::Row<'_> {

@@ -84,12 +84,19 @@ impl PostgresCluster {
         run(psql.arg(self.connection_string(database)))
     }
 
-    /// Kills it as a crash would, and starts it again on the same data and port.
-    pub fn crash_and_restart(&mut self) {
-        let bin = binaries();
-        run(as_user(&bin.join("pg_ctl"))
-            .args(["restart", "-m", "immediate", "-w", "-D"])
-            .arg(self.directory.join("data")));
+    /// Kills it as a crash would, without a goodbye to anybody.
+    pub fn crash(&mut self) {
+        let data = self.directory.join("data");
+        run(as_user(&binaries().join("pg_ctl")).args(["stop", "-m", "immediate", "-w", "-D"]).arg(data));
+    }
+
+    /// Starts it again after a crash, on the same data and port.
+    pub fn restart(&mut self) {
+        let data = self.directory.join("data");
+        let options = format!("-h 127.0.0.1 -k '' -p {}", self.port);
+        let mut start = as_user(&binaries().join("pg_ctl"));
+        start.args(["start", "-w", "-o", &options, "-l"]).arg(data.join("log")).arg("-D").arg(&data);
+        run(&mut start);
     }
 
     fn wait_until_ready(&self, bin: &Path) {
@@ -107,7 +114,8 @@ impl PostgresCluster {
 }
 
 const GUARD: &str = r#"directory=$1; shift; "$@" <&- & read -r _
-kill -QUIT "$(head -n 1 "$directory/data/postmaster.pid")" 2>/dev/null; wait; rm -rf "$directory""#;
+pid=$(head -n 1 "$directory/data/postmaster.pid") && kill -QUIT "$pid"
+while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; rm -rf "$directory""#;
 
 impl fmt::Debug for PostgresCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

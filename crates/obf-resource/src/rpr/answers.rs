@@ -197,7 +197,12 @@ fn facts(device: &Device) -> Result<DeviceFacts, Refusal> {
 }
 
 fn on_wire(right: authorisation::Right) -> Right {
-    Right { app: right.app, lifetime: right.lifetime, settings: right.settings.into() }
+    Right {
+        app: right.app,
+        lifetime: right.lifetime,
+        settings: right.settings.into(),
+        local_validity: right.local_validity,
+    }
 }
 
 fn registration(application: Application) -> Result<ApplicationAnswer, Refusal> {

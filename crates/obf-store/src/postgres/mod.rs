@@ -80,6 +80,7 @@ pub struct Pool {
 }
 
 struct Inner {
+    config: Config,
     queue: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
     commits: Arc<AtomicU64>,
@@ -112,7 +113,9 @@ impl Pool {
                 .map_err(|error| StoreError::Io(error.to_string()))
         });
         let threads = threads.collect::<Result<_, _>>()?;
-        Ok(Self { inner: Arc::new(Inner { queue: Some(queue), threads, commits }) })
+        Ok(Self {
+            inner: Arc::new(Inner { config: options.config.clone(), queue: Some(queue), threads, commits }),
+        })
     }
 
     /// Runs `work` in a transaction and returns its result after the server has made it durable.
@@ -143,6 +146,23 @@ impl Pool {
         E: From<StoreError> + Send + 'static,
     {
         self.submit(READ, work).await
+    }
+
+    /// Runs `work` on one snapshot, on a connection of its own that is closed afterwards; blocks.
+    ///
+    /// # Errors
+    /// As [`Pool::read`].
+    pub fn snapshot<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let config = self.inner.config.clone();
+        let mut worker = Worker { config, connected: None, commits: self.inner.commits.clone() };
+        // It waits for whoever takes the rows.
+        worker
+            .connected()?
+            .batch("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")?;
+        worker.transact(READ, work)
     }
 
     /// Transactions of this process so far; how many fsyncs they took is the server's secret.

@@ -70,6 +70,13 @@ impl Session for Connected {
     fn lock_audit(&mut self) -> Result<(), StoreError> {
         self.batch("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE")
     }
+
+    fn number_on(&mut self, table: &str, key: &str) -> Result<(), StoreError> {
+        self.batch(&format!(
+            "SELECT setval(pg_get_serial_sequence('{table}', '{key}'),
+                           (SELECT coalesce(max({key}), 0) + 1 FROM {table}), false)"
+        ))
+    }
 }
 
 impl Row for postgres::Row {

@@ -9,6 +9,7 @@
 mod administrators;
 mod applications;
 mod audit;
+mod backup;
 mod custodians;
 mod data_keys;
 mod device_rows;
@@ -26,6 +27,7 @@ mod tables;
 pub use administrators::{AdministratorAccount, AdministratorAccounts};
 pub use applications::{Application, ApplicationFilter, Applications};
 pub use audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
+pub use backup::{Backup, RestoreError};
 pub use custodians::{Custodian, CustodianKind, Custodians};
 pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
 pub use devices::{

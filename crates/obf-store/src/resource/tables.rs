@@ -1,11 +1,147 @@
 //! The tables, for both engines (PostgreSQL's words for the types: [`crate::postgres`]). Steps are only ever appended.
 
+use super::backup::Table;
 use crate::Schema;
 
 /// `OBFr`.
 pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1] };
 /// Whose tables they are, where several nodes keep theirs in one PostgreSQL database.
 pub const OWNER: &str = "resource";
+
+/// What a backup holds, parents before children. Left out: notices, which are told anew; answers kept for repetitions.
+pub const BACKED_UP: &[Table] = &[
+    Table {
+        name: "data_keys",
+        key: &["id"],
+        columns: &["kek", "wrapped", "created_at"],
+        numbers_itself: false,
+    },
+    Table { name: "rotation", key: &["id"], columns: &["document"], numbers_itself: false },
+    Table {
+        name: "entries",
+        key: &["kind", "id"],
+        columns: &["parent", "state", "version", "document", "created_at", "updated_at"],
+        numbers_itself: false,
+    },
+    Table {
+        name: "administrators",
+        key: &["id"],
+        columns: &[
+            "role",
+            "application_provider",
+            "token_sha256",
+            "cert_name",
+            "state",
+            "version",
+            "created_at",
+            "updated_at",
+        ],
+        numbers_itself: false,
+    },
+    Table {
+        name: "custodians",
+        key: &["id"],
+        columns: &["name", "kind", "contact", "state", "version", "created_at", "updated_at"],
+        numbers_itself: false,
+    },
+    Table {
+        name: "kyc_records",
+        key: &["id"],
+        columns: &[
+            "custodian",
+            "level",
+            "valid_until",
+            "revoked",
+            "document",
+            "version",
+            "created_at",
+            "updated_at",
+        ],
+        numbers_itself: true,
+    },
+    Table {
+        name: "devices",
+        key: &["id"],
+        columns: &[
+            "identity_kind",
+            "identity",
+            "other_identities",
+            "home_network",
+            "algorithm",
+            "wrapped_key",
+            "amf",
+            "initial_sqn",
+            "sqn",
+            "epoch",
+            "state",
+            "minimum_algorithm",
+            "kyc_expiry",
+            "custodian",
+            "version",
+            "created_at",
+            "updated_at",
+        ],
+        numbers_itself: true,
+    },
+    Table { name: "identities", key: &["value", "kind"], columns: &["device"], numbers_itself: false },
+    Table {
+        name: "former_identities",
+        key: &["value", "kind"],
+        columns: &["sqn", "epoch"],
+        numbers_itself: false,
+    },
+    Table { name: "resynchronisations", key: &["device", "rand"], columns: &["at"], numbers_itself: false },
+    Table {
+        name: "applications",
+        key: &["id"],
+        columns: &[
+            "provider",
+            "cert_names",
+            "protocols",
+            "ua_classes",
+            "max_lifetime",
+            "kyc_level",
+            "settings",
+            "discloses_identity",
+            "state",
+            "version",
+            "created_at",
+            "updated_at",
+        ],
+        numbers_itself: false,
+    },
+    Table {
+        name: "grants",
+        key: &["device", "app"],
+        columns: &["lifetime", "expires_at", "settings", "local_validity", "created_at"],
+        numbers_itself: false,
+    },
+    Table {
+        name: "groups",
+        key: &["id"],
+        columns: &["name", "version", "created_at", "updated_at"],
+        numbers_itself: false,
+    },
+    Table { name: "group_members", key: &["device", "group_id"], columns: &[], numbers_itself: false },
+    Table {
+        name: "group_grants",
+        key: &["group_id", "app"],
+        columns: &["lifetime", "expires_at", "settings", "local_validity", "created_at"],
+        numbers_itself: false,
+    },
+    Table {
+        name: "audit",
+        key: &["seq"],
+        columns: &["at", "actor", "action", "object", "reason", "detail"],
+        numbers_itself: true,
+    },
+    Table {
+        name: "audit_seals",
+        key: &["last_seq"],
+        columns: &["first_seq", "rows_sealed", "seqs", "digests", "hash", "at"],
+        numbers_itself: false,
+    },
+];
 
 // States: 0 registered, 1 active, 2 suspended, 3 retired. `version` rises with every administrative change.
 // `devices` repeats what stands in `identities`, the primary one and the others in order, so that a vector reads one row.
