@@ -112,7 +112,19 @@ impl Admin {
         kind: &str,
         pieces: mpsc::Receiver<Bytes>,
     ) -> Result<Report<'_>, Failure> {
-        let request = self.request(Method::POST, path, kind, Pieces::new(pieces))?;
+        self.report(self.request(Method::POST, path, kind, Pieces::new(pieces))?).await
+    }
+
+    /// `GET` of JSON lines, read while they come.
+    ///
+    /// # Errors
+    /// As [`Admin::call`].
+    pub async fn lines(&self, path: &str) -> Result<Report<'_>, Failure> {
+        let (_, nothing) = mpsc::channel(1);
+        self.report(self.request(Method::GET, path, "application/json", Pieces::new(nothing))?).await
+    }
+
+    async fn report(&self, request: Request<Pieces>) -> Result<Report<'_>, Failure> {
         let mut client = self.connect().await?;
         let answer = client.send_stream(request).await.map_err(|error| self.failed(&error))?;
         let status = answer.status();

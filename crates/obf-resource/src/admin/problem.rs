@@ -120,6 +120,11 @@ impl Problem {
         problem.with(More { faults: vec![fault], ..More::default() })
     }
 
+    /// The same as what an object's version would have answered.
+    pub fn precondition(self) -> Self {
+        Self { status: StatusCode::PRECONDITION_FAILED, code: "precondition-failed", ..self }
+    }
+
     /// The body is no JSON.
     pub fn syntax(error: &serde_json::Error) -> Self {
         Self::new(

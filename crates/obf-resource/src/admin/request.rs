@@ -79,7 +79,11 @@ impl Asked {
         let header = |wanted: &obf_admin::Parameter| header(operation, &head.headers, wanted);
         let reason = header(&parameter::REASON)?.unwrap_or_default();
         let key = header(&parameter::IDEMPOTENCY_KEY)?;
-        let expected = header(&parameter::IF_MATCH)?.map(|tag| version(&tag)).transpose()?.flatten();
+        let expected = match header(&parameter::IF_MATCH) {
+            Ok(tag) => tag.map(|tag| version(&tag)).transpose()?.flatten(),
+            // A tag that we never gave is no object's (RFC 9110 13.1.1).
+            Err(problem) => return Err(problem.precondition()),
+        };
         let mut asked = Self {
             operation,
             caller,
@@ -221,7 +225,7 @@ fn version(tag: &str) -> Result<Option<u64>, Problem> {
     match tag.trim_matches('"') {
         "*" => Ok(None),
         number => {
-            number.parse().map(Some).map_err(|_| Problem::parameter("If-Match", "a version of an object"))
+            number.parse().map(Some).map_err(|_| Problem::parameter("If-Match", "a version").precondition())
         }
     }
 }

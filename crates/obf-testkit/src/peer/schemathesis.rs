@@ -8,13 +8,16 @@ use std::{
 };
 
 /// Examples for each operation and phase: with some sixty operations a run takes a minute or two.
-const EXAMPLES: &str = "25";
+const EXAMPLES: &str = "10";
 
 /// What of its checks needs saying. A request that fits its schema may still be refused: a check digit is wrong, two
 /// fields do not go together, what it names is not there, the object has another version.
 const SETTINGS: &str = r#"
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422"]
+
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422"]
 "#;
 
 /// How it writes JSON lines, which it does not know.

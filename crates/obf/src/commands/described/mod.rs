@@ -11,7 +11,7 @@ use crate::{
 };
 use clap::{Arg, ArgMatches, Command};
 use flags::Field;
-use obf_admin::{Content, Method, Operation, Parameter};
+use obf_admin::{Answer, Content, Method, Operation, Parameter};
 use serde_json::{Map, Value, json};
 
 /// What was typed: an operation with its arguments.
@@ -99,14 +99,23 @@ impl Typed {
         let body = self.body(&fields)?;
         let admin = Admin::of(&context.configuration()?, Node::Resource)?;
         let path = operation.path_of(&values);
-        if let [answer] = operation.answers
-            && let Content::Page(name, _) = answer.content
-        {
-            let query: Vec<(&str, Option<&str>)> =
-                operation.query.iter().map(|parameter| (parameter.name, self.text(parameter.name))).collect();
-            let rows = super::pages(&admin, &(path + &super::query(&query)), name).await?;
-            context.out.table(&rows, operation.words.columns);
-            return Ok(());
+        let query: Vec<(&str, Option<&str>)> =
+            operation.query.iter().map(|parameter| (parameter.name, self.text(parameter.name))).collect();
+        let path = path + &super::query(&query);
+        match operation.answers {
+            [Answer { content: Content::Page(name, _), .. }] => {
+                let rows = super::pages(&admin, &path, name).await?;
+                context.out.table(&rows, operation.words.columns);
+                return Ok(());
+            }
+            [Answer { content: Content::Lines(_), .. }] => {
+                let mut report = admin.lines(&path).await?;
+                while let Some(line) = report.next().await? {
+                    context.out.say(&line, || line.to_string());
+                }
+                return Ok(());
+            }
+            _ => {}
         }
         let body =
             body.map_or(Body::Nothing, |body| Body::Json(operation.media_types().first().copied(), body));
@@ -118,6 +127,7 @@ impl Typed {
         let answer = answer.map_err(|failure| teach(operation, failure, &said))?;
         if operation.words.done.is_empty() {
             context.out.say(&answer, || record(&answer));
+            holds(operation, &answer)?;
         } else {
             self.done(context.out, noun, &values, &said);
         }
@@ -167,6 +177,17 @@ impl Typed {
         let done = self.operation.words.done;
         out.say(&json!({ noun: id, "done": done }), || format!("{noun} {id} {done}"));
     }
+}
+
+/// An answer can be good news or bad.
+fn holds(operation: &Operation, answer: &Value) -> Outcome {
+    let intact = answer.get("intact").and_then(Value::as_bool);
+    if operation.id == "audit.verify" && intact != Some(true) {
+        let faults = answer.get("faults").and_then(Value::as_array).map_or(0, Vec::len);
+        let text = format!("the audit is not as it was written: {faults} faults");
+        return Err(Failure::bad_data("audit-altered", text));
+    }
+    Ok(())
 }
 
 /// What to type next where the arguments say it better than the code alone.
