@@ -12,6 +12,7 @@
 pub mod csv;
 pub mod fault;
 mod input;
+mod json;
 pub mod pskc;
 pub mod record;
 mod text;

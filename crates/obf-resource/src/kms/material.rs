@@ -90,6 +90,18 @@ impl KeyMaterial {
         Ok(Self::Tuak { k, topc })
     }
 
+    /// From a record of a key file.
+    ///
+    /// # Errors
+    /// [`MaterialError`] names the part.
+    pub fn from_key_file(record: &obf_keyfile::KeyRecord) -> Result<Self, MaterialError> {
+        let (k, c) = (HexSecret::new(record.k.clone()), HexSecret::new(record.c.clone()));
+        match record.algorithm {
+            obf_keyfile::Algorithm::Milenage => Self::milenage(&k, Some(&c), None),
+            obf_keyfile::Algorithm::Tuak => Self::tuak(&k, Some(&c), None),
+        }
+    }
+
     /// Ready to compute with.
     pub(super) fn algorithm(&self) -> Algorithm {
         match self {

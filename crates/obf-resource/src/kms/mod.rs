@@ -3,8 +3,11 @@
 //! Subscriber keys come in as [`KeyMaterial`], are kept as envelopes under a data key with the device's primary identity
 //! as associated data (so that an envelope moved to another device does not open), and go out only as vectors. Data keys
 //! are kept wrapped under a key-encryption key ([`kek`]: a file, the environment, an HSM) and are lent in clear for a
-//! time ([`ring`]). [`rotation`] wraps everything anew while the node serves.
+//! time (`ring`). [`rotation`] wraps everything anew while the node serves; [`creation`] and [`ingest`] are keys by the
+//! million, out and in as key files.
 
+pub mod creation;
+pub mod ingest;
 pub mod kek;
 mod material;
 mod ring;
