@@ -244,6 +244,7 @@ fn rights_of(rights: obf_rpr::Rights) -> RightsSet {
         app: right.app,
         lifetime: right.lifetime,
         settings: right.settings,
+        local_validity: right.local_validity,
     });
     RightsSet::new(list.collect(), rights.more)
 }

@@ -9,7 +9,7 @@ use obf_radius::Request;
 use obf_rpo::{Ask, Inquiry, KeyGrant, KeyRequest, grant, refuse};
 use obf_rpr::ApplicationAnswer;
 use obf_token::{AppKey, Obf1Context, derive};
-use obf_types::{GlobalIdentity, KeySchema, Refusal, UnixTime};
+use obf_types::{GlobalIdentity, KeySchema, Lifetime, Refusal, UnixTime};
 use std::sync::Arc;
 
 /// Octets of a usual answer.
@@ -104,6 +104,7 @@ async fn permitted(
     if let Some(right) = token.rights.find(&wanted.app) {
         let until = token.facts().rights_at.plus(right.lifetime);
         if until > now {
+            let until = locally(until, right.local_validity, now);
             return Ok(Permitted { until, settings: right.settings.clone() });
         }
     }
@@ -132,7 +133,12 @@ async fn permitted(
         tracing::error!(%error, "a fetch cannot be recorded");
         Refusal::StorageFailed
     })?;
-    Ok(Permitted { until, settings: right.settings })
+    Ok(Permitted { until: locally(until, right.local_validity, now), settings: right.settings })
+}
+
+/// Until when the application may use what it gets now: it may have to fetch again before the right ends (SPEC C11).
+fn locally(until: UnixTime, validity: Option<Lifetime>, now: UnixTime) -> UnixTime {
+    validity.map_or(until, |validity| until.min(now.plus(validity)))
 }
 
 /// The application's key: the only form in which anything of Ks leaves.

@@ -20,8 +20,12 @@ fn resident() -> usize {
 fn a_live_token_takes_at_most_250_octets() {
     let domain = Domain::new("rs1.as.operator.example").unwrap();
     let table = TokenTable::new(vec![domain.clone()], &Secret::new([1; 32]));
-    let right =
-        |app| Right { app: AppId::new(app).unwrap(), lifetime: Lifetime::DEFAULT, settings: [7; 40].into() };
+    let right = |app| Right {
+        app: AppId::new(app).unwrap(),
+        lifetime: Lifetime::DEFAULT,
+        settings: [7; 40].into(),
+        local_validity: None,
+    };
     let rights = || {
         RightsSet::new(
             vec![right("track.example"), right("panic.example"), right("diagnosis.example")],

@@ -168,7 +168,12 @@ async fn fill(deployment: &Deployment, count: u64) -> Result<()> {
     let store = AuthStore::open(&Options::new(deployment.file("data/auth.db")))?;
     let now = UnixTime(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
     let rights = APPS.iter().map(|app| {
-        Ok(Right { app: AppId::new(app)?, lifetime: Lifetime::CEILING, settings: Box::default() })
+        Ok(Right {
+            app: AppId::new(app)?,
+            lifetime: Lifetime::CEILING,
+            settings: Box::default(),
+            local_validity: None,
+        })
     });
     let rights = Arc::new(RightsSet::new(rights.collect::<Result<_>>()?, false));
     load::in_flight(FILLING, usize::try_from(count)?, |number| {

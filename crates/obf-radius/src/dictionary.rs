@@ -176,6 +176,8 @@ obf_attributes! {
     MinimumAlgorithm = 24, "OBF-Minimum-Algorithm", "integer";
     /// 1: the application is told the device's identity.
     DisclosesIdentity = 25, "OBF-Discloses-Identity", "integer";
+    /// How long an application may use a key before it fetches again, seconds; behind an OBF-Right.
+    LocalValidity = 26, "OBF-Local-Validity", "integer";
 }
 
 /// Values of OBF-Operation.

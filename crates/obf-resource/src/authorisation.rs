@@ -1,7 +1,7 @@
 //! OBF Authorisation Function (SPEC C11): one pure decision, for the rights told at bootstrap and for the right asked
-//! for at key fetch.
+//! for at key fetch. What nothing permits is refused.
 
-use obf_store::resource::{ApplicationState, Device, DeviceState, GrantedApplication};
+use obf_store::resource::{Device, GrantedApplication, State};
 use obf_types::{AppId, Lifetime, Refusal, UnixTime};
 
 /// What a device may do at an application.
@@ -9,11 +9,13 @@ use obf_types::{AppId, Lifetime, Refusal, UnixTime};
 pub struct Right {
     /// The application.
     pub app: AppId,
-    /// How long a key may live from now on: the least of grant and KYC (WIRES "Lifetime"), the Authentication
-    /// Server's own maximum apart.
+    /// How long a key may live from now on: the least of grant, application and KYC (WIRES "Lifetime"), the
+    /// Authentication Server's own maximum apart.
     pub lifetime: Lifetime,
     /// Security settings of this user at this application, octets as registered.
     pub settings: Vec<u8>,
+    /// How long the application may use a key once fetched before it has to fetch again, if limited.
+    pub local_validity: Option<Lifetime>,
 }
 
 /// The decision.
@@ -28,15 +30,31 @@ pub enum Decision {
 /// Whether the device may authenticate at all.
 ///
 /// # Errors
-/// [`Refusal::DeviceSuspended`], [`Refusal::KycExpired`].
+/// [`Refusal::DeviceSuspended`] (it, or its custodian, is not active), [`Refusal::KycExpired`].
 pub fn standing(device: &Device, now: UnixTime) -> Result<(), Refusal> {
-    if device.state != DeviceState::Active {
+    let custodian = device.custodian.as_ref();
+    if device.state != State::Active || custodian.is_some_and(|custodian| custodian.state != State::Active) {
         return Err(Refusal::DeviceSuspended);
     }
-    match device.kyc_expiry {
+    match kyc_expiry(device) {
         Some(expiry) if expiry <= now => Err(Refusal::KycExpired),
         _ => Ok(()),
     }
+}
+
+/// When the device's KYC ends, if ever: the date in its own record, or the last of its custodian's, whichever is
+/// first. A custodian of whom nothing was ever verified sets no end; what asks for a level refuses its devices.
+pub fn kyc_expiry(device: &Device) -> Option<UnixTime> {
+    let records = device.custodian.iter().flat_map(|custodian| &custodian.kyc);
+    let custodians = records.map(|record| record.valid_until).max();
+    [device.kyc_expiry, custodians].into_iter().flatten().min()
+}
+
+/// Until when the custodian's KYC reaches that level; `None`: not now.
+fn kyc_of_level(device: &Device, level: u8, now: UnixTime) -> Option<UnixTime> {
+    let records = device.custodian.iter().flat_map(|custodian| &custodian.kyc);
+    let reaching = records.filter(|record| record.level >= level && record.valid_until > now);
+    reaching.map(|record| record.valid_until).max()
 }
 
 /// Whether the device may have a key for the application it was granted (`None`: it was not, or there is no such
@@ -50,41 +68,47 @@ pub fn decide(device: &Device, granted: Option<&GrantedApplication>, now: UnixTi
 
 fn permit(device: &Device, granted: Option<&GrantedApplication>, now: UnixTime) -> Result<Right, Refusal> {
     standing(device, now)?;
-    let GrantedApplication { grant, application } = granted.ok_or(Refusal::NotPermitted)?;
-    if grant.device != device.id || grant.app != application.id {
+    let granted = granted.ok_or(Refusal::NotPermitted)?;
+    let GrantedApplication { terms, application, .. } = granted;
+    if granted.device != device.id {
         return Err(Refusal::NotPermitted);
     }
-    if application.state != ApplicationState::Active {
+    if application.state != State::Active {
         return Err(Refusal::ApplicationSuspended);
     }
-    let ends = [grant.expires_at, device.kyc_expiry];
+    let kyc_of_level = match application.kyc_level {
+        0 => None,
+        level => Some(kyc_of_level(device, level, now).ok_or(Refusal::KycLevelTooLow)?),
+    };
+    let ends = [terms.expires_at, kyc_expiry(device), kyc_of_level];
     let remaining = ends.into_iter().flatten().map(|end| end.since(now)).min();
     let remaining = remaining.map_or(Some(Lifetime::CEILING), |seconds| {
         let seconds = seconds.min(Lifetime::CEILING.seconds().into());
         Lifetime::from_seconds(u32::try_from(seconds).unwrap_or(u32::MAX))
     });
     let remaining = remaining.ok_or(Refusal::NotPermitted)?;
+    let limits = [Some(remaining), terms.lifetime, application.max_lifetime];
     Ok(Right {
-        app: grant.app.clone(),
-        lifetime: grant.lifetime.map_or(remaining, |lifetime| lifetime.min(remaining)),
-        settings: grant.settings.clone().unwrap_or_else(|| application.settings.clone()),
+        app: application.id.clone(),
+        lifetime: limits.into_iter().flatten().min().unwrap_or(remaining),
+        settings: terms.settings.clone().unwrap_or_else(|| application.settings.clone()),
+        local_validity: terms.local_validity,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_store::resource::{AkaAlgorithm, Application, DeviceId, Grant};
+    use obf_store::resource::{Application, DeviceId, Holder, KycStanding, Terms};
     use obf_types::{Epoch, HomeNetwork};
     use proptest::prelude::*;
 
-    fn device(id: i64, state: DeviceState, kyc_expiry: Option<u64>) -> Device {
+    fn device(id: i64, state: State, kyc_expiry: Option<u64>, custodian: Option<Holder>) -> Device {
         Device {
             id: DeviceId::from_cursor(id),
             identities: Vec::new(),
             home_network: HomeNetwork::TwoDigitMnc,
-            algorithm: AkaAlgorithm::Milenage,
-            wrapped_key: Vec::new(),
+            key: None,
             amf: [0; 2],
             initial_sqn: 0,
             sqn: 0,
@@ -92,59 +116,92 @@ mod tests {
             state,
             minimum_algorithm: 1,
             kyc_expiry: kyc_expiry.map(UnixTime),
-            custodian: None,
+            custodian,
+            version: 1,
             created_at: UnixTime(0),
+            updated_at: UnixTime(0),
         }
     }
 
     fn granted(
         device: i64,
-        state: ApplicationState,
-        lifetime: Option<u32>,
-        expires_at: Option<u64>,
-        settings: Option<Vec<u8>>,
+        state: State,
+        kyc_level: u8,
+        max: Option<u32>,
+        terms: Terms,
     ) -> GrantedApplication {
-        let app = AppId::new("track.example").unwrap();
-        let grant = Grant {
-            device: DeviceId::from_cursor(device),
-            app: app.clone(),
-            lifetime: lifetime.and_then(Lifetime::from_seconds),
-            expires_at: expires_at.map(UnixTime),
-            settings,
-            created_at: UnixTime(0),
-        };
         let application = Application {
-            id: app,
+            id: AppId::new("track.example").unwrap(),
+            provider: String::new(),
             cert_names: Vec::new(),
+            protocols: Vec::new(),
             ua_classes: Vec::new(),
+            max_lifetime: max.and_then(Lifetime::from_seconds),
+            kyc_level,
             settings: vec![7],
             discloses_identity: false,
             state,
+            version: 1,
             created_at: UnixTime(0),
+            updated_at: UnixTime(0),
         };
-        GrantedApplication { grant, application }
+        GrantedApplication { device: DeviceId::from_cursor(device), group: None, terms, application }
+    }
+
+    fn state() -> impl Strategy<Value = State> {
+        prop::sample::select(vec![
+            State::Active,
+            State::Active,
+            State::Active,
+            State::Registered,
+            State::Suspended,
+            State::Retired,
+        ])
+    }
+
+    fn holder() -> impl Strategy<Value = Option<Holder>> {
+        let kyc = prop::collection::vec((1u8..=3, 0u64..200_000), 0..3);
+        prop::option::of((state(), kyc).prop_map(|(state, kyc)| {
+            Holder {
+                id: "acme".into(),
+                state,
+                kyc: kyc
+                    .into_iter()
+                    .map(|(level, end)| KycStanding { record: 1, level, valid_until: UnixTime(end) })
+                    .collect(),
+            }
+        }))
     }
 
     proptest! {
-        /// SPEC C11, R7: permitted exactly if device, KYC, grant and application all say so; never for longer than
-        /// any of them, never for another device's grant.
+        /// SPEC C11, R6, R7: permitted exactly if device, custodian, KYC, grant and application all say so; never for
+        /// longer than any of them, never for another device's grant.
         #[test]
         fn permits_exactly_what_everything_permits(
-            now in 1000u64..2000, active: bool, app_active: bool, is_granted: bool, own: bool,
-            kyc in prop::option::of(0u64..200_000), lifetime in prop::option::of(1u32..=86_400),
+            now in 1000u64..2000, own_state in state(), app_state in state(), is_granted: bool, own: bool,
+            kyc in prop::option::of(0u64..200_000), holder in holder(), level in 0u8..=3,
+            lifetime in prop::option::of(1u32..=86_400), max in prop::option::of(1u32..=86_400),
             expires in prop::option::of(0u64..200_000), settings in prop::option::of(any::<Vec<u8>>()),
         ) {
-            let state = if active { DeviceState::Active } else { DeviceState::Suspended };
-            let app_state = if app_active { ApplicationState::Active } else { ApplicationState::Suspended };
-            let device = device(1, state, kyc);
-            let grant = granted(if own { 1 } else { 2 }, app_state, lifetime, expires, settings.clone());
-            let decision = decide(&device, is_granted.then_some(&grant), UnixTime(now));
+            let records = holder.clone().map(|holder| holder.kyc).unwrap_or_default();
             let alive = |end: Option<u64>| end.is_none_or(|end| end > now);
+            let last = |at_least: u8| {
+                records.iter().filter(|r| r.level >= at_least).map(|r| r.valid_until.0).filter(|end| *end > now).max()
+            };
+            let held = holder.as_ref().is_none_or(|holder| holder.state == State::Active);
+            let terms = Terms {
+                lifetime: lifetime.and_then(Lifetime::from_seconds), expires_at: expires.map(UnixTime),
+                settings: settings.clone(), local_validity: None,
+            };
+            let device = device(1, own_state, kyc, holder);
+            let grant = granted(if own { 1 } else { 2 }, app_state, level, max, terms);
+            let decision = decide(&device, is_granted.then_some(&grant), UnixTime(now));
             let expected = match () {
-                () if !active => Some(Refusal::DeviceSuspended),
-                () if !alive(kyc) => Some(Refusal::KycExpired),
+                () if own_state != State::Active || !held => Some(Refusal::DeviceSuspended),
+                () if !alive(kyc) || (!records.is_empty() && last(0).is_none()) => Some(Refusal::KycExpired),
                 () if !is_granted || !own => Some(Refusal::NotPermitted),
-                () if !app_active => Some(Refusal::ApplicationSuspended),
+                () if app_state != State::Active => Some(Refusal::ApplicationSuspended),
+                () if level > 0 && last(level).is_none() => Some(Refusal::KycLevelTooLow),
                 () if !alive(expires) => Some(Refusal::NotPermitted),
                 () => None,
             };
@@ -153,8 +210,10 @@ mod tests {
                 (Decision::Permit(right), expected) => {
                     prop_assert_eq!(expected, None);
                     let seconds = u64::from(right.lifetime.seconds());
-                    let bounds = [Some(86_400), lifetime.map(u64::from), kyc.map(|k| k - now), expires.map(|e| e - now)];
-                    prop_assert_eq!(Some(seconds), bounds.into_iter().flatten().min());
+                    let of_level = if level > 0 { last(level) } else { None };
+                    let ends = [kyc, expires, last(0), of_level].map(|end| end.map(|end| end - now));
+                    let bounds = [Some(86_400), lifetime.map(u64::from), max.map(u64::from)];
+                    prop_assert_eq!(Some(seconds), bounds.into_iter().chain(ends).flatten().min());
                     prop_assert_eq!(right.settings, settings.unwrap_or(vec![7]));
                 }
             }

@@ -5,15 +5,18 @@ use serde::Deserialize;
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
+use zeroize::Zeroizing;
 
 /// A Resource Server node. Relative paths are the caller's to resolve.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The SQLite file that the nodes of this host share.
-    pub database: PathBuf,
+    /// Where everything is kept.
+    pub database: DatabaseConfig,
+    /// The password for a PostgreSQL database; line ends behind it do not count.
+    pub database_password_file: Option<PathBuf>,
     /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
     pub kek_file: PathBuf,
     /// The number of this node, from 0; different for each node on the database.
@@ -36,6 +39,41 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     /// The Authentication Servers that may ask, each node of them.
     pub auth_servers: Vec<AuthServerConfig>,
+}
+
+/// Where everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum DatabaseConfig {
+    /// A SQLite file that the nodes of this host share.
+    File(PathBuf),
+    /// A PostgreSQL database that any nodes share: `postgresql://user@host/database`. Between hosts add
+    /// `?sslmode=require`.
+    Server(String),
+}
+
+impl From<String> for DatabaseConfig {
+    fn from(text: String) -> Self {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Self::Server(text)
+        } else {
+            Self::File(text.into())
+        }
+    }
+}
+
+impl DatabaseConfig {
+    /// For an error: the path, or the server without who connects and by what password.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Server(url) => {
+                let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+                let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+                format!("postgresql://{}", rest.split('?').next().unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// RPR over UDP.
@@ -176,6 +214,17 @@ impl AuthServerConfig {
         NodeNumber::new(self.node)
             .ok_or_else(|| ConfigError::new("auth_servers.node", "a number from 0 to 31"))
     }
+}
+
+/// A password is what stands in the file, without line ends behind it.
+pub(crate) fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    let mut octets = std::fs::read(path).map(Zeroizing::new).map_err(|error| {
+        ConfigError::new("database_password_file", format_args!("{}: {error}", path.display()))
+    })?;
+    while octets.last().is_some_and(|octet| matches!(octet, b'\n' | b'\r')) {
+        octets.pop();
+    }
+    Ok(octets)
 }
 
 const fn one() -> u8 {

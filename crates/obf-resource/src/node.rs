@@ -2,24 +2,29 @@
 
 use crate::{
     admin::{AdminApi, Administrator, Administrators},
-    config::{Config, ConfigError},
+    config::{self, Config, ConfigError, DatabaseConfig},
     kms::{KekError, KeyEncryptionKey, Kms},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
 };
 use obf_net::{
-    Clock, Stopper, SystemClock,
+    Clock, Running, Stopper, SystemClock,
     certificates::{self, CertificateError, CertificateFiles},
     http::{self, HttpLimits},
     radius::{TlsServerSettings, UdpServerSettings, serve_tls, serve_udp},
 };
 use obf_radius::Vendor;
-use obf_store::{OpenError, Options, Statistics, resource::ResourceDb};
+use obf_store::{
+    OpenError, Options, PostgresOptions, Statistics, StoreError,
+    resource::{Audit, ResourceDb},
+};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
 
 /// How long requests under way may take after the node was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How often new rows of the audit are sealed.
+const SEALING: Duration = Duration::from_millis(500);
 /// The shortest secret for RADIUS/UDP beyond this host, octets (WIRES).
 const LONG_SECRET: usize = 32;
 
@@ -50,10 +55,10 @@ pub enum StartError {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The database cannot be opened.
-    #[error("{path}: {error}")]
+    #[error("{database}: {error}")]
     Store {
-        /// The file.
-        path: String,
+        /// The file, or the server and the database there.
+        database: String,
         /// What the store said.
         error: OpenError,
     },
@@ -84,16 +89,16 @@ pub struct Handle {
 pub async fn start(config: Config, env: Environment) -> Result<Handle, StartError> {
     config.validate()?;
     let Environment { clock } = env;
+    let clock_of_seals = clock.clone();
     let kms = Kms::new(KeyEncryptionKey::from_file(&config.kek_file)?);
     let beyond_host = config.rpr.as_ref().is_some_and(|udp| !udp.listen.ip().is_loopback());
     let servers = AuthServers::read(&config.auth_servers, if beyond_host { LONG_SECRET } else { 1 })?;
-    let store = ResourceDb::open(&Options::new(&config.database))
-        .map_err(|error| StartError::Store { path: config.database.display().to_string(), error })?;
+    let store = open(&config).await?;
     let vendor = Vendor(config.vendor);
     let notices = Notices::open(store.clone(), clock.clone(), vendor, &servers)
         .await
         .map_err(|error| StartError::Listen { point: "dae", address: ([0, 0, 0, 0], 0).into(), error })?;
-    let addressees = servers.iter().map(|server| server.name.clone()).collect();
+    let addressees = servers.iter().map(|server| server.name.to_string()).collect();
     let wake = notices.clone();
     let registry =
         Registry::new(store.clone(), kms.clone(), addressees).announcing(Arc::new(move || wake.wake()));
@@ -150,6 +155,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
     }
     notices.start(&running);
+    running.spawn(seal(node.store.clone(), clock_of_seals, running.clone()));
     Ok(node)
 }
 
@@ -168,6 +174,39 @@ impl Handle {
     pub async fn shutdown(self) {
         self.stopper.stop(DRAIN).await;
     }
+}
+
+/// The database that the configuration names, whichever engine it is.
+async fn open(config: &Config) -> Result<ResourceDb, StartError> {
+    let failed = |error| StartError::Store { database: config.database.shown(), error };
+    match &config.database {
+        DatabaseConfig::File(path) => ResourceDb::open(&Options::new(path)).map_err(failed),
+        DatabaseConfig::Server(connection) => {
+            let password = match &config.database_password_file {
+                Some(path) => Some(config::read_password(path)?),
+                None => None,
+            };
+            let options = PostgresOptions::new(connection, password.as_ref().map(|octets| octets.as_slice()))
+                .map_err(|error| ConfigError::new("database", error))?;
+            let connecting = tokio::task::spawn_blocking(move || ResourceDb::connect(&options));
+            connecting.await.unwrap_or(Err(StoreError::Closed.into())).map_err(failed)
+        }
+    }
+}
+
+/// Chains new rows of the audit, so that nobody alters or removes them unnoticed.
+async fn seal(store: ResourceDb, clock: Arc<dyn Clock>, running: Running) {
+    loop {
+        if let Err(error) = store.seal_audit(clock.now()).await {
+            tracing::error!(%error, "the audit cannot be sealed");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SEALING) => {}
+            () = running.stopping() => break,
+        }
+    }
+    // What the last requests wrote; another node will see to it if this fails.
+    let _ = store.seal_audit(clock.now()).await;
 }
 
 async fn bind_udp(node: &mut Handle, address: SocketAddr) -> Result<UdpSocket, StartError> {

@@ -14,7 +14,7 @@ use obf_rpr::{
     ApplicationAnswer, ApplicationRequest, Ask, Notice, RightsAnswer, RightsRequest, VectorAnswer, Wanted,
 };
 use obf_store::resource::{
-    Application, ApplicationState, Applications, Change, DeviceId, Devices, Grant, Grants, ResourceDb,
+    Application, Applications, Change, DeviceId, Devices, Grant, Grantee, Grants, ResourceDb, State, Terms,
 };
 use obf_types::{AppId, Epoch, HomeNetwork, Lifetime, Refusal, SecretBytes, UnixTime};
 use serde_json::{Value, json};
@@ -144,17 +144,24 @@ impl PutGranted for ResourceDb {
         let at = UnixTime(0);
         let application = Application {
             id: id.clone(),
+            provider: String::new(),
             cert_names: vec![id.to_string()],
+            protocols: Vec::new(),
             ua_classes: vec!["tls-psk".into()],
+            max_lifetime: None,
+            kyc_level: 0,
             settings: Vec::new(),
             discloses_identity: false,
-            state: if number < 200 { ApplicationState::Suspended } else { ApplicationState::Active },
+            state: if number < 200 { State::Suspended } else { State::Active },
+            version: 1,
             created_at: at,
+            updated_at: at,
         };
-        assert!(self.add_application(application).await.unwrap());
-        let grant =
-            Grant { device, app: id, lifetime: None, expires_at: None, settings: None, created_at: at };
-        assert!(self.put_grant(grant, Change { addressees: [].into(), at }).await.unwrap());
+        let change = Change { actor: "test".into(), reason: "".into(), addressees: [].into(), at };
+        assert!(self.add_application(application, change.clone()).await.unwrap());
+        let grantee = Grantee::Device(device);
+        let grant = Grant { grantee, app: id, terms: Terms::default(), created_at: at };
+        assert!(self.put_grant(grant, change).await.unwrap());
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Right {
     pub lifetime: Lifetime,
     /// Application-specific user security settings, at most [`MAX_SETTINGS`] octets; empty if there are none.
     pub settings: Box<[u8]>,
+    /// How long the application may use a key before it has to fetch it again, if limited.
+    pub local_validity: Option<Lifetime>,
 }
 
 /// Rights in the order of their application's name, and whether more follow.
@@ -48,22 +50,33 @@ impl Rights {
     pub(crate) fn decode(packet: &Packet<'_>, vendor: Vendor) -> Result<Self, Malformed> {
         let right_name = vendor.attribute(ObfAttribute::Right);
         let settings_name = vendor.attribute(ObfAttribute::SecuritySettings);
-        let mut list: Vec<(AppId, Lifetime, Vec<u8>)> = Vec::new();
+        let validity_name = vendor.attribute(ObfAttribute::LocalValidity);
+        let mut list: Vec<(AppId, Lifetime, Vec<u8>, Option<Lifetime>)> = Vec::new();
         for field in packet.fields() {
             if field.name == right_name {
                 let (app, lifetime) = read_right(field.value).ok_or(Malformed("OBF-Right"))?;
-                list.push((app, lifetime, Vec::new()));
+                list.push((app, lifetime, Vec::new(), None));
             } else if field.name == settings_name {
-                let (_, _, settings) = list.last_mut().ok_or(Malformed("OBF-Security-Settings"))?;
+                let (_, _, settings, _) = list.last_mut().ok_or(Malformed("OBF-Security-Settings"))?;
                 settings.extend_from_slice(field.value);
                 if settings.len() > MAX_SETTINGS {
                     return Err(Malformed("OBF-Security-Settings"));
                 }
+            } else if field.name == validity_name {
+                let malformed = Malformed("OBF-Local-Validity");
+                let (.., validity) = list.last_mut().ok_or(malformed)?;
+                let seconds = field.value.try_into().map(u32::from_be_bytes).ok();
+                *validity = Some(seconds.and_then(Lifetime::from_seconds).ok_or(malformed)?);
             }
         }
         let list = list
             .into_iter()
-            .map(|(app, lifetime, settings)| Right { app, lifetime, settings: settings.into() })
+            .map(|(app, lifetime, settings, local_validity)| Right {
+                app,
+                lifetime,
+                settings: settings.into(),
+                local_validity,
+            })
             .collect();
         Ok(Self { list, more: packet.integer(vendor.attribute(ObfAttribute::More)) == Some(1) })
     }
@@ -73,6 +86,9 @@ impl Right {
     fn encode(&self, vendor: Vendor, to: &mut AttributeWriter<'_>) -> Result<(), PutError> {
         let text = format_args!("{} {}", self.app, self.lifetime.seconds());
         to.put_display(vendor.attribute(ObfAttribute::Right), &text)?;
+        if let Some(validity) = self.local_validity {
+            to.put_integer(vendor.attribute(ObfAttribute::LocalValidity), validity.seconds())?;
+        }
         to.put_split(vendor.attribute(ObfAttribute::SecuritySettings), &self.settings)
     }
 }

@@ -59,7 +59,12 @@ fn vector() -> AkaVector {
 }
 
 fn right(name: &str, settings: &[u8]) -> Right {
-    Right { app: app(name), lifetime: Lifetime::DEFAULT, settings: settings.into() }
+    Right {
+        app: app(name),
+        lifetime: Lifetime::DEFAULT,
+        settings: settings.into(),
+        local_validity: Lifetime::from_seconds(name.len() as u32),
+    }
 }
 
 /// A request as the other end receives it.
@@ -196,7 +201,8 @@ fn a_thousand_rights_come_in_pages_in_order_each_whole() {
 
 #[test]
 fn small_rights_fill_the_packet() {
-    let list: Vec<Right> = (0..1000).map(|number| right(&format!("app{number:04}.example"), b"")).collect();
+    let small = |number| Right { local_validity: None, ..right(&format!("app{number:04}.example"), b"") };
+    let list: Vec<Right> = (0..1000).map(small).collect();
     let answer = VectorAnswer { vector: vector(), device: facts(), rights: Rights { list, more: false } };
     let ask = Ask::Vector(VectorRequest { user_name: b"001010000000001".to_vec(), resynchronisation: None });
     let (pending, request) = asked(&ask);

@@ -56,7 +56,7 @@ pub struct Database {
 }
 
 struct Inner {
-    path: PathBuf,
+    options: Options,
     running: Option<(Writer, Readers)>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -85,13 +85,13 @@ impl Database {
         let (readers, mut threads) = Readers::start(reading)?;
         let (writer, thread) = Writer::start(writing, turn)?;
         threads.push(thread);
-        let inner = Inner { path: options.path.clone(), running: Some((writer, readers)), threads };
+        let inner = Inner { options: options.clone(), running: Some((writer, readers)), threads };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The path it was opened by.
     pub fn path(&self) -> &Path {
-        &self.inner.path
+        &self.inner.options.path
     }
 
     /// Runs `work` in a transaction shared with whatever else is queued, and returns its result after the commit
@@ -161,6 +161,19 @@ impl Database {
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
+    /// Another connection that only reads, for whoever needs one for long.
+    ///
+    /// # Errors
+    /// The file cannot be opened again.
+    pub(crate) fn connect_to_read(&self) -> Result<Connection, StoreError> {
+        let connection = connect(&self.inner.options).map_err(|error| match error {
+            OpenError::Store(error) => error,
+            other => StoreError::Other(other.to_string()),
+        })?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
     /// Commits and jobs of this process so far.
     pub fn statistics(&self) -> Statistics {
         self.inner.running.as_ref().map(|(writer, _)| writer.statistics()).unwrap_or_default()
@@ -183,7 +196,7 @@ impl Database {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Database({})", self.inner.path.display())
+        write!(f, "Database({})", self.inner.options.path.display())
     }
 }
 

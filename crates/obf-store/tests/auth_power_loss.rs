@@ -32,8 +32,12 @@ fn id(number: u64) -> TokenId {
 }
 
 fn bootstrap(number: u64, of: u64, epoch: u64) -> Bootstrap {
-    let right =
-        Right { app: AppId::new(APP).unwrap(), lifetime: Lifetime::DEFAULT, settings: Box::default() };
+    let right = Right {
+        app: AppId::new(APP).unwrap(),
+        lifetime: Lifetime::DEFAULT,
+        settings: Box::default(),
+        local_validity: None,
+    };
     Bootstrap {
         id: id(number),
         device: device(of),

@@ -30,10 +30,10 @@ fn device(number: u64) -> NewDevice {
     NewDevice {
         identities: vec![imsi(number)],
         home_network: HomeNetwork::TwoDigitMnc,
-        algorithm: AkaAlgorithm::Milenage,
-        wrapped_key: vec![0x57; 80],
+        key: Some(KeyEnvelope { algorithm: AkaAlgorithm::Milenage, wrapped: vec![0x57; 80] }),
         amf: [0, 0],
         sqn: 0,
+        state: State::Active,
         minimum_algorithm: 1,
         kyc_expiry: None,
         custodian: None,
@@ -41,7 +41,11 @@ fn device(number: u64) -> NewDevice {
 }
 
 fn change() -> Change {
-    Change { addressees: ["as#0".to_owned()].into(), at: NOW }
+    Change { actor: "tester".into(), reason: "".into(), addressees: ["as#0".to_owned()].into(), at: NOW }
+}
+
+fn key_use() -> KeyUse {
+    KeyUse { actor: "as#0".into(), at: NOW }
 }
 
 /// The highest SQN and epoch that were acknowledged, by device.
@@ -65,10 +69,14 @@ async fn load(
         let number = step % DEVICES;
         if step.is_multiple_of(7) {
             let id = db.find_devices(None, imsi(number).value()).await.unwrap()[0].id;
-            let epoch = db.end_tokens(id, None, change()).await.unwrap().unwrap();
+            let Outcome::Done(epoch) = db.end_tokens(id, None, change()).await.unwrap() else { panic!() };
             raise(&acknowledged, number, 0, epoch.0);
         } else {
-            let taken = db.take_sqn(imsi(number), (lane % 32) as u8, ALL, |_| Ok(())).await.unwrap().unwrap();
+            let taken = db
+                .take_sqn(imsi(number), (lane % 32) as u8, ALL, key_use(), |_| Ok(()))
+                .await
+                .unwrap()
+                .unwrap();
             raise(&acknowledged, number, taken.device.sqn, 0);
         }
         step += 13;
@@ -84,7 +92,8 @@ async fn check(directory: &Path, acknowledged: &HashMap<u64, (u64, u64)>) {
         let device = &db.find_devices(None, imsi(*number).value()).await.unwrap()[0];
         assert!(device.sqn >= *sqn, "device {number}: SQN {} after {sqn} was acknowledged", device.sqn);
         assert!(device.epoch.0 >= *epoch, "device {number}: epoch {} after {epoch}", device.epoch.0);
-        let next = db.take_sqn(imsi(*number), 0, ALL, |_| Ok(())).await.unwrap().unwrap().device.sqn;
+        let next =
+            db.take_sqn(imsi(*number), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap().device.sqn;
         assert!(next >> 5 > *sqn >> 5, "device {number}: {next} again");
         disconnects += *epoch as usize;
     }
@@ -100,7 +109,7 @@ async fn whatever_was_acknowledged_survives_a_power_loss_under_load() {
     let options = Options::new(dir.path().join("rs.db")).vfs(&vfs);
     // Two openers, as two processes of one Resource Server.
     let nodes = [ResourceDb::open(&options).unwrap(), ResourceDb::open(&options).unwrap()];
-    nodes[0].add_devices((0..DEVICES).map(device).collect(), NOW).await.unwrap();
+    nodes[0].add_devices((0..DEVICES).map(device).collect(), change()).await.unwrap();
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let acknowledged = Acknowledged::default();
     let lanes: Vec<_> = (0..16u64)

@@ -43,6 +43,8 @@ refusals! {
     ProtocolNotRegistered = 112, "security protocol is not registered for this application";
     /// The application is suspended.
     ApplicationSuspended = 113, "application is suspended";
+    /// The application asks for more than was verified of the device's custodian.
+    KycLevelTooLow = 114, "the custodian's KYC level is too low for this application";
     /// A message lacks something or has it malformed.
     MalformedRequest = 120, "malformed request";
     /// The operation is not one that the peer serves.

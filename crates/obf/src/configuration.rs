@@ -172,7 +172,11 @@ fn resolve_paths(section: &mut Value, base: &Path) {
     match section {
         Value::Table(table) => {
             for (key, value) in table.iter_mut() {
-                let names_path = key.ends_with("_file") || key.ends_with("_dir") || key == "database";
+                let is_server =
+                    |text: &str| text.starts_with("postgres://") || text.starts_with("postgresql://");
+                let names_path = key.ends_with("_file")
+                    || key.ends_with("_dir")
+                    || (key == "database" && !value.as_str().is_some_and(is_server));
                 match value {
                     Value::String(path) if names_path => *path = base.join(&*path).display().to_string(),
                     nested => resolve_paths(nested, base),

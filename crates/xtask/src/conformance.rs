@@ -72,11 +72,14 @@ fn is_test_name(span: &str) -> bool {
         && span.matches('_').count() >= 2
 }
 
-/// Functions under a test attribute, `proptest!`'s included.
+/// Functions under a test attribute, `proptest!`'s included, and those of a battery (`on_each_engine!`).
 fn test_names(code: &str) -> Vec<String> {
     let mut out = Vec::new();
-    let mut marked = false;
-    for line in code.lines().map(str::trim) {
+    let (mut marked, mut battery) = (false, false);
+    for whole in code.lines() {
+        let line = whole.trim();
+        battery = line == "on_each_engine! {" || (battery && whole != "}");
+        marked |= battery && whole.starts_with("    async fn ");
         if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             marked = true;
         } else if marked
@@ -96,9 +99,11 @@ mod tests {
 
     #[test]
     fn missing_rows_tests_and_paths_are_named() {
-        let tests = test_names("#[test]\nfn a_real_test() {}\nfn no_test_here() {}");
+        let tests = test_names(
+            "#[test]\nfn a_real_test() {}\nfn no_test_here() {}\non_each_engine! {\n    async fn a_test_of_both(db: Db) {\n    }\n}\nfn nor_this_one() {}",
+        );
         let tests: BTreeSet<String> = tests.into_iter().collect();
-        assert_eq!(tests.len(), 1);
+        assert_eq!(tests.len(), 2);
         let mut page = String::new();
         for number in numbers().filter(|number| number != "R13") {
             page.push_str(&format!("| {number} | x | `a_real_test` |\n"));

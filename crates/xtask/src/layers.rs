@@ -41,6 +41,7 @@ const SHELL_CRATES: &[&str] = &[
     "mio",
     "openssl",
     "rand",
+    "postgres",
     "rusqlite",
     "rustls",
     "socket2",
@@ -49,7 +50,7 @@ const SHELL_CRATES: &[&str] = &[
     "tokio-rustls",
 ];
 
-/// TLS engines: of the library crates `obf-net` alone drives them.
+/// TLS engines: of the library crates `obf-net` alone drives them, and `obf-store` towards PostgreSQL.
 const TLS_ENGINES: &[&str] = &["openssl", "tokio-openssl", "tokio-rustls"];
 
 /// What a device needs: `no_std + alloc`.

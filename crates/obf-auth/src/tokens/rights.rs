@@ -46,6 +46,7 @@ mod tests {
             app: AppId::new(app).unwrap(),
             lifetime: Lifetime::from_seconds(seconds).unwrap(),
             settings: Box::default(),
+            local_validity: None,
         }
     }
 

@@ -35,8 +35,12 @@ fn facts(epoch: u64, expires: u64) -> Facts {
 }
 
 fn rights(app: &str) -> RightsSet {
-    let right =
-        Right { app: AppId::new(app).unwrap(), lifetime: Lifetime::DEFAULT, settings: Box::default() };
+    let right = Right {
+        app: AppId::new(app).unwrap(),
+        lifetime: Lifetime::DEFAULT,
+        settings: Box::default(),
+        local_validity: None,
+    };
     RightsSet::new(vec![right], false)
 }
 

@@ -25,7 +25,7 @@ use crate::registry::{
 use body::Answer;
 use hyper::{Method, Request, Response, StatusCode, body::Incoming};
 use obf_net::{Clock, Running};
-use obf_store::resource::{ApplicationState, DeviceId};
+use obf_store::resource::{DeviceId, Grantee, State};
 use obf_types::{AppId, HomeNetwork};
 use route::{Query, Route};
 use serde::{Serialize, de::DeserializeOwned};
@@ -60,11 +60,12 @@ impl AdminApi {
     }
 
     /// Answers one request.
-    pub async fn handle(self, request: Request<Incoming>) -> Response<Answer> {
+    pub async fn handle(mut self, request: Request<Incoming>) -> Response<Answer> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = match self.administrators.authenticate(request.headers()) {
             Ok(name) => {
                 let name = name.to_owned();
+                self.registry = self.registry.acting(&name, "");
                 let answer = self.route(request).await;
                 let status = answer.as_ref().map_or_else(|problem| problem.status, Response::status);
                 tracing::info!(administrator = name, %method, path, %status, "admin request");
@@ -141,9 +142,9 @@ impl AdminApi {
     ) -> Result<Response<Answer>, Problem> {
         let now = self.clock.now();
         match action {
-            route::DeviceAction::Suspend => self.registry.suspend(id, now).await.map(|_| ())?,
-            route::DeviceAction::Resume => self.registry.resume(id).await?,
-            route::DeviceAction::Revoke => self.registry.revoke(id, now).await.map(|_| ())?,
+            route::DeviceAction::Suspend => self.registry.suspend(id, now).await?,
+            route::DeviceAction::Resume => self.registry.resume(id, now).await?,
+            route::DeviceAction::Revoke => self.registry.revoke(id, now).await?,
         }
         json(StatusCode::OK, &DeviceView::from(&self.registry.device(id).await?))
     }
@@ -183,7 +184,7 @@ impl AdminApi {
         json(StatusCode::OK, &serde_json::json!({ "apps": apps, "next": next }))
     }
 
-    async fn set_app_state(&self, id: AppId, state: ApplicationState) -> Result<Response<Answer>, Problem> {
+    async fn set_app_state(&self, id: AppId, state: State) -> Result<Response<Answer>, Problem> {
         self.registry.set_application_state(id.clone(), state, self.clock.now()).await?;
         json(StatusCode::OK, &ApplicationView::from(&self.registry.application(id).await?))
     }
@@ -197,7 +198,10 @@ impl AdminApi {
         let after = query.text("after").map(route::grant_cursor).transpose()?;
         let grants = self.registry.list_grants(device, query.app("app")?, after, limit).await?;
         let next = grants.last().filter(|_| grants.len() >= limit as usize);
-        let next = next.map(|(_, grant)| format!("{}/{}", grant.device.to_cursor(), grant.app));
+        let next = next.and_then(|(_, grant)| match &grant.grantee {
+            Grantee::Device(device) => Some(format!("{}/{}", device.to_cursor(), grant.app)),
+            Grantee::Group(_) => None,
+        });
         let grants: Vec<_> = grants.iter().map(|(device, grant)| GrantView::of(device, grant)).collect();
         json(StatusCode::OK, &serde_json::json!({ "grants": grants, "next": next }))
     }

@@ -164,6 +164,12 @@ impl From<RegistryError> for Problem {
             RegistryError::AmbiguousDevice(_) => {
                 (StatusCode::CONFLICT, "ambiguous-device", "write the kind of the identity in front")
             }
+            RegistryError::UnknownCustodian(_) => {
+                (StatusCode::NOT_FOUND, "unknown-custodian", "register the custodian first")
+            }
+            RegistryError::State { .. } => {
+                (StatusCode::CONFLICT, "wrong-state", "what is retired stays retired; register it anew")
+            }
             RegistryError::UnknownApplication(_) => {
                 (StatusCode::NOT_FOUND, "unknown-app", "register it first: obf app add APP --cert-name NAME")
             }

@@ -1,7 +1,7 @@
 //! Paths and queries.
 
 use super::Problem;
-use obf_store::resource::{ApplicationState, DeviceId};
+use obf_store::resource::{DeviceId, State};
 use obf_types::AppId;
 
 /// What a path names.
@@ -20,7 +20,7 @@ pub enum Route {
     /// `/v1/apps/{app}`
     App(AppId),
     /// `/v1/apps/{app}:{suspend|resume}`
-    AppState(AppId, ApplicationState),
+    AppState(AppId, State),
     /// `/v1/grants`
     Grants,
     /// `/v1/grants/{identity}/{app}`
@@ -56,8 +56,8 @@ impl Route {
             },
             ["v1", "apps"] => Self::Apps,
             ["v1", "apps", segment] => match segment.rsplit_once(':') {
-                Some((id, "suspend")) => Self::AppState(app(id)?, ApplicationState::Suspended),
-                Some((id, "resume")) => Self::AppState(app(id)?, ApplicationState::Active),
+                Some((id, "suspend")) => Self::AppState(app(id)?, State::Suspended),
+                Some((id, "resume")) => Self::AppState(app(id)?, State::Active),
                 _ => Self::App(app(segment)?),
             },
             ["v1", "grants"] => Self::Grants,
@@ -168,7 +168,7 @@ mod tests {
             ("/v1/devices/imsi:00101:revoke", Route::DeviceAction("imsi:00101".into(), DeviceAction::Revoke)),
             ("/v1/devices/a%40b:suspend", Route::DeviceAction("a@b".into(), DeviceAction::Suspend)),
             ("/v1/apps/a.example", Route::App(app("a.example"))),
-            ("/v1/apps/a.example:resume", Route::AppState(app("a.example"), ApplicationState::Active)),
+            ("/v1/apps/a.example:resume", Route::AppState(app("a.example"), State::Active)),
             ("/v1/grants/00101/a.example", Route::Grant("00101".into(), app("a.example"))),
         ] {
             assert_eq!(Route::parse(path), Ok(route), "{path}");

@@ -27,6 +27,9 @@ pub enum KmsError {
         /// What the envelope said.
         reason: obf_token::OpenError,
     },
+    /// The device's key is in an HLR.
+    #[error("the key of {0} is not here: an HLR has it")]
+    Elsewhere(String),
     /// The record behind the envelope is not one of ours.
     #[error("the key record of {0} is damaged")]
     Damaged(String),
@@ -93,7 +96,8 @@ impl Kms {
 
     fn open(&self, device: &Device) -> Result<KeyMaterial, KmsError> {
         let primary = device.primary().ok_or_else(|| KmsError::Damaged(name(device)))?;
-        let opened = self.kek.sealing().open(&associated(primary), &device.wrapped_key);
+        let key = device.key.as_ref().ok_or_else(|| KmsError::Elsewhere(name(device)))?;
+        let opened = self.kek.sealing().open(&associated(primary), &key.wrapped);
         let octets = opened.map_err(|reason| KmsError::DoesNotOpen { identity: name(device), reason })?;
         KeyMaterial::from_octets(&octets).ok_or_else(|| KmsError::Damaged(name(device)))
     }

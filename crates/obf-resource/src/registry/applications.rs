@@ -1,7 +1,9 @@
 //! Applications and grants: what comes in and what is shown.
 
 use super::{Registration, Registry, RegistryError};
-use obf_store::resource::{Application, ApplicationState, Applications, DeviceId, Grant, Grants};
+use obf_store::resource::{
+    Application, ApplicationFilter, Applications, DeviceId, Grant, Grantee, Grants, Outcome, State, Terms,
+};
 use obf_types::{AppId, GlobalIdentity, Lifetime, UaId, UnixTime};
 use serde::{Deserialize, Serialize};
 
@@ -69,12 +71,18 @@ impl ApplicationRecord {
         }
         Ok(Application {
             id,
+            provider: String::new(),
             cert_names,
+            protocols: Vec::new(),
             ua_classes: self.ua.iter().map(|ua| ua.to_ascii_lowercase()).collect(),
+            max_lifetime: None,
+            kyc_level: 0,
             settings: settings(&self.settings)?,
             discloses_identity: self.disclose_identity,
-            state: ApplicationState::Active,
+            state: State::Active,
+            version: 1,
             created_at: now,
+            updated_at: now,
         })
     }
 }
@@ -89,11 +97,18 @@ impl Registry {
         application: Application,
     ) -> Result<Registration, RegistryError> {
         let id = application.id.clone();
-        if self.store.add_application(application.clone()).await? {
+        let change = self.change(application.created_at);
+        if self.store.add_application(application.clone(), change).await? {
             return Ok(Registration::Added);
         }
         let there = self.application(id.clone()).await?;
-        let same = Application { state: there.state, created_at: there.created_at, ..application } == there;
+        let same = Application {
+            state: there.state,
+            version: there.version,
+            created_at: there.created_at,
+            updated_at: there.updated_at,
+            ..application
+        } == there;
         same.then_some(Registration::Unchanged)
             .ok_or_else(|| RegistryError::ApplicationConflict(id.to_string()))
     }
@@ -116,7 +131,7 @@ impl Registry {
         after: Option<AppId>,
         limit: u32,
     ) -> Result<Vec<Application>, RegistryError> {
-        Ok(self.store.list_applications(after, limit).await?)
+        Ok(self.store.list_applications(ApplicationFilter::default(), after, limit).await?)
     }
 
     /// Up to `limit` grants of that device or all, for that application or all, after that pair.
@@ -140,12 +155,13 @@ impl Registry {
     pub async fn set_application_state(
         &self,
         id: AppId,
-        state: ApplicationState,
+        state: State,
         now: UnixTime,
     ) -> Result<(), RegistryError> {
-        let found = self.store.set_application_state(id.clone(), state, self.change(now)).await?;
+        let application = Application { state, ..self.application(id.clone()).await? };
+        let replaced = self.store.replace_application(application, None, self.change(now)).await?;
         self.announce();
-        found.then_some(()).ok_or_else(|| RegistryError::UnknownApplication(id.to_string()))
+        done(replaced.map(|_| ()), &id)
     }
 
     /// Removes an application and its grants.
@@ -153,9 +169,9 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::UnknownApplication`].
     pub async fn remove_application(&self, id: AppId, now: UnixTime) -> Result<(), RegistryError> {
-        let found = self.store.remove_application(id.clone(), self.change(now)).await?;
+        let removed = self.store.remove_application(id.clone(), None, self.change(now)).await?;
         self.announce();
-        found.then_some(()).ok_or_else(|| RegistryError::UnknownApplication(id.to_string()))
+        done(removed, &id)
     }
 
     /// Makes or replaces a grant.
@@ -178,9 +194,9 @@ impl Registry {
             ),
         };
         let settings = record.settings.as_deref().map(settings).transpose()?;
+        let terms = Terms { lifetime, expires_at, settings, local_validity: None };
         let device = self.device(&record.device).await?;
-        let grant =
-            Grant { device: device.id, app: app.clone(), lifetime, expires_at, settings, created_at: now };
+        let grant = Grant { grantee: Grantee::Device(device.id), app: app.clone(), terms, created_at: now };
         let known = self.store.put_grant(grant.clone(), self.change(now)).await;
         self.announce();
         if !known.map_err(RegistryError::from)? {
@@ -196,10 +212,22 @@ impl Registry {
     /// [`RegistryError`].
     pub async fn remove_grant(&self, identity: &str, app: AppId, now: UnixTime) -> Result<(), RegistryError> {
         let device = self.device(identity).await?;
-        let found = self.store.remove_grant(device.id, app.clone(), self.change(now)).await?;
+        let found =
+            self.store.remove_grant(Grantee::Device(device.id), app.clone(), self.change(now)).await?;
         self.announce();
         let unknown = || RegistryError::UnknownGrant { device: identity.into(), app: app.to_string() };
         found.then_some(()).ok_or_else(unknown)
+    }
+}
+
+/// What became of a change to an application.
+fn done(outcome: Outcome, id: &AppId) -> Result<(), RegistryError> {
+    match outcome {
+        Outcome::Done(()) => Ok(()),
+        Outcome::Forbidden { state } => {
+            Err(RegistryError::State { what: id.to_string(), state: state.name() })
+        }
+        _ => Err(RegistryError::UnknownApplication(id.to_string())),
     }
 }
 
@@ -224,7 +252,7 @@ pub struct ApplicationView {
     pub cert_names: Vec<String>,
     /// Security protocols.
     pub ua: Vec<String>,
-    /// `active` or `suspended`.
+    /// `registered`, `active`, `suspended` or `retired`.
     pub state: &'static str,
     /// Security settings, hex digits.
     pub settings: String,
@@ -240,10 +268,7 @@ impl From<&Application> for ApplicationView {
             app: application.id.to_string(),
             cert_names: application.cert_names.clone(),
             ua: application.ua_classes.clone(),
-            state: match application.state {
-                ApplicationState::Active => "active",
-                ApplicationState::Suspended => "suspended",
-            },
+            state: application.state.name(),
             settings: hex(&application.settings),
             disclose_identity: application.discloses_identity,
             created_at: application.created_at.to_xs_date_time(),
@@ -276,9 +301,9 @@ impl GrantView {
         Self {
             device: device.into(),
             app: grant.app.to_string(),
-            lifetime: grant.lifetime.map(Lifetime::seconds),
-            expires: grant.expires_at.map(UnixTime::to_xs_date_time),
-            settings: grant.settings.as_deref().map(hex),
+            lifetime: grant.terms.lifetime.map(Lifetime::seconds),
+            expires: grant.terms.expires_at.map(UnixTime::to_xs_date_time),
+            settings: grant.terms.settings.as_deref().map(hex),
         }
     }
 }

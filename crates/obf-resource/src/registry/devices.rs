@@ -4,9 +4,12 @@ use super::DeviceRecord;
 use crate::kms::{Kms, KmsError};
 use obf_store::{
     StoreError,
-    resource::{Added, AkaAlgorithm, Change, Device, DeviceId, DeviceState, Devices, NewDevice, ResourceDb},
+    resource::{
+        Added, AkaAlgorithm, Change, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, KeyEnvelope,
+        NewDevice, Outcome, ResourceDb, State,
+    },
 };
-use obf_types::{Epoch, IdentityKind, UnixTime};
+use obf_types::{IdentityKind, UnixTime};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -28,6 +31,17 @@ pub enum RegistryError {
     /// Several devices have this value, as identities of different kinds.
     #[error("{0} names several devices; write the kind in front, for example iccid:{0}")]
     AmbiguousDevice(String),
+    /// There is no such custodian.
+    #[error("no custodian {0}")]
+    UnknownCustodian(String),
+    /// It cannot go from the state it is in to the one wanted.
+    #[error("{what} is {state} and stays so")]
+    State {
+        /// What.
+        what: String,
+        /// Its state.
+        state: &'static str,
+    },
     /// There is no such application.
     #[error("no application {0}")]
     UnknownApplication(String),
@@ -64,6 +78,8 @@ pub enum Registration {
 pub struct Registry {
     pub(super) store: ResourceDb,
     kms: Kms,
+    actor: Arc<str>,
+    reason: Arc<str>,
     addressees: Arc<[String]>,
     announce: Arc<dyn Fn() + Send + Sync>,
 }
@@ -71,7 +87,13 @@ pub struct Registry {
 impl Registry {
     /// `addressees` are the Authentication Servers that are told of changes.
     pub fn new(store: ResourceDb, kms: Kms, addressees: Arc<[String]>) -> Self {
-        Self { store, kms, addressees, announce: Arc::new(|| {}) }
+        Self { store, kms, actor: "obf".into(), reason: "".into(), addressees, announce: Arc::new(|| {}) }
+    }
+
+    /// The same registry for that administrator, for that reason: both stand in the audit.
+    #[must_use]
+    pub fn acting(&self, actor: &str, reason: &str) -> Self {
+        Self { actor: actor.into(), reason: reason.into(), ..self.clone() }
     }
 
     /// Calls `announce` whenever a notice was put into the outbox.
@@ -90,10 +112,13 @@ impl Registry {
         now: UnixTime,
     ) -> Result<Vec<Result<Registration, RegistryError>>, RegistryError> {
         let devices = records.iter().map(|record| self.wrapped(record)).collect::<Result<Vec<_>, _>>()?;
-        let added = self.store.add_devices(devices, now).await?;
+        let added = self.store.add_devices(devices, self.change(now)).await?;
         let outcome = |(record, added): (&DeviceRecord, Added)| match added {
             Added::New(_) => Ok(Registration::Added),
             Added::Exists(device) => self.compare(record, &device),
+            Added::NoCustodian => {
+                Err(RegistryError::UnknownCustodian(record.custodian.clone().unwrap_or_default()))
+            }
         };
         Ok(records.iter().zip(added).map(outcome).collect())
     }
@@ -120,33 +145,34 @@ impl Registry {
     /// # Errors
     /// The store's.
     pub async fn list(&self, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, RegistryError> {
-        Ok(self.store.list_devices(after, limit).await?)
+        Ok(self.store.list_devices(DeviceFilter::default(), after, limit).await?)
     }
 
     /// Ends its tokens and lets it authenticate no more.
     ///
     /// # Errors
     /// [`RegistryError`].
-    pub async fn suspend(&self, identity: &str, now: UnixTime) -> Result<Epoch, RegistryError> {
-        self.end_tokens(identity, Some(DeviceState::Suspended), now).await
+    pub async fn suspend(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
+        self.set_state(identity, State::Suspended, now).await
     }
 
     /// Ends its tokens; it may authenticate again at once.
     ///
     /// # Errors
     /// [`RegistryError`].
-    pub async fn revoke(&self, identity: &str, now: UnixTime) -> Result<Epoch, RegistryError> {
-        self.end_tokens(identity, None, now).await
+    pub async fn revoke(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
+        let device = self.device(identity).await?;
+        let ended = self.store.end_tokens(device.id, None, self.change(now)).await?;
+        self.announce();
+        done(ended.map(|_| ()), identity)
     }
 
     /// Lets it authenticate again.
     ///
     /// # Errors
     /// [`RegistryError`].
-    pub async fn resume(&self, identity: &str) -> Result<(), RegistryError> {
-        let device = self.device(identity).await?;
-        let found = self.store.resume_device(device.id).await?;
-        found.then_some(()).ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
+    pub async fn resume(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
+        self.set_state(identity, State::Active, now).await
     }
 
     /// Ends its tokens and forgets it, its key and its grants.
@@ -155,9 +181,9 @@ impl Registry {
     /// [`RegistryError`].
     pub async fn remove(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
         let device = self.device(identity).await?;
-        let found = self.store.remove_device(device.id, self.change(now)).await?;
+        let removed = self.store.remove_device(device.id, None, self.change(now)).await?;
         self.announce();
-        found.then_some(()).ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
+        done(removed, identity)
     }
 
     /// Something may have been put into the outbox.
@@ -166,19 +192,25 @@ impl Registry {
     }
 
     pub(super) fn change(&self, at: UnixTime) -> Change {
-        Change { addressees: self.addressees.clone(), at }
+        Change {
+            actor: self.actor.clone(),
+            reason: self.reason.clone(),
+            addressees: self.addressees.clone(),
+            at,
+        }
     }
 
-    async fn end_tokens(
-        &self,
-        identity: &str,
-        state: Option<DeviceState>,
-        now: UnixTime,
-    ) -> Result<Epoch, RegistryError> {
+    async fn set_state(&self, identity: &str, state: State, now: UnixTime) -> Result<(), RegistryError> {
         let device = self.device(identity).await?;
-        let epoch = self.store.end_tokens(device.id, state, self.change(now)).await?;
+        let update = DeviceUpdate {
+            state,
+            minimum_algorithm: device.minimum_algorithm,
+            kyc_expiry: device.kyc_expiry,
+            custodian: device.custodian.map(|holder| holder.id),
+        };
+        let updated = self.store.update_device(device.id, update, None, self.change(now)).await?;
         self.announce();
-        epoch.ok_or_else(|| RegistryError::UnknownDevice(identity.into()))
+        done(updated.map(|_| ()), identity)
     }
 
     fn wrapped(&self, record: &DeviceRecord) -> Result<NewDevice, RegistryError> {
@@ -186,10 +218,13 @@ impl Registry {
         Ok(NewDevice {
             identities: record.identities.clone(),
             home_network: record.home_network,
-            algorithm: record.algorithm(),
-            wrapped_key: self.kms.wrap(&record.key, primary)?,
+            key: Some(KeyEnvelope {
+                algorithm: record.algorithm(),
+                wrapped: self.kms.wrap(&record.key, primary)?,
+            }),
             amf: record.amf,
             sqn: record.sqn,
+            state: State::Active,
             minimum_algorithm: record.minimum_algorithm,
             kyc_expiry: record.kyc_expiry,
             custodian: record.custodian.clone(),
@@ -205,7 +240,10 @@ impl Registry {
             ("sqn", record.sqn != device.initial_sqn),
             ("minimum algorithm", record.minimum_algorithm != device.minimum_algorithm),
             ("kyc expiry", record.kyc_expiry != device.kyc_expiry),
-            ("custodian", record.custodian != device.custodian),
+            (
+                "custodian",
+                record.custodian.as_deref() != device.custodian.as_ref().map(|holder| holder.id.as_str()),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -218,6 +256,17 @@ impl Registry {
     }
 }
 
+/// What became of a change to the device of that identity.
+fn done(outcome: Outcome, identity: &str) -> Result<(), RegistryError> {
+    match outcome {
+        Outcome::Done(()) => Ok(()),
+        Outcome::Forbidden { state } => {
+            Err(RegistryError::State { what: identity.into(), state: state.name() })
+        }
+        _ => Err(RegistryError::UnknownDevice(identity.into())),
+    }
+}
+
 /// A device as it is shown: everything but its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceView {
@@ -227,7 +276,7 @@ pub struct DeviceView {
     pub identities: Vec<String>,
     /// `milenage` or `tuak`.
     pub algorithm: &'static str,
-    /// `active` or `suspended`.
+    /// `registered`, `active`, `suspended` or `retired`.
     pub state: &'static str,
     /// How often its tokens were ended.
     pub epoch: u64,
@@ -250,20 +299,17 @@ impl From<&Device> for DeviceView {
         Self {
             device: device.primary().map(ToString::to_string).unwrap_or_default(),
             identities: device.identities.iter().map(|identity| format!("{identity:?}")).collect(),
-            algorithm: match device.algorithm {
-                AkaAlgorithm::Milenage => "milenage",
-                AkaAlgorithm::Tuak => "tuak",
+            algorithm: match device.key.as_ref().map(|key| key.algorithm) {
+                Some(AkaAlgorithm::Tuak) => "tuak",
+                _ => "milenage",
             },
-            state: match device.state {
-                DeviceState::Active => "active",
-                DeviceState::Suspended => "suspended",
-            },
+            state: device.state.name(),
             epoch: device.epoch.0,
             amf: format!("{:04x}", u16::from_be_bytes(device.amf)),
             sqn: format!("{:012x}", device.sqn),
             minimum_algorithm: if device.minimum_algorithm == 2 { "AKAv2-SHA-256" } else { "AKAv1-MD5" },
             kyc_expiry: device.kyc_expiry.map(UnixTime::to_xs_date_time),
-            custodian: device.custodian.clone(),
+            custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
             created_at: device.created_at.to_xs_date_time(),
         }
     }

@@ -15,12 +15,13 @@ use obf_rpr::{
 use obf_store::{
     StoreError,
     resource::{
-        Application, ApplicationState, Applications, Device, Grants, ResourceDb, RightsPage, SequenceNumbers,
+        self, Application, Applications, Device, KeyUse, ResourceDb, RightsPage, SequenceNumbers, State,
         Taken, WithRights,
     },
 };
 use obf_token::Algorithm;
-use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal};
+use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal, UnixTime};
+use resource::Rights as _;
 use std::sync::Arc;
 
 /// Rights read at once: about as many as fit one packet.
@@ -41,6 +42,7 @@ impl Answerer {
         &self,
         request: &Request,
         asker: &Asker,
+        name: &Arc<str>,
         ask: Ask,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
@@ -48,9 +50,12 @@ impl Answerer {
             Ask::Vector(wanted) => {
                 let identity = identity_of(&wanted.user_name)?;
                 let ind = self.slice.ind(asker.node);
+                let key_use = KeyUse { actor: name.clone(), at: self.clock.now() };
                 let taken = match wanted.resynchronisation {
-                    None => self.take(identity, ind).await?,
-                    Some(resynchronisation) => self.resynchronise(identity, ind, resynchronisation).await?,
+                    None => self.take(identity, ind, key_use).await?,
+                    Some(resynchronisation) => {
+                        self.resynchronise(identity, ind, key_use, resynchronisation).await?
+                    }
                 };
                 let vector = self.kms.vector(&taken.device).map_err(|error| broken_key(&error))?;
                 let rights = self.rights(&taken.device, taken.rights).await?;
@@ -71,10 +76,10 @@ impl Answerer {
         }
     }
 
-    async fn take(&self, identity: GlobalIdentity, ind: u8) -> Result<Taken, Refusal> {
-        let now = self.clock.now();
+    async fn take(&self, identity: GlobalIdentity, ind: u8, key_use: KeyUse) -> Result<Taken, Refusal> {
+        let now = key_use.at;
         let permit = move |device: &Device| authorisation::standing(device, now);
-        let taken = self.store.take_sqn(identity, ind, WithRights { limit: PAGE }, permit).await;
+        let taken = self.store.take_sqn(identity, ind, WithRights { limit: PAGE }, key_use, permit).await;
         taken.map_err(|error| failed(&error))?
     }
 
@@ -84,10 +89,11 @@ impl Answerer {
         &self,
         identity: GlobalIdentity,
         ind: u8,
+        key_use: KeyUse,
         Resynchronisation { rand, auts }: Resynchronisation,
     ) -> Result<Taken, Refusal> {
-        let now = self.clock.now();
-        let found = self.store.rights(identity, None, 0).await.map_err(|error| failed(&error))?;
+        let now = key_use.at;
+        let found = self.store.rights(identity, None, 0, now).await.map_err(|error| failed(&error))?;
         let (device, _) = found.ok_or(Refusal::UnknownIdentity)?;
         authorisation::standing(&device, now)?;
         let sqn_ms = self.kms.verify_auts(&device, &rand, &auts).map_err(|error| broken_key(&error))?;
@@ -98,7 +104,8 @@ impl Answerer {
             })
         };
         let with = WithRights { limit: PAGE };
-        let taken = self.store.resynchronise(device.id, rand, sqn_ms.number(), adopt, ind, with, now).await;
+        let taken =
+            self.store.resynchronise(device.id, rand, sqn_ms.number(), adopt, ind, with, key_use).await;
         taken.map_err(|error| failed(&error))?
     }
 
@@ -109,7 +116,7 @@ impl Answerer {
             Wanted::First => None,
             Wanted::After(app) => Some(app),
             Wanted::Only(app) => {
-                let found = self.store.right(identity, app).await.map_err(|error| failed(&error))?;
+                let found = self.store.right(identity, app, now).await.map_err(|error| failed(&error))?;
                 let (device, granted) = found.ok_or(Refusal::UnknownIdentity)?;
                 return match authorisation::decide(&device, granted.as_ref(), now) {
                     Decision::Permit(right) => {
@@ -119,7 +126,7 @@ impl Answerer {
                 };
             }
         };
-        let found = self.store.rights(identity, after, PAGE).await.map_err(|error| failed(&error))?;
+        let found = self.store.rights(identity, after, PAGE, now).await.map_err(|error| failed(&error))?;
         let (device, page) = found.ok_or(Refusal::UnknownIdentity)?;
         authorisation::standing(&device, now)?;
         let rights = self.rights(&device, page).await?;
@@ -139,18 +146,24 @@ impl Answerer {
                     Decision::Refuse(_) => None,
                 })
                 .collect();
-            let last = page.grants.last().map(|granted| granted.grant.app.clone());
+            let last = page.grants.last().map(|granted| granted.application.id.clone());
             match (last, device.primary()) {
                 (Some(last), Some(primary)) if list.is_empty() && page.more => {
-                    page = self.next_page(primary.clone(), last).await?;
+                    page = self.next_page(primary.clone(), last, now).await?;
                 }
                 _ => return Ok(Rights { list, more: page.more }),
             }
         }
     }
 
-    async fn next_page(&self, identity: GlobalIdentity, after: AppId) -> Result<RightsPage, Refusal> {
-        let found = self.store.rights(identity, Some(after), PAGE).await.map_err(|error| failed(&error))?;
+    async fn next_page(
+        &self,
+        identity: GlobalIdentity,
+        after: AppId,
+        now: UnixTime,
+    ) -> Result<RightsPage, Refusal> {
+        let found =
+            self.store.rights(identity, Some(after), PAGE, now).await.map_err(|error| failed(&error))?;
         Ok(found.map(|(_, page)| page).unwrap_or_default())
     }
 }
@@ -177,18 +190,23 @@ fn facts(device: &Device) -> Result<DeviceFacts, Refusal> {
     Ok(DeviceFacts {
         identity,
         epoch: device.epoch,
-        kyc_expiry: device.kyc_expiry,
+        kyc_expiry: authorisation::kyc_expiry(device),
         home_network: Some(device.home_network).filter(|_: &HomeNetwork| has_imsi),
         minimum_algorithm: Algorithm::from_number(device.minimum_algorithm).unwrap_or(Algorithm::AkaV2Sha256),
     })
 }
 
 fn on_wire(right: authorisation::Right) -> Right {
-    Right { app: right.app, lifetime: right.lifetime, settings: right.settings.into() }
+    Right {
+        app: right.app,
+        lifetime: right.lifetime,
+        settings: right.settings.into(),
+        local_validity: right.local_validity,
+    }
 }
 
 fn registration(application: Application) -> Result<ApplicationAnswer, Refusal> {
-    if application.state != ApplicationState::Active {
+    if application.state != State::Active {
         return Err(Refusal::ApplicationSuspended);
     }
     let classes = application.ua_classes.iter().map(|class| class.parse());

@@ -14,7 +14,7 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct AuthServer {
     /// `<domain>#<node>`: what it is called in the outbox and the log.
-    pub name: String,
+    pub name: Arc<str>,
     domain: Domain,
     node: NodeNumber,
     address: Option<IpAddr>,
@@ -96,7 +96,7 @@ impl AuthServer {
         let domain = configured.domain()?;
         let node = configured.node()?;
         Ok(Self {
-            name: format!("{domain}#{}", node.value()),
+            name: format!("{domain}#{}", node.value()).into(),
             domain,
             node,
             address: configured.address,

@@ -69,7 +69,7 @@ impl RprServer {
         if let Some(connection) = &origin.connection {
             self.notices.connected(server, connection);
         }
-        self.answerer.answer(request, &asker, ask, out).await
+        self.answerer.answer(request, &asker, &server.name, ask, out).await
     }
 }
 

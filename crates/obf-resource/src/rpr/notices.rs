@@ -65,7 +65,7 @@ impl Notices {
                 }
                 None => None,
             };
-            routes.insert(server.name.clone(), Route { udp, ..Route::default() });
+            routes.insert(server.name.to_string(), Route { udp, ..Route::default() });
         }
         Ok(Self(Arc::new(Shared { store, clock, vendor, routes })))
     }
@@ -90,7 +90,7 @@ impl Notices {
 
     /// A connection of that server, which takes notices in reverse.
     pub fn connected(&self, server: &AuthServer, connection: &Connection) {
-        let Some(route) = self.0.routes.get(&server.name) else { return };
+        let Some(route) = self.0.routes.get(&*server.name) else { return };
         let mut connections = route.connections();
         if connections.iter().any(|known| known.id() == connection.id()) {
             return;

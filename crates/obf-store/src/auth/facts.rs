@@ -65,6 +65,8 @@ pub struct Right {
     pub lifetime: Lifetime,
     /// Application-specific user security settings, at most 2 KiB; empty if there are none.
     pub settings: Box<[u8]>,
+    /// How long the application may use a key before it has to fetch it again, if limited.
+    pub local_validity: Option<Lifetime>,
 }
 
 /// The rights that came with a vector. Immutable; ordered by application.
@@ -99,7 +101,8 @@ impl RightsSet {
         self.more
     }
 
-    /// One run of octets: *more*, then for each right `length 1 ‖ application ‖ lifetime 4 ‖ length 2 ‖ settings`.
+    /// One run of octets: *more*, then for each right `length 1 ‖ application ‖ lifetime 4 ‖ local validity 4
+    /// (0: not limited) ‖ length 2 ‖ settings`.
     pub fn to_octets(&self) -> Vec<u8> {
         let mut out = vec![u8::from(self.more)];
         for right in &self.rights {
@@ -108,6 +111,8 @@ impl RightsSet {
             out.push(app.len() as u8);
             out.extend_from_slice(app);
             out.extend_from_slice(&right.lifetime.seconds().to_be_bytes());
+            let validity = right.local_validity.map_or(0, Lifetime::seconds);
+            out.extend_from_slice(&validity.to_be_bytes());
             let settings = right.settings.get(..usize::from(u16::MAX)).unwrap_or(&right.settings);
             out.extend_from_slice(&(settings.len() as u16).to_be_bytes());
             out.extend_from_slice(settings);
@@ -122,12 +127,14 @@ impl RightsSet {
         while let Some((length, tail)) = rest.split_first() {
             let (app, tail) = tail.split_at_checked(usize::from(*length))?;
             let (lifetime, tail) = tail.split_first_chunk::<4>()?;
+            let (validity, tail) = tail.split_first_chunk::<4>()?;
             let (length, tail) = tail.split_first_chunk::<2>()?;
             let (settings, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
             rights.push(Right {
                 app: AppId::new(std::str::from_utf8(app).ok()?).ok()?,
                 lifetime: Lifetime::from_seconds(u32::from_be_bytes(*lifetime))?,
                 settings: settings.into(),
+                local_validity: Lifetime::from_seconds(u32::from_be_bytes(*validity)),
             });
             rest = tail;
         }
@@ -144,6 +151,7 @@ mod tests {
             app: AppId::new(app).unwrap(),
             lifetime: Lifetime::from_seconds(seconds).unwrap(),
             settings: settings.into(),
+            local_validity: Lifetime::from_seconds(seconds / 2),
         }
     }
 

@@ -30,8 +30,12 @@ fn app(name: &str) -> AppId {
 }
 
 fn rights(apps: &[&str], more: bool) -> Arc<RightsSet> {
-    let right =
-        |name: &&str| Right { app: app(name), lifetime: Lifetime::DEFAULT, settings: name.as_bytes().into() };
+    let right = |name: &&str| Right {
+        app: app(name),
+        lifetime: Lifetime::DEFAULT,
+        settings: name.as_bytes().into(),
+        local_validity: None,
+    };
     Arc::new(RightsSet::new(apps.iter().map(right).collect(), more))
 }
 

@@ -1,45 +1,60 @@
 //! Registered third-party applications (SPEC C4, C11).
 
-use super::{Change, NoticeKind, ResourceDb, outbox};
-use crate::StoreError;
-use obf_types::{AppId, UnixTime};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use super::{Change, NoticeKind, Outcome, ResourceDb, State, check, lines, standing};
+use crate::{
+    StoreError,
+    sql::{Row, Session, values},
+};
+use obf_types::{AppId, Lifetime, UnixTime};
 use std::future::Future;
-
-/// Whether an application gets keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApplicationState {
-    /// It does.
-    Active = 0,
-    /// Not until it is resumed.
-    Suspended = 1,
-}
 
 /// An application as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
     /// Its FQDN.
     pub id: AppId,
+    /// The application provider that it belongs to; empty if to none.
+    pub provider: String,
     /// dNSNames of the certificates that may ask for its keys: its own servers' and its proxies'.
     pub cert_names: Vec<String>,
+    /// What it speaks over the secured connection, for example `mqtt`.
+    pub protocols: Vec<String>,
     /// Security protocols it speaks: `tls-psk`, `http-digest`, or a Ua id of 10 hex digits.
     pub ua_classes: Vec<String>,
+    /// The longest that a key of it may live.
+    pub max_lifetime: Option<Lifetime>,
+    /// The level of KYC that a device's custodian must have, 0 to 3.
+    pub kyc_level: u8,
     /// Security settings for users whose grant has none of its own, octets as registered.
     pub settings: Vec<u8>,
     /// Whether it is told the device's identity.
     pub discloses_identity: bool,
-    /// Whether it gets keys.
-    pub state: ApplicationState,
+    /// Where it stands: only an active application gets keys.
+    pub state: State,
+    /// Rises with every change.
+    pub version: u64,
     /// When it was registered.
     pub created_at: UnixTime,
+    /// When it was changed last.
+    pub updated_at: UnixTime,
+}
+
+/// Which applications.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApplicationFilter {
+    /// Of that application provider.
+    pub provider: Option<String>,
+    /// In that state.
+    pub state: Option<State>,
 }
 
 /// The registry of applications.
 pub trait Applications {
-    /// Adds it; false, and nothing changed, if one of that id is there.
+    /// Adds it, at version 1; false, and nothing changed, if one of that id is there.
     fn add_application(
         &self,
         application: Application,
+        change: Change,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// The application of that id.
@@ -48,132 +63,187 @@ pub trait Applications {
     /// Up to `limit` applications in order of their ids, after that one.
     fn list_applications(
         &self,
+        filter: ApplicationFilter,
         after: Option<AppId>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Application>, StoreError>> + Send;
 
-    /// Suspends or resumes it and tells the Authentication Servers; false if there is none of that id.
-    fn set_application_state(
+    /// Puts everything of `application` but its id in place of what stands there, if that is at the version
+    /// `expected`, and tells the Authentication Servers.
+    fn replace_application(
         &self,
-        id: AppId,
-        state: ApplicationState,
+        application: Application,
+        expected: Option<u64>,
         change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Outcome<Application>, StoreError>> + Send;
 
-    /// Removes it with its grants and tells the Authentication Servers; false if there is none of that id.
+    /// Removes it with its grants and tells the Authentication Servers.
     fn remove_application(
         &self,
         id: AppId,
+        expected: Option<u64>,
         change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
 }
 
+const STANDING: &str = "SELECT version, state FROM applications WHERE id = ?1";
+
 impl Applications for ResourceDb {
-    async fn add_application(&self, application: Application) -> Result<bool, StoreError> {
-        self.database
-            .write_statement(move |c| {
-                let mut insert = c.prepare_cached(
-                    "INSERT OR IGNORE INTO applications
-                         (id, cert_names, ua_classes, settings, discloses_identity, state, created_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    async fn add_application(&self, application: Application, change: Change) -> Result<bool, StoreError> {
+        self.engine
+            .write(move |s| {
+                let added = s.execute(
+                    "INSERT INTO applications (id, provider, cert_names, protocols, ua_classes, max_lifetime,
+                         kyc_level, settings, discloses_identity, state, version, created_at, updated_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?11)
+                     ON CONFLICT (id) DO NOTHING",
+                    values![
+                        application.id.as_str(),
+                        &application.provider,
+                        &application.cert_names.join("\n"),
+                        &application.protocols.join("\n"),
+                        &application.ua_classes.join("\n"),
+                        application.max_lifetime.map(Lifetime::seconds),
+                        application.kyc_level,
+                        &application.settings,
+                        application.discloses_identity,
+                        application.state as u8,
+                        change.at.0
+                    ],
                 )?;
-                let added = insert.execute(params![
-                    application.id.as_str(),
-                    application.cert_names.join("\n"),
-                    application.ua_classes.join("\n"),
-                    application.settings,
-                    application.discloses_identity,
-                    application.state as u8,
-                    application.created_at.0,
-                ])?;
+                if added > 0 {
+                    change.record(s, "app.add", application.id.as_str(), "")?;
+                }
                 Ok(added > 0)
             })
             .await
     }
 
     async fn application(&self, id: AppId) -> Result<Option<Application>, StoreError> {
-        self.database.read(move |c| load(c, &id)).await
+        self.engine.read(move |s| load(s, &id)).await
     }
 
     async fn list_applications(
         &self,
+        filter: ApplicationFilter,
         after: Option<AppId>,
         limit: u32,
     ) -> Result<Vec<Application>, StoreError> {
-        self.database
-            .read(move |c| {
-                let mut statement = c.prepare_cached(&select("WHERE id > ?1 ORDER BY id LIMIT ?2"))?;
+        let sql = select(
+            "WHERE id > ?1 AND (CAST(?2 AS TEXT) IS NULL OR provider = ?2)
+             AND (CAST(?3 AS BIGINT) IS NULL OR state = ?3) ORDER BY id LIMIT ?4",
+        );
+        self.engine
+            .read(move |s| {
                 let after = after.as_ref().map_or("", AppId::as_str);
-                let mut rows = statement.query(params![after, limit])?;
-                let mut applications = Vec::new();
-                while let Some(row) = rows.next()? {
-                    applications.push(read(row, 0)?);
-                }
-                Ok(applications)
+                let state = filter.state.map(|state| state as u8);
+                s.all(&sql, values![after, filter.provider.as_deref(), state, limit], |row| read(row, 0))
             })
             .await
     }
 
-    async fn set_application_state(
+    async fn replace_application(
+        &self,
+        application: Application,
+        expected: Option<u64>,
+        change: Change,
+    ) -> Result<Outcome<Application>, StoreError> {
+        self.engine
+            .write(move |s| {
+                let id = application.id.as_str();
+                let found = standing(s, STANDING, values![id])?;
+                let was = match check(found, expected, Some(application.state)) {
+                    Ok(was) => was,
+                    Err(outcome) => return Ok(outcome),
+                };
+                let before = load(s, &application.id)?;
+                s.execute(
+                    "UPDATE applications SET provider = ?2, cert_names = ?3, protocols = ?4, ua_classes = ?5,
+                         max_lifetime = ?6, kyc_level = ?7, settings = ?8, discloses_identity = ?9, state = ?10,
+                         updated_at = ?11, version = version + 1 WHERE id = ?1",
+                    values![
+                        id,
+                        &application.provider,
+                        &application.cert_names.join("\n"),
+                        &application.protocols.join("\n"),
+                        &application.ua_classes.join("\n"),
+                        application.max_lifetime.map(Lifetime::seconds),
+                        application.kyc_level,
+                        &application.settings,
+                        application.discloses_identity,
+                        application.state as u8,
+                        change.at.0
+                    ],
+                )?;
+                change.announce(s, NoticeKind::Changed, None, Some(&application.id))?;
+                let narrower = before.is_some_and(|before| {
+                    before.kyc_level < application.kyc_level
+                        || before.max_lifetime != application.max_lifetime
+                        || before.settings != application.settings
+                });
+                if narrower {
+                    change.announce_devices(s, NoticeKind::Changed, USERS, id)?;
+                }
+                change.record(s, &format!("app.{}", was.change(application.state)), id, "")?;
+                Ok(load(s, &application.id)?.map_or(Outcome::Unknown, Outcome::Done))
+            })
+            .await
+    }
+
+    async fn remove_application(
         &self,
         id: AppId,
-        state: ApplicationState,
+        expected: Option<u64>,
         change: Change,
-    ) -> Result<bool, StoreError> {
-        self.database
-            .write(move |c| {
-                let sql = "UPDATE applications SET state = ?2 WHERE id = ?1";
-                let found = c.prepare_cached(sql)?.execute(params![id.as_str(), state as u8])? > 0;
-                announce(c, found, &id, &change)
-            })
-            .await
-    }
-
-    async fn remove_application(&self, id: AppId, change: Change) -> Result<bool, StoreError> {
-        self.database
-            .write(move |c| {
-                let sql = "DELETE FROM applications WHERE id = ?1";
-                let found = c.prepare_cached(sql)?.execute([id.as_str()])? > 0;
-                announce(c, found, &id, &change)
+    ) -> Result<Outcome, StoreError> {
+        self.engine
+            .write(move |s| {
+                let found = standing(s, STANDING, values![id.as_str()])?;
+                if let Err(outcome) = check::<()>(found, expected, None) {
+                    return Ok(outcome);
+                }
+                change.announce_devices(s, NoticeKind::Changed, USERS, id.as_str())?;
+                s.execute("DELETE FROM applications WHERE id = ?1", values![id.as_str()])?;
+                change.announce(s, NoticeKind::Changed, None, Some(&id))?;
+                change.record(s, "app.remove", id.as_str(), "")?;
+                Ok(Outcome::Done(()))
             })
             .await
     }
 }
 
-fn announce(c: &Connection, found: bool, id: &AppId, change: &Change) -> Result<bool, StoreError> {
-    if found {
-        outbox::announce(c, change, NoticeKind::Changed, None, Some(id))?;
-    }
-    Ok(found)
-}
+/// The devices that are granted the application, by themselves or in a group.
+const USERS: &str = "d.id IN (SELECT g.device FROM grants g WHERE g.app = ?4
+    UNION SELECT m.device FROM group_grants g JOIN group_members m ON m.group_id = g.group_id WHERE g.app = ?4)";
 
 /// Columns of `applications`, as [`read`] takes them.
-pub(super) const COLUMNS: &str =
-    "a.id, a.cert_names, a.ua_classes, a.settings, a.discloses_identity, a.state, a.created_at";
+pub(super) const COLUMNS: &str = "a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, \
+    a.kyc_level, a.settings, a.discloses_identity, a.state, a.version, a.created_at, a.updated_at";
 
 fn select(condition: &str) -> String {
     format!("SELECT {COLUMNS} FROM applications a {condition}")
 }
 
-pub(super) fn load(c: &Connection, id: &AppId) -> Result<Option<Application>, StoreError> {
-    let mut statement = c.prepare_cached(&select("WHERE id = ?1"))?;
-    statement.query_row([id.as_str()], |row| Ok(read(row, 0))).optional()?.transpose()
+pub(super) fn load(s: &mut dyn Session, id: &AppId) -> Result<Option<Application>, StoreError> {
+    s.one(&select("WHERE id = ?1"), values![id.as_str()], |row| read(row, 0))
 }
 
 /// An application from a row whose columns begin at `first`.
-pub(super) fn read(row: &Row<'_>, first: usize) -> Result<Application, StoreError> {
-    let id: String = row.get(first)?;
-    let lines = |text: String| text.lines().map(str::to_owned).collect();
+pub(super) fn read(row: &dyn Row, first: usize) -> Result<Application, StoreError> {
+    let id = row.string(first)?;
     Ok(Application {
-        id: AppId::new(&id).map_err(|error| StoreError::Corrupt(format!("application {id}: {error}")))?,
-        cert_names: lines(row.get(first + 1)?),
-        ua_classes: lines(row.get(first + 2)?),
-        settings: row.get(first + 3)?,
-        discloses_identity: row.get(first + 4)?,
-        state: match row.get::<_, u8>(first + 5)? {
-            0 => ApplicationState::Active,
-            _ => ApplicationState::Suspended,
-        },
-        created_at: UnixTime(row.get(first + 6)?),
+        id: AppId::new(id).map_err(|error| StoreError::Corrupt(format!("application {id}: {error}")))?,
+        provider: row.string(first + 1)?.to_owned(),
+        cert_names: lines(row.string(first + 2)?),
+        protocols: lines(row.string(first + 3)?),
+        ua_classes: lines(row.string(first + 4)?),
+        max_lifetime: row.maybe(first + 5)?.and_then(Lifetime::from_seconds),
+        kyc_level: row.fitting(first + 6)?,
+        settings: row.blob(first + 7)?.to_vec(),
+        discloses_identity: row.number(first + 8)? != 0,
+        state: State::stored(row.number(first + 9)?)?,
+        version: row.fitting(first + 10)?,
+        created_at: UnixTime(row.fitting(first + 11)?),
+        updated_at: UnixTime(row.fitting(first + 12)?),
     })
 }

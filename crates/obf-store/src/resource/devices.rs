@@ -1,9 +1,15 @@
 //! Devices: identities unchanged (SPEC R9), the wrapped key, and where SQN and epoch stand.
 
-use super::{Change, NoticeKind, ResourceDb, outbox};
-use crate::StoreError;
+use super::{
+    Change, KycStanding, NoticeKind, Outcome, ResourceDb, State, check, custodians,
+    device_rows::{self, load},
+    standing,
+};
+use crate::{
+    StoreError,
+    sql::{Session, values},
+};
 use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::future::Future;
 
 /// A device's key in the store; means nothing outside of it.
@@ -22,15 +28,6 @@ impl DeviceId {
     }
 }
 
-/// Whether a device may authenticate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeviceState {
-    /// It may.
-    Active = 0,
-    /// Not until it is resumed.
-    Suspended = 1,
-}
-
 /// What the device's key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AkaAlgorithm {
@@ -40,6 +37,15 @@ pub enum AkaAlgorithm {
     Tuak = 2,
 }
 
+/// A subscriber key, wrapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEnvelope {
+    /// What it is for.
+    pub algorithm: AkaAlgorithm,
+    /// The envelope; its first four octets are the number of the data key that opens it.
+    pub wrapped: Vec<u8>,
+}
+
 /// A device to be added. Its key is wrapped already.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
@@ -47,17 +53,17 @@ pub struct NewDevice {
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
-    /// What the key is for.
-    pub algorithm: AkaAlgorithm,
-    /// The subscriber key as an envelope.
-    pub wrapped_key: Vec<u8>,
+    /// Its key; `None` if an HLR has it.
+    pub key: Option<KeyEnvelope>,
     /// The AMF of its vectors.
     pub amf: [u8; 2],
     /// The last SQN used, SEQ ‖ IND, 48 bits.
     pub sqn: u64,
+    /// Where it is to stand.
+    pub state: State,
     /// The lowest algorithm it may bootstrap with: 1 AKAv1-MD5, 2 AKAv2-SHA-256.
     pub minimum_algorithm: u8,
-    /// When its custodian's KYC ends, if ever.
+    /// When it is to be refused for want of KYC, if ever, whatever its custodian's records say.
     pub kyc_expiry: Option<UnixTime>,
     /// Its custodian, if registered (SPEC R6).
     pub custodian: Option<String>,
@@ -72,10 +78,8 @@ pub struct Device {
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
-    /// What the key is for.
-    pub algorithm: AkaAlgorithm,
-    /// The subscriber key as an envelope.
-    pub wrapped_key: Vec<u8>,
+    /// Its key; `None` if an HLR has it.
+    pub key: Option<KeyEnvelope>,
     /// The AMF of its vectors.
     pub amf: [u8; 2],
     /// The SQN it was added with.
@@ -84,16 +88,31 @@ pub struct Device {
     pub sqn: u64,
     /// Rises whenever its tokens are ended.
     pub epoch: Epoch,
-    /// Whether it may authenticate.
-    pub state: DeviceState,
+    /// Where it stands: only an active device may authenticate.
+    pub state: State,
     /// 1 AKAv1-MD5, 2 AKAv2-SHA-256.
     pub minimum_algorithm: u8,
-    /// When its custodian's KYC ends, if ever.
+    /// When it is to be refused for want of KYC, if ever, whatever its custodian's records say.
     pub kyc_expiry: Option<UnixTime>,
     /// Its custodian, if registered.
-    pub custodian: Option<String>,
+    pub custodian: Option<Holder>,
+    /// Rises with every administrative change.
+    pub version: u64,
     /// When it was added.
     pub created_at: UnixTime,
+    /// When it was changed last.
+    pub updated_at: UnixTime,
+}
+
+/// The custodian of a device, as far as a decision needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub id: String,
+    /// Where it stands.
+    pub state: State,
+    /// Its KYC records that were not taken back, expired ones included.
+    pub kyc: Vec<KycStanding>,
 }
 
 impl Device {
@@ -103,6 +122,30 @@ impl Device {
     }
 }
 
+/// What can be changed of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceUpdate {
+    /// Where it is to stand. Its tokens end when it ceases to be active.
+    pub state: State,
+    /// See [`Device`].
+    pub minimum_algorithm: u8,
+    /// See [`Device`].
+    pub kyc_expiry: Option<UnixTime>,
+    /// See [`Device`].
+    pub custodian: Option<String>,
+}
+
+/// Which devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceFilter {
+    /// In that state.
+    pub state: Option<State>,
+    /// Of that custodian.
+    pub custodian: Option<String>,
+    /// In that group.
+    pub group: Option<String>,
+}
+
 /// What became of a device that was to be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
@@ -110,15 +153,18 @@ pub enum Added {
     New(DeviceId),
     /// Nothing was changed: this device has one of its identities already.
     Exists(Box<Device>),
+    /// Nothing was changed: its custodian is not there.
+    NoCustodian,
 }
 
 /// The registry of devices.
 pub trait Devices {
-    /// Adds devices, each or not at all, and says for each what became of it, in order.
+    /// Adds devices, each or not at all, and says for each what became of it, in order. One row of the audit tells
+    /// of them all.
     fn add_devices(
         &self,
         devices: Vec<NewDevice>,
-        now: UnixTime,
+        change: Change,
     ) -> impl Future<Output = Result<Vec<Added>, StoreError>> + Send;
 
     /// The devices that have this value among their identities (of that kind, or of any): one, unless two kinds
@@ -132,65 +178,132 @@ pub trait Devices {
     /// Up to `limit` devices in order of their ids, after that one.
     fn list_devices(
         &self,
+        filter: DeviceFilter,
         after: Option<DeviceId>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Device>, StoreError>> + Send;
 
-    /// Lets it authenticate again; false if there is no such device.
-    fn resume_device(&self, id: DeviceId) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    /// Changes it, if it is at the version `expected`, and tells the Authentication Servers;
+    /// [`Outcome::NoParent`] if there is no such custodian.
+    fn update_device(
+        &self,
+        id: DeviceId,
+        update: DeviceUpdate,
+        expected: Option<u64>,
+        change: Change,
+    ) -> impl Future<Output = Result<Outcome<Device>, StoreError>> + Send;
 
-    /// Ends all its tokens: the epoch rises, and each Authentication Server of `change` gets a Disconnect. With
-    /// `state`, that state is set as well. `None` if there is no such device.
+    /// Ends all its tokens: the epoch rises, and each Authentication Server of `change` gets a Disconnect.
     fn end_tokens(
         &self,
         id: DeviceId,
-        state: Option<DeviceState>,
+        expected: Option<u64>,
         change: Change,
-    ) -> impl Future<Output = Result<Option<Epoch>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Outcome<Epoch>, StoreError>> + Send;
 
-    /// Removes it and its grants, ending its tokens; false if there is no such device.
+    /// Removes it and its grants, ending its tokens.
     fn remove_device(
         &self,
         id: DeviceId,
+        expected: Option<u64>,
         change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
 }
 
+const STANDING: &str = "SELECT version, state FROM devices WHERE id = ?1";
+
 impl Devices for ResourceDb {
-    async fn add_devices(&self, devices: Vec<NewDevice>, now: UnixTime) -> Result<Vec<Added>, StoreError> {
-        self.database.write(move |c| devices.iter().map(|device| add(c, device, now)).collect()).await
+    async fn add_devices(&self, devices: Vec<NewDevice>, change: Change) -> Result<Vec<Added>, StoreError> {
+        self.engine.write(move |s| add_all(s, &devices, &change)).await
     }
 
     async fn find_devices(&self, kind: Option<IdentityKind>, value: &str) -> Result<Vec<Device>, StoreError> {
         let value = value.to_owned();
-        self.database
-            .read(move |c| {
-                let mut ids = c.prepare_cached(
-                    "SELECT DISTINCT device FROM identities WHERE value = ?1 AND (?2 IS NULL OR kind = ?2)",
+        self.engine
+            .read(move |s| {
+                let found = device_rows::with_identity(s, kind, &value)?;
+                found.into_iter().filter_map(|id| load(s, id).transpose()).collect()
+            })
+            .await
+    }
+
+    async fn list_devices(
+        &self,
+        filter: DeviceFilter,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<Device>, StoreError> {
+        // Each has an index of its own to walk along.
+        let (from, by) = match (&filter.group, &filter.custodian) {
+            (Some(_), _) => (
+                "group_members m JOIN devices d ON d.id = m.device",
+                "m.group_id = ?4 AND m.device > ?1 AND (CAST(?3 AS TEXT) IS NULL OR d.custodian = ?3)
+                 ORDER BY m.device",
+            ),
+            (None, Some(_)) => {
+                ("devices d", "d.custodian = ?3 AND d.id > ?1 AND CAST(?4 AS TEXT) IS NULL ORDER BY d.id")
+            }
+            (None, None) => (
+                "devices d",
+                "d.id > ?1 AND CAST(?3 AS TEXT) IS NULL AND CAST(?4 AS TEXT) IS NULL ORDER BY d.id",
+            ),
+        };
+        let sql = format!(
+            "SELECT d.id FROM {from} WHERE (CAST(?2 AS BIGINT) IS NULL OR d.state = ?2) AND {by} LIMIT ?5"
+        );
+        self.engine
+            .read(move |s| {
+                let values = values![
+                    after.map_or(0, |id| id.0),
+                    filter.state.map(|state| state as u8),
+                    filter.custodian.as_deref(),
+                    filter.group.as_deref(),
+                    limit
+                ];
+                let ids = s.all(&sql, values, |row| row.number(0))?;
+                ids.into_iter().filter_map(|id| load(s, DeviceId(id)).transpose()).collect()
+            })
+            .await
+    }
+
+    async fn update_device(
+        &self,
+        id: DeviceId,
+        update: DeviceUpdate,
+        expected: Option<u64>,
+        change: Change,
+    ) -> Result<Outcome<Device>, StoreError> {
+        self.engine
+            .write(move |s| {
+                let found = standing(s, STANDING, values![id.0])?;
+                let was = match check(found, expected, Some(update.state)) {
+                    Ok(was) => was,
+                    Err(outcome) => return Ok(outcome),
+                };
+                if let Some(custodian) = &update.custodian
+                    && !custodians::exists(s, custodian)?
+                {
+                    return Ok(Outcome::NoParent);
+                }
+                let ends = was == State::Active && update.state != State::Active;
+                s.execute(
+                    "UPDATE devices SET state = ?2, minimum_algorithm = ?3, kyc_expiry = ?4, custodian = ?5,
+                         epoch = epoch + ?6, version = version + 1, updated_at = ?7 WHERE id = ?1",
+                    values![
+                        id.0,
+                        update.state as u8,
+                        update.minimum_algorithm,
+                        update.kyc_expiry.map(|at| at.0),
+                        update.custodian.as_deref(),
+                        ends,
+                        change.at.0
+                    ],
                 )?;
-                let ids = ids.query_map(params![value, kind.map(|kind| kind as u8)], |row| row.get(0))?;
-                let ids = ids.collect::<Result<Vec<i64>, _>>()?;
-                ids.into_iter().filter_map(|id| load(c, DeviceId(id)).transpose()).collect()
-            })
-            .await
-    }
-
-    async fn list_devices(&self, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, StoreError> {
-        self.database
-            .read(move |c| {
-                let mut ids =
-                    c.prepare_cached("SELECT id FROM devices WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-                let ids = ids.query_map(params![after.map_or(0, |id| id.0), limit], |row| row.get(0))?;
-                let ids = ids.collect::<Result<Vec<i64>, _>>()?;
-                ids.into_iter().filter_map(|id| load(c, DeviceId(id)).transpose()).collect()
-            })
-            .await
-    }
-
-    async fn resume_device(&self, id: DeviceId) -> Result<bool, StoreError> {
-        self.database
-            .write_statement(move |c| {
-                Ok(c.prepare_cached("UPDATE devices SET state = 0 WHERE id = ?1")?.execute([id.0])? > 0)
+                let Some(device) = load(s, id)? else { return Ok(Outcome::Unknown) };
+                let notice = if ends { NoticeKind::Disconnect } else { NoticeKind::Changed };
+                announce(s, &device, notice, &change)?;
+                record(s, was.change(update.state), &device, &change)?;
+                Ok(Outcome::Done(device))
             })
             .await
     }
@@ -198,155 +311,107 @@ impl Devices for ResourceDb {
     async fn end_tokens(
         &self,
         id: DeviceId,
-        state: Option<DeviceState>,
+        expected: Option<u64>,
         change: Change,
-    ) -> Result<Option<Epoch>, StoreError> {
-        self.database.write(move |c| end_tokens(c, id, state, &change)).await
+    ) -> Result<Outcome<Epoch>, StoreError> {
+        self.engine
+            .write(move |s| {
+                let found = standing(s, STANDING, values![id.0])?;
+                if let Err(outcome) = check::<Epoch>(found, expected, None) {
+                    return Ok(outcome);
+                }
+                let device = end_tokens(s, id, &change)?;
+                if let Some(device) = &device {
+                    record(s, "revoke", device, &change)?;
+                }
+                Ok(device.map_or(Outcome::Unknown, |device| Outcome::Done(device.epoch)))
+            })
+            .await
     }
 
-    async fn remove_device(&self, id: DeviceId, change: Change) -> Result<bool, StoreError> {
-        self.database
-            .write(move |c| {
-                if end_tokens(c, id, None, &change)?.is_none() {
-                    return Ok(false);
+    async fn remove_device(
+        &self,
+        id: DeviceId,
+        expected: Option<u64>,
+        change: Change,
+    ) -> Result<Outcome, StoreError> {
+        self.engine
+            .write(move |s| {
+                let found = standing(s, STANDING, values![id.0])?;
+                if let Err(outcome) = check::<()>(found, expected, None) {
+                    return Ok(outcome);
                 }
-                let remember = "
-                    INSERT INTO former_identities (value, kind, sqn, epoch)
-                    SELECT i.value, i.kind, d.sqn, d.epoch
-                    FROM identities i JOIN devices d ON d.id = i.device WHERE d.id = ?1
-                    ON CONFLICT DO UPDATE
-                    SET sqn = max(sqn, excluded.sqn), epoch = max(epoch, excluded.epoch)";
-                c.prepare_cached(remember)?.execute([id.0])?;
-                c.prepare_cached("DELETE FROM devices WHERE id = ?1")?.execute([id.0])?;
-                Ok(true)
+                let Some(device) = end_tokens(s, id, &change)? else { return Ok(Outcome::Unknown) };
+                device_rows::forget(s, &device)?;
+                record(s, "remove", &device, &change)?;
+                Ok(Outcome::Done(()))
             })
             .await
     }
 }
 
-fn add(c: &Connection, device: &NewDevice, now: UnixTime) -> Result<Added, StoreError> {
-    let (mut sqn, mut epoch) = (device.sqn, 0);
-    for identity in &device.identities {
-        if let Some(existing) = find(c, identity)?.map(|id| load(c, id)).transpose()?.flatten() {
-            return Ok(Added::Exists(Box::new(existing)));
+fn add_all(s: &mut dyn Session, devices: &[NewDevice], change: &Change) -> Result<Vec<Added>, StoreError> {
+    let mut outcomes = Vec::with_capacity(devices.len());
+    let mut first_and_last = None;
+    let mut added = 0_usize;
+    for device in devices {
+        let outcome = device_rows::add(s, device, change.at)?;
+        if matches!(outcome, Added::New(_)) {
+            added += 1;
+            let primary = device.identities.first();
+            first_and_last = Some((first_and_last.map_or(primary, |(first, _)| first), primary));
         }
-        let former = c
-            .prepare_cached("SELECT sqn, epoch FROM former_identities WHERE value = ?1 AND kind = ?2")?
-            .query_row(params![identity.value(), identity.kind() as u8], |row| {
-                Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?))
-            })
-            .optional()?;
-        if let Some((former_sqn, former_epoch)) = former {
-            (sqn, epoch) = (sqn.max(former_sqn), epoch.max(former_epoch));
-        }
+        outcomes.push(outcome);
     }
-    let mut insert = c.prepare_cached(
-        "INSERT INTO devices (home_network, wrapped_key, amf, initial_sqn, sqn, epoch, state,
-                              minimum_algorithm, kyc_expiry, custodian, created_at, algorithm)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11) RETURNING id",
-    )?;
-    let digits = match device.home_network {
-        HomeNetwork::TwoDigitMnc => 2,
-        HomeNetwork::ThreeDigitMnc => 3,
-    };
-    let values = params![
-        digits,
-        device.wrapped_key,
-        u16::from_be_bytes(device.amf),
-        device.sqn,
-        sqn,
-        epoch,
-        device.minimum_algorithm,
-        device.kyc_expiry.map(|at| at.0),
-        device.custodian,
-        now.0,
-        device.algorithm as u8,
-    ];
-    let id: i64 = insert.query_row(values, |row| row.get(0))?;
-    let mut insert =
-        c.prepare_cached("INSERT INTO identities (value, kind, device, rank) VALUES (?1, ?2, ?3, ?4)")?;
-    for (rank, identity) in device.identities.iter().enumerate() {
-        insert.execute(params![identity.value(), identity.kind() as u8, id, rank])?;
+    if let Some((Some(first), Some(last))) = first_and_last {
+        let (action, detail) = match added {
+            1 => ("device.add", String::new()),
+            _ => ("device.import", format!("{added} devices, up to {last:?}")),
+        };
+        change.record(s, action, &format!("{first:?}"), &detail)?;
     }
-    Ok(Added::New(DeviceId(id)))
+    Ok(outcomes)
 }
 
-fn end_tokens(
-    c: &Connection,
-    id: DeviceId,
-    state: Option<DeviceState>,
+fn end_tokens(s: &mut dyn Session, id: DeviceId, change: &Change) -> Result<Option<Device>, StoreError> {
+    let sql = "UPDATE devices SET epoch = epoch + 1, version = version + 1, updated_at = ?2 WHERE id = ?1";
+    s.execute(sql, values![id.0, change.at.0])?;
+    let device = load(s, id)?;
+    if let Some(device) = &device {
+        announce(s, device, NoticeKind::Disconnect, change)?;
+    }
+    Ok(device)
+}
+
+fn announce(
+    s: &mut dyn Session,
+    device: &Device,
+    kind: NoticeKind,
     change: &Change,
-) -> Result<Option<Epoch>, StoreError> {
-    let epoch = c
-        .prepare_cached(
-            "UPDATE devices SET epoch = epoch + 1, state = coalesce(?2, state) WHERE id = ?1 RETURNING epoch",
-        )?
-        .query_row(params![id.0, state.map(|state| state as u8)], |row| row.get(0))
-        .optional()?
-        .map(Epoch);
-    let Some(epoch) = epoch else { return Ok(None) };
-    let primary = identities(c, id)?.into_iter().next();
-    outbox::announce(c, change, NoticeKind::Disconnect, primary.as_ref().map(|p| (p, epoch)), None)?;
-    Ok(Some(epoch))
+) -> Result<(), StoreError> {
+    change.announce(s, kind, device.primary().map(|primary| (primary, device.epoch)), None)
 }
 
-/// The device that has this identity.
-pub(super) fn find(c: &Connection, identity: &GlobalIdentity) -> Result<Option<DeviceId>, StoreError> {
-    Ok(c.prepare_cached("SELECT device FROM identities WHERE value = ?1 AND kind = ?2")?
-        .query_row(params![identity.value(), identity.kind() as u8], |row| row.get(0).map(DeviceId))
-        .optional()?)
+fn record(s: &mut dyn Session, verb: &str, device: &Device, change: &Change) -> Result<(), StoreError> {
+    let object = device.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
+    change.record(s, &format!("device.{verb}"), &object, "")
 }
 
-/// The whole record.
-pub(super) fn load(c: &Connection, id: DeviceId) -> Result<Option<Device>, StoreError> {
-    let device = c
-        .prepare_cached(
-            "SELECT home_network, wrapped_key, amf, initial_sqn, sqn, epoch, state, minimum_algorithm,
-                    kyc_expiry, custodian, created_at, algorithm FROM devices WHERE id = ?1",
-        )?
-        .query_row([id.0], |row| device(id, row))
-        .optional()?;
-    let Some(mut device) = device else { return Ok(None) };
-    device.identities = identities(c, id)?;
-    Ok(Some(device))
+/// Ends the tokens of every device of a custodian.
+pub(super) fn end_tokens_of_custodian(
+    s: &mut dyn Session,
+    custodian: &str,
+    change: &Change,
+) -> Result<(), StoreError> {
+    s.execute("UPDATE devices SET epoch = epoch + 1 WHERE custodian = ?1", values![custodian])?;
+    change.announce_devices(s, NoticeKind::Disconnect, "d.custodian = ?4", custodian)
 }
 
-pub(super) fn identities(c: &Connection, id: DeviceId) -> Result<Vec<GlobalIdentity>, StoreError> {
-    let mut statement =
-        c.prepare_cached("SELECT kind, value FROM identities WHERE device = ?1 ORDER BY rank")?;
-    let mut rows = statement.query([id.0])?;
-    let mut identities = Vec::new();
-    while let Some(row) = rows.next()? {
-        identities.push(identity(row.get(0)?, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?);
-    }
-    Ok(identities)
-}
-
-/// An identity as stored.
-pub(super) fn identity(kind: u8, value: &str) -> Result<GlobalIdentity, StoreError> {
-    IdentityKind::from_number(kind)
-        .and_then(|kind| GlobalIdentity::new(kind, value).ok())
-        .ok_or_else(|| StoreError::Corrupt(format!("identity of kind {kind} is none")))
-}
-
-fn device(id: DeviceId, row: &Row<'_>) -> rusqlite::Result<Device> {
-    Ok(Device {
-        id,
-        identities: Vec::new(),
-        home_network: match row.get::<_, u8>(0)? {
-            3 => HomeNetwork::ThreeDigitMnc,
-            _ => HomeNetwork::TwoDigitMnc,
-        },
-        wrapped_key: row.get(1)?,
-        amf: row.get::<_, u16>(2)?.to_be_bytes(),
-        initial_sqn: row.get(3)?,
-        sqn: row.get(4)?,
-        epoch: Epoch(row.get(5)?),
-        state: if row.get::<_, u8>(6)? == 0 { DeviceState::Active } else { DeviceState::Suspended },
-        minimum_algorithm: row.get(7)?,
-        kyc_expiry: row.get::<_, Option<u64>>(8)?.map(UnixTime),
-        custodian: row.get(9)?,
-        created_at: UnixTime(row.get(10)?),
-        algorithm: if row.get::<_, u8>(11)? == 1 { AkaAlgorithm::Milenage } else { AkaAlgorithm::Tuak },
-    })
+/// Says that the rights of every device of a custodian have changed.
+pub(super) fn announce_custodian(
+    s: &mut dyn Session,
+    custodian: &str,
+    change: &Change,
+) -> Result<(), StoreError> {
+    change.announce_devices(s, NoticeKind::Changed, "d.custodian = ?4", custodian)
 }

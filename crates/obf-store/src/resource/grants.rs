@@ -1,50 +1,56 @@
-//! Grants: which device may use which application, for how long (SPEC R7, C6).
+//! Grants: which device, or which group of devices, may use which application, and on what terms (SPEC R7, C6, C11).
 
-use super::{Application, Change, Device, DeviceId, NoticeKind, ResourceDb, applications, devices, outbox};
-use crate::StoreError;
-use obf_types::{AppId, Epoch, GlobalIdentity, Lifetime, UnixTime};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use super::{
+    Change, DeviceId, NoticeKind, ResourceDb, applications,
+    device_rows::{identity, load},
+    groups,
+};
+use crate::{
+    StoreError,
+    sql::{Row, Session, values},
+};
+use obf_types::{AppId, GlobalIdentity, Lifetime, UnixTime};
 use std::future::Future;
 
-/// A grant as registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// The device.
-    pub device: DeviceId,
-    /// The application.
-    pub app: AppId,
+/// Who is granted something.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Grantee {
+    /// A device.
+    Device(DeviceId),
+    /// Every device of a group.
+    Group(String),
+}
+
+/// On what terms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
     /// How long a key may live, if limited by the grant.
     pub lifetime: Option<Lifetime>,
     /// When the grant itself ends, if ever.
     pub expires_at: Option<UnixTime>,
     /// Security settings of this user at this application; `None`: the application's.
     pub settings: Option<Vec<u8>>,
+    /// How long the application may use a key once fetched before it has to fetch again, if limited.
+    pub local_validity: Option<Lifetime>,
+}
+
+/// A grant as registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Who.
+    pub grantee: Grantee,
+    /// The application.
+    pub app: AppId,
+    /// On what terms.
+    pub terms: Terms,
     /// When it was made.
     pub created_at: UnixTime,
 }
 
-/// A grant with the application it is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantedApplication {
-    /// The grant.
-    pub grant: Grant,
-    /// Its application.
-    pub application: Application,
-}
-
-/// Grants of one device in order of their applications.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RightsPage {
-    /// The grants.
-    pub grants: Vec<GrantedApplication>,
-    /// True if there are more behind the last.
-    pub more: bool,
-}
-
 /// The registry of grants.
 pub trait Grants {
-    /// Makes or replaces a grant and tells the Authentication Servers; false, and nothing changed, if there is no
-    /// such device or application.
+    /// Makes or replaces a grant and tells the Authentication Servers of every device concerned; false, and nothing
+    /// changed, if there is no such device, group or application.
     fn put_grant(
         &self,
         grant: Grant,
@@ -54,13 +60,13 @@ pub trait Grants {
     /// Removes a grant and tells the Authentication Servers; false if there is none.
     fn remove_grant(
         &self,
-        device: DeviceId,
+        grantee: Grantee,
         app: AppId,
         change: Change,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Up to `limit` grants, of that device or all, for that application or all, in order of (device, application)
-    /// after that pair; each with the device's primary identity.
+    /// Up to `limit` grants to single devices, of that device or all, for that application or all, in order of
+    /// (device, application) after that pair; each with the device's primary identity.
     fn list_grants(
         &self,
         device: Option<DeviceId>,
@@ -69,68 +75,68 @@ pub trait Grants {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(GlobalIdentity, Grant)>, StoreError>> + Send;
 
-    /// The device of that identity with up to `limit` grants after that application; `None` if there is no such
-    /// device.
-    fn rights(
+    /// As [`Grants::list_grants`] for grants to groups.
+    fn list_group_grants(
         &self,
-        identity: GlobalIdentity,
-        after: Option<AppId>,
+        group: Option<String>,
+        app: Option<AppId>,
+        after: Option<(String, AppId)>,
         limit: u32,
-    ) -> impl Future<Output = Result<Option<(Device, RightsPage)>, StoreError>> + Send;
-
-    /// The device of that identity and its grant for that application; `None` where there is none.
-    fn right(
-        &self,
-        identity: GlobalIdentity,
-        app: AppId,
-    ) -> impl Future<Output = Result<Option<(Device, Option<GrantedApplication>)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Grant>, StoreError>> + Send;
 }
 
 impl Grants for ResourceDb {
     async fn put_grant(&self, grant: Grant, change: Change) -> Result<bool, StoreError> {
-        self.database
-            .write(move |c| {
-                if applications::load(c, &grant.app)?.is_none() {
+        self.engine
+            .write(move |s| {
+                if applications::load(s, &grant.app)?.is_none() || !grant.grantee.exists(s)? {
                     return Ok(false);
                 }
-                let Some((identity, epoch)) = named(c, grant.device)? else { return Ok(false) };
-                c.prepare_cached(
-                    "INSERT INTO grants (device, app, lifetime, expires_at, settings, created_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                     ON CONFLICT DO UPDATE SET lifetime = excluded.lifetime,
-                         expires_at = excluded.expires_at, settings = excluded.settings",
-                )?
-                .execute(params![
-                    grant.device.0,
+                let sql = match grant.grantee {
+                    Grantee::Device(_) => PUT_DEVICE,
+                    Grantee::Group(_) => PUT_GROUP,
+                };
+                let Terms { lifetime, expires_at, settings, local_validity } = &grant.terms;
+                let mut values = values![
+                    0_u8,
                     grant.app.as_str(),
-                    grant.lifetime.map(Lifetime::seconds),
-                    grant.expires_at.map(|at| at.0),
-                    grant.settings,
-                    grant.created_at.0,
-                ])?;
-                outbox::announce(
-                    c,
-                    &change,
-                    NoticeKind::Changed,
-                    Some((&identity, epoch)),
-                    Some(&grant.app),
-                )?;
+                    lifetime.map(Lifetime::seconds),
+                    expires_at.map(|at| at.0),
+                    settings.as_ref(),
+                    local_validity.map(Lifetime::seconds),
+                    change.at.0
+                ]
+                .to_owned();
+                if let Some(first) = values.first_mut() {
+                    *first = match &grant.grantee {
+                        Grantee::Device(id) => id.0.into(),
+                        Grantee::Group(group) => group.into(),
+                    };
+                }
+                s.execute(sql, &values)?;
+                grant.grantee.changed(s, "grant.put", &grant.app, &change)?;
                 Ok(true)
             })
             .await
     }
 
-    async fn remove_grant(&self, device: DeviceId, app: AppId, change: Change) -> Result<bool, StoreError> {
-        self.database
-            .write(move |c| {
-                let sql = "DELETE FROM grants WHERE device = ?1 AND app = ?2";
-                if c.prepare_cached(sql)?.execute(params![device.0, app.as_str()])? == 0 {
-                    return Ok(false);
+    async fn remove_grant(&self, grantee: Grantee, app: AppId, change: Change) -> Result<bool, StoreError> {
+        self.engine
+            .write(move |s| {
+                let removed = match &grantee {
+                    Grantee::Device(id) => s.execute(
+                        "DELETE FROM grants WHERE device = ?1 AND app = ?2",
+                        values![id.0, app.as_str()],
+                    )?,
+                    Grantee::Group(group) => s.execute(
+                        "DELETE FROM group_grants WHERE group_id = ?1 AND app = ?2",
+                        values![group, app.as_str()],
+                    )?,
+                };
+                if removed > 0 {
+                    grantee.changed(s, "grant.remove", &app, &change)?;
                 }
-                if let Some((identity, epoch)) = named(c, device)? {
-                    outbox::announce(c, &change, NoticeKind::Changed, Some((&identity, epoch)), Some(&app))?;
-                }
-                Ok(true)
+                Ok(removed > 0)
             })
             .await
     }
@@ -142,132 +148,119 @@ impl Grants for ResourceDb {
         after: Option<(DeviceId, AppId)>,
         limit: u32,
     ) -> Result<Vec<(GlobalIdentity, Grant)>, StoreError> {
-        self.database
-            .read(move |c| {
-                // Each combination has an index of its own to walk along.
-                let condition = match (&device, &app) {
-                    (Some(_), _) => {
-                        "g.device = ?1 AND (?2 IS NULL OR g.app = ?2) AND (g.device, g.app) > (?3, ?4)"
-                    }
-                    (None, Some(_)) => "?1 IS NULL AND g.app = ?2 AND (g.device, g.app) > (?3, ?4)",
-                    (None, None) => "?1 IS NULL AND ?2 IS NULL AND (g.device, g.app) > (?3, ?4)",
-                };
-                let mut statement = c.prepare_cached(&format!(
-                    "SELECT {COLUMNS}, g.app, i.kind, i.value FROM grants g
-                     JOIN identities i ON i.device = g.device AND i.rank = 0
-                     WHERE {condition} ORDER BY g.device, g.app LIMIT ?5"
-                ))?;
-                let mut rows = statement.query(params![
+        // Each combination has an index of its own to walk along.
+        let device_is = if device.is_some() { "g.device = ?1" } else { "CAST(?1 AS BIGINT) IS NULL" };
+        let app_is = if app.is_some() { "g.app = ?2" } else { "CAST(?2 AS TEXT) IS NULL" };
+        let sql = format!(
+            "SELECT {TERMS}, g.created_at, g.app, g.device, d.identity_kind, d.identity
+             FROM grants g JOIN devices d ON d.id = g.device
+             WHERE {device_is} AND {app_is} AND (g.device, g.app) > (?3, ?4)
+             ORDER BY g.device, g.app LIMIT ?5"
+        );
+        self.engine
+            .read(move |s| {
+                let values = values![
                     device.map(|id| id.0),
                     app.as_ref().map(AppId::as_str),
                     after.as_ref().map_or(0, |(id, _)| id.0),
                     after.as_ref().map_or("", |(_, app)| app.as_str()),
-                    limit,
-                ])?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    let app: String = row.get(WIDTH)?;
-                    let app = AppId::new(&app).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-                    let value: String = row.get(WIDTH + 2)?;
-                    found.push((devices::identity(row.get(WIDTH + 1)?, &value)?, read(row, &app)?));
-                }
-                Ok(found)
+                    limit
+                ];
+                s.all(&sql, values, |row| {
+                    let device = DeviceId(row.number(6)?);
+                    let grant = read(row, Grantee::Device(device))?;
+                    Ok((identity(row.fitting(7)?, row.string(8)?)?, grant))
+                })
             })
             .await
     }
 
-    async fn rights(
+    async fn list_group_grants(
         &self,
-        identity: GlobalIdentity,
-        after: Option<AppId>,
+        group: Option<String>,
+        app: Option<AppId>,
+        after: Option<(String, AppId)>,
         limit: u32,
-    ) -> Result<Option<(Device, RightsPage)>, StoreError> {
-        self.database
-            .read(move |c| {
-                // One read transaction: device and grants of the same moment.
-                let _snapshot = c.unchecked_transaction()?;
-                let Some(device) = devices::find(c, &identity)?.map(|id| devices::load(c, id)).transpose()?
-                else {
-                    return Ok(None);
-                };
-                let Some(device) = device else { return Ok(None) };
-                let page = page(c, device.id, after.as_ref(), limit)?;
-                Ok(Some((device, page)))
-            })
-            .await
-    }
-
-    async fn right(
-        &self,
-        identity: GlobalIdentity,
-        app: AppId,
-    ) -> Result<Option<(Device, Option<GrantedApplication>)>, StoreError> {
-        self.database
-            .read(move |c| {
-                let _snapshot = c.unchecked_transaction()?;
-                let Some(Some(device)) =
-                    devices::find(c, &identity)?.map(|id| devices::load(c, id)).transpose()?
-                else {
-                    return Ok(None);
-                };
-                let Some(application) = applications::load(c, &app)? else { return Ok(Some((device, None))) };
-                let sql = format!("SELECT {COLUMNS} FROM grants g WHERE g.device = ?1 AND g.app = ?2");
-                let grant = c
-                    .prepare_cached(&sql)?
-                    .query_row(params![device.id.0, app.as_str()], |row| Ok(read(row, &app)))
-                    .optional()?
-                    .transpose()?;
-                Ok(Some((device, grant.map(|grant| GrantedApplication { grant, application }))))
+    ) -> Result<Vec<Grant>, StoreError> {
+        let sql = format!(
+            "SELECT {TERMS}, g.created_at, g.app, g.group_id FROM group_grants g
+             WHERE (CAST(?1 AS TEXT) IS NULL OR g.group_id = ?1) AND (CAST(?2 AS TEXT) IS NULL OR g.app = ?2)
+                 AND (g.group_id, g.app) > (?3, ?4)
+             ORDER BY g.group_id, g.app LIMIT ?5"
+        );
+        self.engine
+            .read(move |s| {
+                let values = values![
+                    group.as_deref(),
+                    app.as_ref().map(AppId::as_str),
+                    after.as_ref().map_or("", |(group, _)| group.as_str()),
+                    after.as_ref().map_or("", |(_, app)| app.as_str()),
+                    limit
+                ];
+                s.all(&sql, values, |row| read(row, Grantee::Group(row.string(6)?.to_owned())))
             })
             .await
     }
 }
 
-/// Up to `limit` grants of the device behind that application.
-pub(super) fn page(
-    c: &Connection,
-    device: DeviceId,
-    after: Option<&AppId>,
-    limit: u32,
-) -> Result<RightsPage, StoreError> {
-    let mut statement = c.prepare_cached(PAGE)?;
-    let after = after.map_or("", AppId::as_str);
-    let mut rows = statement.query(params![device.0, after, i64::from(limit) + 1])?;
-    let mut page = RightsPage::default();
-    while let Some(row) = rows.next()? {
-        if page.grants.len() >= limit as usize {
-            page.more = true;
-            break;
+const PUT_DEVICE: &str = "
+    INSERT INTO grants (device, app, lifetime, expires_at, settings, local_validity, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (device, app) DO UPDATE SET lifetime = excluded.lifetime, expires_at = excluded.expires_at,
+        settings = excluded.settings, local_validity = excluded.local_validity";
+const PUT_GROUP: &str = "
+    INSERT INTO group_grants (group_id, app, lifetime, expires_at, settings, local_validity, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (group_id, app) DO UPDATE SET lifetime = excluded.lifetime, expires_at = excluded.expires_at,
+        settings = excluded.settings, local_validity = excluded.local_validity";
+
+impl Grantee {
+    fn exists(&self, s: &mut dyn Session) -> Result<bool, StoreError> {
+        match self {
+            Self::Device(id) => {
+                Ok(s.one("SELECT 1 FROM devices WHERE id = ?1", values![id.0], |_| Ok(()))?.is_some())
+            }
+            Self::Group(group) => groups::exists(s, group),
         }
-        let application = applications::read(row, WIDTH)?;
-        page.grants.push(GrantedApplication { grant: read(row, &application.id)?, application });
     }
-    Ok(page)
+
+    /// Notices and audit of a grant that was made or removed.
+    fn changed(
+        &self,
+        s: &mut dyn Session,
+        action: &str,
+        app: &AppId,
+        change: &Change,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Device(id) => {
+                let Some(device) = load(s, *id)? else { return Ok(()) };
+                let Some(primary) = device.primary() else { return Ok(()) };
+                change.announce(s, NoticeKind::Changed, Some((primary, device.epoch)), Some(app))?;
+                change.record(s, action, &format!("{primary:?} {app}"), "")
+            }
+            Self::Group(group) => {
+                change.announce_devices(s, NoticeKind::Changed, groups::MEMBERS, group)?;
+                change.record(s, action, &format!("group:{group} {app}"), "")
+            }
+        }
+    }
 }
 
-fn named(c: &Connection, id: DeviceId) -> Result<Option<(GlobalIdentity, Epoch)>, StoreError> {
-    let device = devices::load(c, id)?;
-    Ok(device.and_then(|device| Some((device.primary()?.clone(), device.epoch))))
-}
+/// Columns of a grant's terms, as [`terms`] takes them, and how many.
+pub(super) const TERMS: &str = "g.lifetime, g.expires_at, g.settings, g.local_validity";
 
-/// [`COLUMNS`], then [`applications::COLUMNS`]: spelt out, because it runs for every vector.
-const PAGE: &str = "
-    SELECT g.device, g.lifetime, g.expires_at, g.settings, g.created_at,
-           a.id, a.cert_names, a.ua_classes, a.settings, a.discloses_identity, a.state, a.created_at
-    FROM grants g JOIN applications a ON a.id = g.app
-    WHERE g.device = ?1 AND g.app > ?2 ORDER BY g.app LIMIT ?3";
-
-/// Columns of `grants`, as [`read`] takes them, and how many.
-const COLUMNS: &str = "g.device, g.lifetime, g.expires_at, g.settings, g.created_at";
-const WIDTH: usize = 5;
-
-fn read(row: &Row<'_>, app: &AppId) -> Result<Grant, StoreError> {
-    Ok(Grant {
-        device: DeviceId(row.get(0)?),
-        app: app.clone(),
-        lifetime: row.get::<_, Option<u32>>(1)?.and_then(Lifetime::from_seconds),
-        expires_at: row.get::<_, Option<u64>>(2)?.map(UnixTime),
-        settings: row.get(3)?,
-        created_at: UnixTime(row.get(4)?),
+/// The terms from the first columns of a row.
+pub(super) fn terms(row: &dyn Row) -> Result<Terms, StoreError> {
+    Ok(Terms {
+        lifetime: row.maybe(0)?.and_then(Lifetime::from_seconds),
+        expires_at: row.maybe(1)?.map(UnixTime),
+        settings: row.octets(2)?.map(<[u8]>::to_vec),
+        local_validity: row.maybe(3)?.and_then(Lifetime::from_seconds),
     })
+}
+
+fn read(row: &dyn Row, grantee: Grantee) -> Result<Grant, StoreError> {
+    let app = AppId::new(row.string(5)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(Grant { grantee, app, terms: terms(row)?, created_at: UnixTime(row.fitting(4)?) })
 }

@@ -1,41 +1,212 @@
-//! What the Resource Server keeps (SPEC R5–R7): devices with their identities, wrapped keys, SQN and epoch;
-//! applications; grants; notices that an Authentication Server has not acknowledged.
+//! What the Resource Server keeps (SPEC C3, C4, R5–R7): devices with their identities, wrapped keys, SQN and epoch;
+//! custodians and their KYC; applications, groups and grants; administrative records; data keys; audit; notices that an
+//! Authentication Server has not acknowledged.
 //!
-//! Each subject is one small trait, implemented by [`ResourceDb`] on SQLite. Several processes may share the file:
-//! every SQN is taken by one atomic statement, acknowledged after its fsync.
+//! Each subject is one small trait, implemented by [`ResourceDb`] on [`Engine`]: SQLite or PostgreSQL. To add one: its
+//! table in `tables.rs` (a new step), a file here with its trait, and a test in `tests/battery` that runs on both.
+//! Several processes may share the database: every SQN is taken by one atomic statement, acknowledged when durable.
 
+mod administrators;
 mod applications;
+mod audit;
+mod backup;
+mod custodians;
+mod data_keys;
+mod device_rows;
 mod devices;
+mod entries;
 mod grants;
+mod groups;
+mod idempotency;
+mod kyc;
 mod outbox;
+mod rights;
 mod sqn;
 mod tables;
 
-pub use applications::{Application, ApplicationState, Applications};
-pub use devices::{Added, AkaAlgorithm, Device, DeviceId, DeviceState, Devices, NewDevice};
-pub use grants::{Grant, GrantedApplication, Grants, RightsPage};
+pub use administrators::{AdministratorAccount, AdministratorAccounts};
+pub use applications::{Application, ApplicationFilter, Applications};
+pub use audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
+pub use backup::{Backup, RestoreError};
+pub use custodians::{Custodian, CustodianKind, Custodians};
+pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
+pub use devices::{
+    Added, AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, Holder, KeyEnvelope,
+    NewDevice,
+};
+pub use entries::{Entries, Entry, EntryKind};
+pub use grants::{Grant, Grantee, Grants, Terms};
+pub use groups::{Group, Groups, MembersChanged};
+pub use idempotency::{Claim, Idempotency, KeptAnswer};
+pub use kyc::{KycRecord, KycRecords, KycStanding};
 pub use outbox::{Change, Notice, NoticeKind, Outbox};
-pub use sqn::{SequenceNumbers, Taken, WithRights};
+pub use rights::{GrantedApplication, Rights, RightsPage};
+pub use sqn::{KeyUse, SequenceNumbers, Taken, WithRights};
 
-use crate::{Database, OpenError, Options, Statistics};
+use crate::{
+    Database, Engine, OpenError, Options, PostgresOptions, Statistics, StoreError,
+    postgres::Pool,
+    sql::{Session, Value},
+};
 
 /// The Resource Server's database. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ResourceDb {
-    database: Database,
+    engine: Engine,
 }
 
 impl ResourceDb {
-    /// Opens the database, creating or migrating it.
+    /// Opens the SQLite file, creating or migrating it.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        Ok(Self { database: Database::open(options, &tables::SCHEMA)? })
+        Ok(Self { engine: Engine::Sqlite(Database::open(options, &tables::SCHEMA)?) })
     }
 
-    /// Commits (fsyncs) and jobs so far.
-    pub fn statistics(&self) -> Statistics {
-        self.database.statistics()
+    /// Connects to a PostgreSQL database, creating or migrating the tables. Blocks: not for an async task.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn connect(options: &PostgresOptions) -> Result<Self, OpenError> {
+        let pool = Pool::open(options, tables::OWNER, tables::SCHEMA.migrations)?;
+        Ok(Self { engine: Engine::Postgres(pool) })
     }
+
+    /// Commits and jobs so far; on SQLite each commit is an fsync.
+    pub fn statistics(&self) -> Statistics {
+        self.engine.statistics()
+    }
+}
+
+/// Where a record stands in its life (issue "Each with states").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// Known, not in use yet.
+    Registered = 0,
+    /// In use.
+    Active = 1,
+    /// Out of use until it is resumed.
+    Suspended = 2,
+    /// Out of use for good.
+    Retired = 3,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Registered, Self::Active, Self::Suspended, Self::Retired];
+
+    /// Its word in JSON and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// Whether a record may go from here to `to`: forward, to and fro between active and suspended, never out of
+    /// retired. Staying is always allowed.
+    pub const fn may_become(self, to: Self) -> bool {
+        matches!(
+            (self, to),
+            (Self::Registered, _)
+                | (_, Self::Retired)
+                | (Self::Active | Self::Suspended, Self::Active | Self::Suspended)
+        )
+    }
+
+    fn stored(number: i64) -> Result<Self, StoreError> {
+        let found = Self::ALL.into_iter().find(|state| i64::from(*state as u8) == number);
+        found.ok_or_else(|| StoreError::Corrupt(format!("no state has the number {number}")))
+    }
+}
+
+/// What became of a change to one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome<T = ()> {
+    /// Done.
+    Done(T),
+    /// There is no such record.
+    Unknown,
+    /// It is not at the version that was expected, but at this one; nothing was changed.
+    Stale {
+        /// Its version now.
+        version: u64,
+    },
+    /// It may not go from the state it is in to the one wanted; nothing was changed.
+    Forbidden {
+        /// Its state now.
+        state: State,
+    },
+    /// What it refers to is not there; nothing was changed.
+    NoParent,
+    /// Something else refers to it; nothing was changed.
+    InUse,
+}
+
+impl<T> Outcome<T> {
+    /// With something else of what was done.
+    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Done(value) => Outcome::Done(of(value)),
+            Self::Unknown => Outcome::Unknown,
+            Self::Stale { version } => Outcome::Stale { version },
+            Self::Forbidden { state } => Outcome::Forbidden { state },
+            Self::NoParent => Outcome::NoParent,
+            Self::InUse => Outcome::InUse,
+        }
+    }
+}
+
+impl State {
+    /// What the audit calls a change to this state.
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Registered => "register",
+            Self::Active => "activate",
+            Self::Suspended => "suspend",
+            Self::Retired => "retire",
+        }
+    }
+
+    /// What the audit calls a change from this state to that: a change of the state, or of the record alone.
+    const fn change(self, to: Self) -> &'static str {
+        match (self, to) {
+            (Self::Suspended, Self::Active) => "resume",
+            _ if self as u8 == to as u8 => "update",
+            _ => to.verb(),
+        }
+    }
+}
+
+/// Whether a record at this version and state may be changed: what [`Outcome`] says otherwise.
+fn check<T>(
+    found: Option<(u64, State)>,
+    expected: Option<u64>,
+    to: Option<State>,
+) -> Result<State, Outcome<T>> {
+    let Some((version, state)) = found else { return Err(Outcome::Unknown) };
+    if expected.is_some_and(|expected| expected != version) {
+        return Err(Outcome::Stale { version });
+    }
+    if to.is_some_and(|to| !state.may_become(to)) {
+        return Err(Outcome::Forbidden { state });
+    }
+    Ok(state)
+}
+
+/// Version and state of the record that `sql` finds.
+fn standing(
+    s: &mut dyn Session,
+    sql: &str,
+    values: &[Value<'_>],
+) -> Result<Option<(u64, State)>, StoreError> {
+    s.one(sql, values, |row| Ok((row.fitting(0)?, State::stored(row.number(1)?)?)))
+}
+
+/// Lines of a text column.
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
 }

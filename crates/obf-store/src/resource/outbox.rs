@@ -1,14 +1,20 @@
 //! Notices for Authentication Servers, kept until each has acknowledged them (WIRES "Notices").
 
-use super::{ResourceDb, devices};
-use crate::StoreError;
+use super::{ResourceDb, audit, device_rows};
+use crate::{
+    StoreError,
+    sql::{Session, values},
+};
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
-use rusqlite::{Connection, params};
 use std::{future::Future, sync::Arc};
 
-/// Who is told of a change, and when it happened.
+/// Who changes something, when and why, and who is told.
 #[derive(Clone, Debug)]
 pub struct Change {
+    /// Who: an administrator, or what acts by itself. For the audit.
+    pub actor: Arc<str>,
+    /// Why, as it was said; empty if nothing was.
+    pub reason: Arc<str>,
     /// Registered names of the Authentication Servers; each gets its own copy to acknowledge.
     pub addressees: Arc<[String]>,
     /// The time of the change.
@@ -63,73 +69,102 @@ impl Outbox for ResourceDb {
         limit: u32,
     ) -> Result<Vec<Notice>, StoreError> {
         let addressee = addressee.to_owned();
-        self.database
-            .read(move |c| {
-                let mut statement = c.prepare_cached(
+        self.engine
+            .read(move |s| {
+                s.all(
                     "SELECT id, kind, identity_kind, identity, epoch, app, at FROM notices
                      WHERE addressee = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-                )?;
-                let mut rows = statement.query(params![addressee, after, limit])?;
-                let mut notices = Vec::new();
-                while let Some(row) = rows.next()? {
-                    let device = match (row.get(2)?, row.get::<_, Option<String>>(3)?, row.get(4)?) {
-                        (Some(kind), Some(value), Some(epoch)) => {
-                            Some((devices::identity(kind, &value)?, Epoch(epoch)))
-                        }
-                        _ => None,
-                    };
-                    let app = row.get::<_, Option<String>>(5)?;
-                    let app = app.map(|app| AppId::new(&app)).transpose();
-                    notices.push(Notice {
-                        id: row.get(0)?,
-                        addressee: addressee.clone(),
-                        kind: if row.get::<_, u8>(1)? == 1 {
-                            NoticeKind::Disconnect
-                        } else {
-                            NoticeKind::Changed
-                        },
-                        device,
-                        app: app.map_err(|error| StoreError::Corrupt(error.to_string()))?,
-                        at: UnixTime(row.get(6)?),
-                    });
-                }
-                Ok(notices)
+                    values![&addressee, after, limit],
+                    |row| {
+                        let device = match (row.maybe(2)?, row.text(3)?, row.maybe(4)?) {
+                            (Some(kind), Some(value), Some(epoch)) => {
+                                Some((device_rows::identity(kind, value)?, Epoch(epoch)))
+                            }
+                            _ => None,
+                        };
+                        let app = row.text(5)?.map(AppId::new).transpose();
+                        Ok(Notice {
+                            id: row.number(0)?,
+                            addressee: addressee.clone(),
+                            kind: if row.number(1)? == 1 {
+                                NoticeKind::Disconnect
+                            } else {
+                                NoticeKind::Changed
+                            },
+                            device,
+                            app: app.map_err(|error| StoreError::Corrupt(error.to_string()))?,
+                            at: UnixTime(row.fitting(6)?),
+                        })
+                    },
+                )
             })
             .await
     }
 
     async fn acknowledge_notice(&self, id: i64) -> Result<(), StoreError> {
-        self.database
-            .write_statement(move |c| {
-                c.prepare_cached("DELETE FROM notices WHERE id = ?1")?.execute([id])?;
+        self.engine
+            .write_statement(move |s| {
+                s.execute("DELETE FROM notices WHERE id = ?1", values![id])?;
                 Ok(())
             })
             .await
     }
 }
 
-/// Writes a notice for each addressee of the change, in the transaction of the change itself.
-pub(super) fn announce(
-    c: &Connection,
-    change: &Change,
-    kind: NoticeKind,
-    device: Option<(&GlobalIdentity, Epoch)>,
-    app: Option<&AppId>,
-) -> Result<(), StoreError> {
-    let mut insert = c.prepare_cached(
-        "INSERT INTO notices (addressee, kind, identity_kind, identity, epoch, app, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    for addressee in change.addressees.iter() {
-        insert.execute(params![
-            addressee,
-            kind as u8,
-            device.map(|(identity, _)| identity.kind() as u8),
-            device.map(|(identity, _)| identity.value()),
-            device.map(|(_, epoch)| epoch.0),
-            app.map(AppId::as_str),
-            change.at.0,
-        ])?;
+impl Change {
+    /// Writes a notice for each addressee, in the transaction of the change itself.
+    pub(super) fn announce(
+        &self,
+        s: &mut dyn Session,
+        kind: NoticeKind,
+        device: Option<(&GlobalIdentity, Epoch)>,
+        app: Option<&AppId>,
+    ) -> Result<(), StoreError> {
+        for addressee in self.addressees.iter() {
+            s.execute(
+                "INSERT INTO notices (addressee, kind, identity_kind, identity, epoch, app, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                values![
+                    addressee,
+                    kind as u8,
+                    device.map(|(identity, _)| identity.kind() as u8),
+                    device.map(|(identity, _)| identity.value()),
+                    device.map(|(_, epoch)| epoch.0),
+                    app.map(AppId::as_str),
+                    self.at.0,
+                ],
+            )?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Writes a notice about each device `d` for which `condition` holds (`?4` in it is `value`), for each addressee.
+    pub(super) fn announce_devices(
+        &self,
+        s: &mut dyn Session,
+        kind: NoticeKind,
+        condition: &str,
+        value: &str,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO notices (addressee, kind, identity_kind, identity, epoch, at)
+             SELECT CAST(?1 AS TEXT), CAST(?2 AS BIGINT), d.identity_kind, d.identity, d.epoch, CAST(?3 AS BIGINT)
+             FROM devices d WHERE {condition} ORDER BY d.id"
+        );
+        for addressee in self.addressees.iter() {
+            s.execute(&sql, values![addressee, kind as u8, self.at.0, value])?;
+        }
+        Ok(())
+    }
+
+    /// Writes the audit row of the change, in its transaction.
+    pub(super) fn record(
+        &self,
+        s: &mut dyn Session,
+        action: &str,
+        object: &str,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        audit::append(s, self.at, &self.actor, action, object, &self.reason, detail)
+    }
 }

@@ -1,15 +1,18 @@
 //! Sequence numbers: each is taken by one atomic statement and answered after its fsync, so that none is ever
-//! handed out twice, whatever crashes (TS 33.102 6.3, C.1.1: SQN = SEQ ‖ IND, IND of 5 bits).
+//! handed out twice, whatever crashes (TS 33.102 6.3, C.1.1: SQN = SEQ ‖ IND, IND of 5 bits). Each is a use of the
+//! device's key, and a row of the audit.
 
 use super::{
-    Device, DeviceId, ResourceDb, RightsPage,
-    devices::{find, load},
-    grants,
+    Device, DeviceId, ResourceDb, RightsPage, audit,
+    device_rows::{find, load},
+    rights,
 };
-use crate::StoreError;
+use crate::{
+    StoreError,
+    sql::{Session, values},
+};
 use obf_types::{GlobalIdentity, Refusal, UnixTime};
-use rusqlite::{Connection, OptionalExtension, params};
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 /// How long a used (device, RAND) of a resynchronisation is remembered: far longer than any challenge lives.
 const RESYNCHRONISATION_MEMORY: u64 = 7 * 86_400;
@@ -17,7 +20,7 @@ const RESYNCHRONISATION_MEMORY: u64 = 7 * 86_400;
 /// A device with a fresh SQN, and its rights as asked for.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// The device; its `sqn` is the fresh one.
+    /// The device; its `sqn` is the fresh one, unless an HLR has its key and its sequence numbers.
     pub device: Device,
     /// What it is granted.
     pub rights: RightsPage,
@@ -30,6 +33,15 @@ pub struct WithRights {
     pub limit: u32,
 }
 
+/// For whom a key is used, and when.
+#[derive(Clone, Debug)]
+pub struct KeyUse {
+    /// The Authentication Server that asked, by its registered name.
+    pub actor: Arc<str>,
+    /// Now.
+    pub at: UnixTime,
+}
+
 /// The sequence numbers of the devices.
 pub trait SequenceNumbers {
     /// Takes the next SQN of the device with that identity: SEQ + 1 with this `ind` (0..=31), if `permit` lets the
@@ -39,12 +51,13 @@ pub trait SequenceNumbers {
         identity: GlobalIdentity,
         ind: u8,
         with: WithRights,
+        key_use: KeyUse,
         permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
     ) -> impl Future<Output = Result<Result<Taken, Refusal>, StoreError>> + Send;
 
     /// Records (device, RAND) for good and takes the next SQN as [`SequenceNumbers::take_sqn`] does; before that,
-    /// SQN := `sqn_ms` if `adopt`, asked with the SQN as it stands, says so. The caller has verified MAC-S.
-    /// A RAND used before is refused as [`Refusal::BadResynchronisation`].
+    /// SQN := `sqn_ms` if `adopt`, asked with the SQN as it stands, says so. The caller has verified MAC-S, or leaves
+    /// that to the HLR which has the key. A RAND used before is refused as [`Refusal::BadResynchronisation`].
     #[expect(clippy::too_many_arguments, reason = "the parts of one resynchronisation, each once")]
     fn resynchronise(
         &self,
@@ -54,7 +67,7 @@ pub trait SequenceNumbers {
         adopt: impl FnOnce(u64) -> bool + Send + 'static,
         ind: u8,
         with: WithRights,
-        now: UnixTime,
+        key_use: KeyUse,
     ) -> impl Future<Output = Result<Result<Taken, Refusal>, StoreError>> + Send;
 }
 
@@ -64,19 +77,21 @@ impl SequenceNumbers for ResourceDb {
         identity: GlobalIdentity,
         ind: u8,
         with: WithRights,
+        key_use: KeyUse,
         permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
     ) -> Result<Result<Taken, Refusal>, StoreError> {
-        self.database
-            .write_statement(move |c| {
-                let Some(device) = find(c, &identity)?.map(|id| load(c, id)).transpose()?.flatten() else {
-                    count_refusal(c)?;
+        // Without a savepoint: should the audit's row fail after the SQN was taken, that SQN is skipped, nothing else.
+        self.engine
+            .write_statement(move |s| {
+                let Some(device) = find(s, &identity)?.map(|id| load(s, id)).transpose()?.flatten() else {
+                    count_refusal(s)?;
                     return Ok(Err(Refusal::UnknownIdentity));
                 };
                 if let Err(refusal) = permit(&device) {
-                    count_refusal(c)?;
+                    count_refusal(s)?;
                     return Ok(Err(refusal));
                 }
-                next(c, device, ind, with).map(Ok)
+                next(s, device, ind, with, &key_use, "vector").map(Ok)
             })
             .await
     }
@@ -89,27 +104,30 @@ impl SequenceNumbers for ResourceDb {
         adopt: impl FnOnce(u64) -> bool + Send + 'static,
         ind: u8,
         with: WithRights,
-        now: UnixTime,
+        key_use: KeyUse,
     ) -> Result<Result<Taken, Refusal>, StoreError> {
-        self.database
-            .write(move |c| {
-                let Some(mut device) = load(c, device)? else {
+        self.engine
+            .write(move |s| {
+                let Some(mut device) = load(s, device)? else {
                     return Ok(Err(Refusal::UnknownIdentity));
                 };
-                c.prepare_cached("DELETE FROM resynchronisations WHERE device = ?1 AND at < ?2")?
-                    .execute(params![device.id.0, now.0.saturating_sub(RESYNCHRONISATION_MEMORY)])?;
-                let fresh = c
-                    .prepare_cached("INSERT OR IGNORE INTO resynchronisations VALUES (?1, ?2, ?3)")?
-                    .execute(params![device.id.0, rand, now.0])?;
+                s.execute(
+                    "DELETE FROM resynchronisations WHERE device = ?1 AND at < ?2",
+                    values![device.id.0, key_use.at.0.saturating_sub(RESYNCHRONISATION_MEMORY)],
+                )?;
+                let fresh = s.execute(
+                    "INSERT INTO resynchronisations (device, rand, at) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (device, rand) DO NOTHING",
+                    values![device.id.0, &rand, key_use.at.0],
+                )?;
                 if fresh == 0 {
                     return Ok(Err(Refusal::BadResynchronisation));
                 }
                 if adopt(device.sqn) {
-                    c.prepare_cached("UPDATE devices SET sqn = ?2 WHERE id = ?1")?
-                        .execute(params![device.id.0, sqn_ms])?;
+                    s.execute("UPDATE devices SET sqn = ?2 WHERE id = ?1", values![device.id.0, sqn_ms])?;
                     device.sqn = sqn_ms;
                 }
-                next(c, device, ind, with).map(Ok)
+                next(s, device, ind, with, &key_use, "resynchronisation").map(Ok)
             })
             .await
     }
@@ -117,21 +135,32 @@ impl SequenceNumbers for ResourceDb {
 
 /// A refusal waits for an fsync like a vector does, so that how long an answer takes does not tell whether there is such
 /// a device (WIRES "No oracle"). SQLite writes only what changes, so something has to.
-fn count_refusal(c: &Connection) -> Result<(), StoreError> {
-    c.prepare_cached("UPDATE refused_vectors SET count = count + 1")?.execute([])?;
+fn count_refusal(s: &mut dyn Session) -> Result<(), StoreError> {
+    s.execute("UPDATE refused_vectors SET count = count + 1", &[])?;
     Ok(())
 }
 
-fn next(c: &Connection, mut device: Device, ind: u8, with: WithRights) -> Result<Taken, StoreError> {
-    // Read before the one changing statement, so that nothing can fail after it.
-    let rights = grants::page(c, device.id, None, with.limit)?;
-    let sqn = c
-        .prepare_cached(
+fn next(
+    s: &mut dyn Session,
+    mut device: Device,
+    ind: u8,
+    with: WithRights,
+    key_use: &KeyUse,
+    reason: &str,
+) -> Result<Taken, StoreError> {
+    // Read before anything is changed, so that this cannot fail after it.
+    let rights = rights::page(s, device.id, None, with.limit, key_use.at)?;
+    if device.key.is_some() {
+        let sqn = s.one(
             "UPDATE devices SET sqn = (((sqn >> 5) + 1) << 5) | ?2
              WHERE id = ?1 AND sqn < 281474976710655 - 31 RETURNING sqn",
-        )?
-        .query_row(params![device.id.0, ind & 31], |row| row.get(0))
-        .optional()?;
-    device.sqn = sqn.ok_or_else(|| StoreError::Other("the device's sequence numbers are used up".into()))?;
+            values![device.id.0, ind & 31],
+            |row| row.fitting(0),
+        )?;
+        device.sqn =
+            sqn.ok_or_else(|| StoreError::Other("the device's sequence numbers are used up".into()))?;
+    }
+    let object = device.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
+    audit::append(s, key_use.at, &key_use.actor, "key.use", &object, reason, "")?;
     Ok(Taken { device, rights })
 }

@@ -1,36 +1,237 @@
-//! The tables.
+//! The tables, for both engines (PostgreSQL's words for the types: [`crate::postgres`]). Steps are only ever appended.
 
+use super::backup::Table;
 use crate::Schema;
 
 /// `OBFr`.
-pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1, V2] };
+pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1] };
+/// Whose tables they are, where several nodes keep theirs in one PostgreSQL database.
+pub const OWNER: &str = "resource";
 
+/// What a backup holds, parents before children. Left out: notices, which are told anew; answers kept for repetitions.
+pub const BACKED_UP: &[Table] = &[
+    Table {
+        name: "data_keys",
+        key: &["id"],
+        columns: &["kek", "wrapped", "created_at"],
+        numbers_itself: false,
+    },
+    Table { name: "rotation", key: &["id"], columns: &["document"], numbers_itself: false },
+    Table {
+        name: "entries",
+        key: &["kind", "id"],
+        columns: &["parent", "state", "version", "document", "created_at", "updated_at"],
+        numbers_itself: false,
+    },
+    Table {
+        name: "administrators",
+        key: &["id"],
+        columns: &[
+            "role",
+            "application_provider",
+            "token_sha256",
+            "cert_name",
+            "state",
+            "version",
+            "created_at",
+            "updated_at",
+        ],
+        numbers_itself: false,
+    },
+    Table {
+        name: "custodians",
+        key: &["id"],
+        columns: &["name", "kind", "contact", "state", "version", "created_at", "updated_at"],
+        numbers_itself: false,
+    },
+    Table {
+        name: "kyc_records",
+        key: &["id"],
+        columns: &[
+            "custodian",
+            "level",
+            "valid_until",
+            "revoked",
+            "document",
+            "version",
+            "created_at",
+            "updated_at",
+        ],
+        numbers_itself: true,
+    },
+    Table {
+        name: "devices",
+        key: &["id"],
+        columns: &[
+            "identity_kind",
+            "identity",
+            "other_identities",
+            "home_network",
+            "algorithm",
+            "wrapped_key",
+            "amf",
+            "initial_sqn",
+            "sqn",
+            "epoch",
+            "state",
+            "minimum_algorithm",
+            "kyc_expiry",
+            "custodian",
+            "version",
+            "created_at",
+            "updated_at",
+        ],
+        numbers_itself: true,
+    },
+    Table { name: "identities", key: &["value", "kind"], columns: &["device"], numbers_itself: false },
+    Table {
+        name: "former_identities",
+        key: &["value", "kind"],
+        columns: &["sqn", "epoch"],
+        numbers_itself: false,
+    },
+    Table { name: "resynchronisations", key: &["device", "rand"], columns: &["at"], numbers_itself: false },
+    Table {
+        name: "applications",
+        key: &["id"],
+        columns: &[
+            "provider",
+            "cert_names",
+            "protocols",
+            "ua_classes",
+            "max_lifetime",
+            "kyc_level",
+            "settings",
+            "discloses_identity",
+            "state",
+            "version",
+            "created_at",
+            "updated_at",
+        ],
+        numbers_itself: false,
+    },
+    Table {
+        name: "grants",
+        key: &["device", "app"],
+        columns: &["lifetime", "expires_at", "settings", "local_validity", "created_at"],
+        numbers_itself: false,
+    },
+    Table {
+        name: "groups",
+        key: &["id"],
+        columns: &["name", "version", "created_at", "updated_at"],
+        numbers_itself: false,
+    },
+    Table { name: "group_members", key: &["device", "group_id"], columns: &[], numbers_itself: false },
+    Table {
+        name: "group_grants",
+        key: &["group_id", "app"],
+        columns: &["lifetime", "expires_at", "settings", "local_validity", "created_at"],
+        numbers_itself: false,
+    },
+    Table {
+        name: "audit",
+        key: &["seq"],
+        columns: &["at", "actor", "action", "object", "reason", "detail"],
+        numbers_itself: true,
+    },
+    Table {
+        name: "audit_seals",
+        key: &["last_seq"],
+        columns: &["first_seq", "rows_sealed", "seqs", "digests", "hash", "at"],
+        numbers_itself: false,
+    },
+];
+
+// States: 0 registered, 1 active, 2 suspended, 3 retired. `version` rises with every administrative change.
+// `devices` repeats what stands in `identities`, the primary one and the others in order, so that a vector reads one row.
 // `former_identities` remembers what a removed device had reached, so that one added again under the same identity
 // neither hands an SQN out twice nor falls behind the epoch that ended its tokens.
+// `refused_vectors` has one row: what refusals write so that they take as long as vectors; and how many there were.
 const V1: &str = "
+CREATE TABLE data_keys (
+    id INTEGER PRIMARY KEY,
+    kek TEXT NOT NULL,
+    wrapped BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE rotation (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    document TEXT NOT NULL
+) STRICT;
+CREATE TABLE entries (
+    kind INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    version INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entries_of_parent ON entries (kind, parent, id);
+CREATE TABLE administrators (
+    id TEXT NOT NULL PRIMARY KEY,
+    role TEXT NOT NULL,
+    application_provider TEXT,
+    token_sha256 BLOB NOT NULL UNIQUE,
+    cert_name TEXT UNIQUE,
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE custodians (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    kind INTEGER NOT NULL CHECK (kind IN (0, 1)),
+    contact TEXT,
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE kyc_records (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    custodian TEXT NOT NULL REFERENCES custodians (id) ON DELETE CASCADE,
+    level INTEGER NOT NULL CHECK (level BETWEEN 1 AND 3),
+    valid_until INTEGER NOT NULL,
+    revoked INTEGER NOT NULL CHECK (revoked IN (0, 1)),
+    document TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX kyc_records_of_custodian ON kyc_records (custodian, id);
 CREATE TABLE devices (
     id INTEGER PRIMARY KEY,
+    identity_kind INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    other_identities TEXT NOT NULL,
     home_network INTEGER NOT NULL CHECK (home_network IN (2, 3)),
-    algorithm INTEGER NOT NULL CHECK (algorithm IN (1, 2)),
-    wrapped_key BLOB NOT NULL,
+    algorithm INTEGER CHECK (algorithm IN (1, 2)),
+    wrapped_key BLOB,
     amf INTEGER NOT NULL CHECK (amf BETWEEN 0 AND 65535),
     initial_sqn INTEGER NOT NULL,
     sqn INTEGER NOT NULL CHECK (sqn BETWEEN 0 AND 281474976710655),
     epoch INTEGER NOT NULL,
-    state INTEGER NOT NULL CHECK (state IN (0, 1)),
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
     minimum_algorithm INTEGER NOT NULL CHECK (minimum_algorithm IN (1, 2)),
     kyc_expiry INTEGER,
-    custodian TEXT,
-    created_at INTEGER NOT NULL
+    custodian TEXT REFERENCES custodians (id),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    CHECK ((algorithm IS NULL) = (wrapped_key IS NULL))
 ) STRICT;
+CREATE INDEX devices_of_custodian ON devices (custodian, id) WHERE custodian IS NOT NULL;
 CREATE TABLE identities (
     value TEXT NOT NULL,
     kind INTEGER NOT NULL,
-    device INTEGER NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
-    rank INTEGER NOT NULL,
+    device INTEGER NOT NULL,
     PRIMARY KEY (value, kind)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX identities_of_device ON identities (device, rank);
 CREATE TABLE former_identities (
     value TEXT NOT NULL,
     kind INTEGER NOT NULL,
@@ -45,24 +246,56 @@ CREATE TABLE resynchronisations (
     PRIMARY KEY (device, rand)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE applications (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL PRIMARY KEY,
+    provider TEXT NOT NULL,
     cert_names TEXT NOT NULL,
+    protocols TEXT NOT NULL,
     ua_classes TEXT NOT NULL,
+    max_lifetime INTEGER,
+    kyc_level INTEGER NOT NULL CHECK (kyc_level BETWEEN 0 AND 3),
     settings BLOB NOT NULL,
     discloses_identity INTEGER NOT NULL CHECK (discloses_identity IN (0, 1)),
-    state INTEGER NOT NULL CHECK (state IN (0, 1)),
-    created_at INTEGER NOT NULL
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX applications_of_provider ON applications (provider, id);
 CREATE TABLE grants (
     device INTEGER NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
     app TEXT NOT NULL REFERENCES applications (id) ON DELETE CASCADE,
     lifetime INTEGER,
     expires_at INTEGER,
     settings BLOB,
+    local_validity INTEGER,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (device, app)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX grants_of_app ON grants (app, device);
+CREATE TABLE groups (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE group_members (
+    device INTEGER NOT NULL REFERENCES devices (id) ON DELETE CASCADE,
+    group_id TEXT NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    PRIMARY KEY (device, group_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_of_group ON group_members (group_id, device);
+CREATE TABLE group_grants (
+    group_id TEXT NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    app TEXT NOT NULL REFERENCES applications (id) ON DELETE CASCADE,
+    lifetime INTEGER,
+    expires_at INTEGER,
+    settings BLOB,
+    local_validity INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (group_id, app)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX group_grants_of_app ON group_grants (app, group_id);
 CREATE TABLE notices (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     addressee TEXT NOT NULL,
@@ -74,13 +307,38 @@ CREATE TABLE notices (
     at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX notices_of_addressee ON notices (addressee, id);
-";
-
-// One row. What refusals write so that they take as long as vectors; and how many there were.
-const V2: &str = "
 CREATE TABLE refused_vectors (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     count INTEGER NOT NULL
 ) STRICT;
 INSERT INTO refused_vectors VALUES (1, 0);
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    object TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE TABLE audit_seals (
+    last_seq INTEGER PRIMARY KEY,
+    first_seq INTEGER NOT NULL,
+    rows_sealed INTEGER NOT NULL,
+    seqs BLOB NOT NULL,
+    digests BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE idempotency (
+    actor TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request BLOB NOT NULL,
+    status INTEGER,
+    etag TEXT,
+    body BLOB,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (actor, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_by_age ON idempotency (at);
 ";

@@ -74,6 +74,7 @@ pub fn answer() -> VectorAnswer {
         app: AppId::new(app).unwrap(),
         lifetime: Lifetime::DEFAULT,
         settings: settings.into(),
+        local_validity: None,
     };
     VectorAnswer {
         vector: AkaVector {

@@ -181,6 +181,7 @@ fn vector_answer(example: &Example) -> Vec<u8> {
                 app: AppId::new(app).unwrap(),
                 lifetime: Lifetime::parse(seconds).unwrap(),
                 settings: example.hex("OBF-Security-Settings").into(),
+                local_validity: None,
             }],
             more: false,
         },

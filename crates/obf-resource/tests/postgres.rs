@@ -1,0 +1,160 @@
+//! A Resource Server on PostgreSQL: nodes that share it, and what becomes of them when it crashes.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod common;
+
+use common::{DOMAIN, LONG, RprClient, Rs, Site, Usim, VENDOR, record, vector_for};
+use obf_radius::AnswerError;
+use obf_resource::{Config, Environment, StartError};
+use obf_rpr::VectorAnswer;
+use obf_store::{
+    PostgresOptions,
+    resource::{Audit, ResourceDb},
+};
+use obf_testkit::PostgresCluster;
+use obf_types::Refusal;
+use serde_json::{Value, json};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+fn imsi(number: u64) -> String {
+    format!("00101{number:010}")
+}
+
+fn config(site: &Site, database: &str, node: u8) -> Value {
+    let mut config = site.config(None);
+    config["database"] = database.into();
+    config["node"] = node.into();
+    config["nodes"] = 2.into();
+    config["auth_servers"] = json!([
+        { "domain": DOMAIN, "node": 1, "address": "127.0.0.1", "secret_file": site.path("secret") },
+    ]);
+    config
+}
+
+#[derive(Default)]
+struct Seen {
+    sqn: Mutex<HashSet<(u64, u64)>>,
+    vectors: AtomicU64,
+    failures: AtomicU64,
+    stop: AtomicBool,
+}
+
+async fn take_vectors(client: Arc<RprClient>, seen: Arc<Seen>, lane: u64) {
+    for step in 0.. {
+        if seen.stop.load(Ordering::SeqCst) {
+            return;
+        }
+        let device = (lane + step) % 10;
+        let Ok(reply) = client.send(&vector_for(&imsi(device))).await else {
+            seen.failures.fetch_add(1, Ordering::SeqCst);
+            continue;
+        };
+        match VectorAnswer::decode(&reply, VENDOR) {
+            Ok(answer) => {
+                let sqn = Usim::new().sqn(&answer);
+                assert!(seen.sqn.lock().unwrap().insert((device, sqn)), "device {device}: SQN {sqn} again");
+                seen.vectors.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(AnswerError::Refused(Refusal::StorageFailed | Refusal::Overloaded)) => {
+                seen.failures.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+async fn grown(counter: &AtomicU64, by: u64) {
+    let wanted = counter.load(Ordering::SeqCst) + by;
+    let growing = async {
+        while counter.load(Ordering::SeqCst) < wanted {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, growing).await.expect("it goes on");
+}
+
+/// Two nodes on one database; it crashes under load: requests are refused, none is answered wrongly, and when it is
+/// back both nodes go on by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_on_postgresql_hand_out_no_sqn_twice_and_outlive_its_crash() {
+    let (mut cluster, database) = tokio::task::spawn_blocking(|| {
+        let cluster = PostgresCluster::start();
+        let database = cluster.database();
+        (cluster, database)
+    })
+    .await
+    .unwrap();
+    let site = Site::new();
+    let nodes: [Rs; 2] =
+        [site.start(config(&site, &database, 0)).await, site.start(config(&site, &database, 1)).await];
+    let mut admin = nodes[0].admin().await;
+    let lines: String = (0..10).map(|number| format!("{}\n", record(&imsi(number)))).collect();
+    assert!(admin.import(lines).await.iter().all(|line| line["result"] == "added"));
+    let seen = Arc::new(Seen::default());
+    let mut load = tokio::task::JoinSet::new();
+    for node in &nodes {
+        let client = Arc::new(node.client().await);
+        for lane in 0..8 {
+            load.spawn(take_vectors(client.clone(), seen.clone(), lane));
+        }
+    }
+    grown(&seen.vectors, 200).await;
+    cluster = tokio::task::spawn_blocking(move || {
+        cluster.crash();
+        cluster
+    })
+    .await
+    .unwrap();
+    grown(&seen.failures, 20).await;
+    cluster = tokio::task::spawn_blocking(move || {
+        cluster.restart();
+        cluster
+    })
+    .await
+    .unwrap();
+    grown(&seen.vectors, 200).await;
+    seen.stop.store(true, Ordering::SeqCst);
+    while let Some(lane) = load.join_next().await {
+        lane.unwrap();
+    }
+    for node in nodes {
+        node.handle.shutdown().await;
+    }
+    // Every vector that was given is in the audit, and the chain of both nodes' seals is whole.
+    let options = PostgresOptions::new(&database, None).unwrap();
+    let store = tokio::task::spawn_blocking(move || ResourceDb::connect(&options)).await.unwrap().unwrap();
+    let verified = store.verify_audit().await.unwrap();
+    assert_eq!((verified.unsealed, verified.faults), (0, vec![]));
+    assert!(verified.rows > seen.vectors.load(Ordering::SeqCst), "{}", verified.rows);
+    drop(store);
+    tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
+}
+
+/// What an operator reads when the server is not there, or the text is none: which database, and never a password.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_be_reached_is_named_without_its_password() {
+    let site = Site::new();
+    for (database, wanted) in [
+        ("postgresql://obf:geheim@127.0.0.1:1/rs", "postgresql://127.0.0.1:1/rs"),
+        ("postgresql://obf:geheim@127.0.0.1:port/rs", "resource.database"),
+    ] {
+        let config: Config = serde_json::from_value(config(&site, database, 0)).unwrap();
+        let error = obf_resource::start(config, Environment::default()).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(wanted) && !text.contains("geheim"), "{text}");
+        assert!(matches!(error, StartError::Store { .. } | StartError::Config(_)));
+    }
+    // The file of the password is named, too.
+    let mut config = config(&site, "postgresql://obf@127.0.0.1:1/rs", 0);
+    config["database_password_file"] = site.path("nowhere").display().to_string().into();
+    let config: Config = serde_json::from_value(config).unwrap();
+    let error = obf_resource::start(config, Environment::default()).await.unwrap_err().to_string();
+    assert!(error.contains("database_password_file") && error.contains("nowhere"), "{error}");
+}

@@ -1,0 +1,302 @@
+//! PostgreSQL as an engine: a few connections, each a thread, and jobs that each run in a transaction of their own.
+//! The server commits concurrent transactions with one fsync where it can. Several nodes may share a database.
+
+mod dialect;
+mod session;
+
+use crate::{
+    OpenError, Statistics, StoreError,
+    sql::{Session, Value},
+};
+use openssl::ssl::{SslConnector, SslMethod};
+use postgres::{Config, config::SslMode};
+use postgres_openssl::MakeTlsConnector;
+use session::{Connected, failed};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// Jobs that may wait; one more is refused as [`StoreError::Overloaded`].
+const QUEUE: usize = 16_384;
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Said once on every connection. An acknowledged write has been fsynced, whatever the server's default.
+const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '10s'; SET statement_timeout = '60s'; \
+                        SET idle_in_transaction_session_timeout = '60s'; SET timezone = 'UTC'";
+const WRITE: &str = "BEGIN";
+/// One snapshot for the whole job.
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Where the database is and how it is used.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    config: Config,
+    connections: usize,
+}
+
+impl PostgresOptions {
+    /// From a connection string, `postgres://user@host/database` or `host=… dbname=…` (libpq's), with eight
+    /// connections. `password` is given apart so that it need not stand in a configuration. Between hosts write
+    /// `sslmode=require`: the server's certificate is then verified against the system's trust anchors.
+    ///
+    /// # Errors
+    /// The text is no connection string.
+    pub fn new(connection: &str, password: Option<&[u8]>) -> Result<Self, StoreError> {
+        let mut config: Config = connection.parse().map_err(|error| failed(&error))?;
+        if let Some(password) = password {
+            config.password(password);
+        }
+        config.connect_timeout(CONNECT).application_name("obf");
+        Ok(Self { config, connections: 8 })
+    }
+
+    /// How many connections, each a thread; at least one.
+    #[must_use]
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresOptions({} connections)", self.connections)
+    }
+}
+
+/// Connections to one database; clones share them. The last clone dropped ends them after all queued jobs are done.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    queue: Option<SyncSender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+    commits: Arc<AtomicU64>,
+}
+
+type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+impl Pool {
+    /// Connects, and brings the database's tables to the newest version.
+    ///
+    /// # Errors
+    /// [`OpenError`]: not reachable, not permitted, of a newer version.
+    pub fn open(options: &PostgresOptions, owner: &str, migrations: &[&str]) -> Result<Self, OpenError> {
+        let mut first = Worker { config: options.config.clone(), connected: None, commits: Arc::default() };
+        migrate(first.connected()?, owner, migrations)?;
+        let commits = first.commits.clone();
+        let (queue, jobs) = sync_channel(QUEUE);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let mut workers = vec![first];
+        workers.extend((1..options.connections).map(|_| Worker {
+            config: options.config.clone(),
+            connected: None,
+            commits: commits.clone(),
+        }));
+        let threads = workers.into_iter().map(|worker| {
+            let jobs = jobs.clone();
+            std::thread::Builder::new()
+                .name("obf-store-pg".into())
+                .spawn(move || worker.run(&jobs))
+                .map_err(|error| StoreError::Io(error.to_string()))
+        });
+        let threads = threads.collect::<Result<_, _>>()?;
+        Ok(Self {
+            inner: Arc::new(Inner { config: options.config.clone(), queue: Some(queue), threads, commits }),
+        })
+    }
+
+    /// Runs `work` in a transaction and returns its result after the server has made it durable.
+    ///
+    /// # Errors
+    /// What `work` returns, or the [`StoreError`] that kept the transaction from being committed.
+    pub async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.submit(WRITE, work).await
+    }
+
+    /// Runs `work` on one snapshot; it sees every write that was acknowledged before.
+    ///
+    /// # Errors
+    /// What `work` returns, or a [`StoreError`].
+    pub async fn read<T, E>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.submit(READ, work).await
+    }
+
+    /// Runs `work` on one snapshot, on a connection of its own that is closed afterwards; blocks.
+    ///
+    /// # Errors
+    /// As [`Pool::read`].
+    pub fn snapshot<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let config = self.inner.config.clone();
+        let mut worker = Worker { config, connected: None, commits: self.inner.commits.clone() };
+        // It waits for whoever takes the rows.
+        worker
+            .connected()?
+            .batch("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")?;
+        worker.transact(READ, work)
+    }
+
+    /// Transactions of this process so far; how many fsyncs they took is the server's secret.
+    pub fn statistics(&self) -> Statistics {
+        let commits = self.inner.commits.load(Ordering::Relaxed);
+        Statistics { commits, jobs: commits }
+    }
+
+    async fn submit<T, E>(
+        &self,
+        begin: &'static str,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |worker| {
+            let result = catch_unwind(AssertUnwindSafe(|| worker.transact(begin, work)));
+            let _ = answer.send(result.unwrap_or_else(|_| {
+                // What it left undone on the connection is undone with the connection.
+                worker.connected = None;
+                Err(StoreError::Closed.into())
+            }));
+        });
+        let queue = self.inner.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::Closed,
+        })?;
+        receiver.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} connections)", self.inner.threads.len())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+struct Worker {
+    config: Config,
+    connected: Option<Connected>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Mutex<Receiver<Job>>) {
+        loop {
+            let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(job) = next else { return };
+            job(&mut self);
+        }
+    }
+
+    /// The connection, made anew if it was lost: a server that comes back is found by the next job.
+    fn connected(&mut self) -> Result<&mut Connected, StoreError> {
+        if !self.connected.as_ref().is_some_and(Connected::lives) {
+            self.connected = None;
+            let connector = SslConnector::builder(SslMethod::tls_client());
+            let connector = connector.map_err(|error| StoreError::Other(error.to_string()))?.build();
+            let mut config = self.config.clone();
+            if config.get_ssl_mode() == SslMode::Prefer {
+                config.ssl_mode(SslMode::Disable);
+            }
+            let client = config.connect(MakeTlsConnector::new(connector)).map_err(|error| failed(&error))?;
+            let mut connected = Connected::new(client);
+            connected.batch(SETTINGS)?;
+            self.connected = Some(connected);
+        }
+        self.connected.as_mut().ok_or(StoreError::Closed)
+    }
+
+    fn transact<T, E: From<StoreError>>(
+        &mut self,
+        begin: &str,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connected = self.connected()?;
+        // A connection that the server closed while it lay idle is told apart from a server that is gone.
+        if connected.batch(begin).is_err() {
+            self.connected = None;
+            self.connected()?.batch(begin)?;
+        }
+        let connected = self.connected()?;
+        match work(connected) {
+            Ok(value) => {
+                connected.batch("COMMIT")?;
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                Ok(value)
+            }
+            Err(error) => {
+                if connected.batch("ROLLBACK").is_err() {
+                    self.connected = None;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// All steps or none; safe against another node doing the same.
+fn migrate(connected: &mut Connected, owner: &str, migrations: &[&str]) -> Result<(), OpenError> {
+    connected.batch(
+        "BEGIN; SELECT pg_advisory_xact_lock(324732);
+         CREATE TABLE IF NOT EXISTS obf_schema (owner TEXT PRIMARY KEY, version BIGINT NOT NULL)",
+    )?;
+    let known = [Value::Text(owner)];
+    let session: &mut dyn Session = connected;
+    let found = session
+        .one("SELECT version FROM obf_schema WHERE owner = ?1", &known, |row| row.fitting::<usize>(0))?;
+    let version = found.unwrap_or(0);
+    if version > migrations.len() {
+        connected.batch("ROLLBACK")?;
+        return Err(OpenError::NewerSchema { found: version, known: migrations.len() });
+    }
+    for step in migrations.iter().skip(version) {
+        connected.batch(&dialect::schema(step))?;
+    }
+    connected.execute(
+        "INSERT INTO obf_schema VALUES (?1, ?2) ON CONFLICT (owner) DO UPDATE SET version = excluded.version",
+        &[Value::Text(owner), Value::from(migrations.len())],
+    )?;
+    Ok(connected.batch("COMMIT")?)
+}

@@ -1,0 +1,238 @@
+//! Administrators: who may do what, and the hash of the token or the name in the certificate that says who it is.
+
+use super::{Change, Outcome, ResourceDb, State, check, standing};
+use crate::{
+    StoreError,
+    sql::{Row, values},
+};
+use obf_types::UnixTime;
+use std::future::Future;
+
+/// An administrator as registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdministratorAccount {
+    /// Its name.
+    pub id: String,
+    /// Its role.
+    pub role: String,
+    /// Whose applications it sees, if it sees no others.
+    pub application_provider: Option<String>,
+    /// SHA-256 of its token. A token is 256 random bits: there is nothing to guess, and nothing to salt.
+    pub token_sha256: [u8; 32],
+    /// A dNSName of its client certificate.
+    pub cert_name: Option<String>,
+    /// Where it stands.
+    pub state: State,
+    /// Rises with every change.
+    pub version: u64,
+    /// When it was added.
+    pub created_at: UnixTime,
+    /// When it was changed last.
+    pub updated_at: UnixTime,
+}
+
+/// The administrators.
+pub trait AdministratorAccounts {
+    /// Adds it, at version 1; false, and nothing changed, if its name or its certificate's is taken.
+    fn add_administrator(
+        &self,
+        account: AdministratorAccount,
+        change: Change,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The administrator of that name.
+    fn administrator(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<AdministratorAccount>, StoreError>> + Send;
+
+    /// The administrator whose token has that hash.
+    fn administrator_of_token(
+        &self,
+        token_sha256: [u8; 32],
+    ) -> impl Future<Output = Result<Option<AdministratorAccount>, StoreError>> + Send;
+
+    /// The administrator whose certificate has one of those names.
+    fn administrator_of_certificate(
+        &self,
+        names: Vec<String>,
+    ) -> impl Future<Output = Result<Option<AdministratorAccount>, StoreError>> + Send;
+
+    /// Up to `limit` administrators in order of their names behind `after`.
+    fn list_administrators(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<AdministratorAccount>, StoreError>> + Send;
+
+    /// Puts everything of `account` but its name in place of what stands there, if that is at the version `expected`.
+    fn replace_administrator(
+        &self,
+        account: AdministratorAccount,
+        expected: Option<u64>,
+        change: Change,
+    ) -> impl Future<Output = Result<Outcome<AdministratorAccount>, StoreError>> + Send;
+
+    /// Removes it.
+    fn remove_administrator(
+        &self,
+        id: &str,
+        expected: Option<u64>,
+        change: Change,
+    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
+}
+
+const SELECT: &str =
+    "SELECT id, role, application_provider, token_sha256, cert_name, state, version, created_at,
+                             updated_at FROM administrators";
+const STANDING: &str = "SELECT version, state FROM administrators WHERE id = ?1";
+
+impl AdministratorAccounts for ResourceDb {
+    async fn add_administrator(
+        &self,
+        account: AdministratorAccount,
+        change: Change,
+    ) -> Result<bool, StoreError> {
+        self.engine
+            .write(move |s| {
+                let taken = s.one(
+                    "SELECT 1 FROM administrators WHERE id = ?1 OR cert_name = ?2 LIMIT 1",
+                    values![&account.id, account.cert_name.as_deref()],
+                    |_| Ok(()),
+                )?;
+                if taken.is_some() {
+                    return Ok(false);
+                }
+                s.execute(
+                    "INSERT INTO administrators (id, role, application_provider, token_sha256, cert_name, state,
+                                                 version, created_at, updated_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)",
+                    values![
+                        &account.id,
+                        &account.role,
+                        account.application_provider.as_deref(),
+                        &account.token_sha256,
+                        account.cert_name.as_deref(),
+                        account.state as u8,
+                        change.at.0
+                    ],
+                )?;
+                change.record(s, "administrator.add", &account.id, &account.role)?;
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn administrator(&self, id: &str) -> Result<Option<AdministratorAccount>, StoreError> {
+        let id = id.to_owned();
+        let sql = format!("{SELECT} WHERE id = ?1");
+        self.engine.read(move |s| s.one(&sql, values![&id], read)).await
+    }
+
+    async fn administrator_of_token(
+        &self,
+        token_sha256: [u8; 32],
+    ) -> Result<Option<AdministratorAccount>, StoreError> {
+        let sql = format!("{SELECT} WHERE token_sha256 = ?1");
+        self.engine.read(move |s| s.one(&sql, values![&token_sha256], read)).await
+    }
+
+    async fn administrator_of_certificate(
+        &self,
+        names: Vec<String>,
+    ) -> Result<Option<AdministratorAccount>, StoreError> {
+        let sql = format!("{SELECT} WHERE cert_name = ?1");
+        self.engine
+            .read(move |s| {
+                for name in &names {
+                    if let Some(found) = s.one(&sql, values![name], read)? {
+                        return Ok(Some(found));
+                    }
+                }
+                Ok(None)
+            })
+            .await
+    }
+
+    async fn list_administrators(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<AdministratorAccount>, StoreError> {
+        let after = after.to_owned();
+        let sql = format!("{SELECT} WHERE id > ?1 ORDER BY id LIMIT ?2");
+        self.engine.read(move |s| s.all(&sql, values![&after, limit], read)).await
+    }
+
+    async fn replace_administrator(
+        &self,
+        account: AdministratorAccount,
+        expected: Option<u64>,
+        change: Change,
+    ) -> Result<Outcome<AdministratorAccount>, StoreError> {
+        self.engine
+            .write(move |s| {
+                let found = standing(s, STANDING, values![&account.id])?;
+                let was = match check(found, expected, Some(account.state)) {
+                    Ok(was) => was,
+                    Err(outcome) => return Ok(outcome),
+                };
+                let replaced = s.one(
+                    "UPDATE administrators SET role = ?2, application_provider = ?3, token_sha256 = ?4,
+                         cert_name = ?5, state = ?6, updated_at = ?7, version = version + 1
+                     WHERE id = ?1
+                     RETURNING id, role, application_provider, token_sha256, cert_name, state, version,
+                         created_at, updated_at",
+                    values![
+                        &account.id,
+                        &account.role,
+                        account.application_provider.as_deref(),
+                        &account.token_sha256,
+                        account.cert_name.as_deref(),
+                        account.state as u8,
+                        change.at.0
+                    ],
+                    read,
+                )?;
+                let action = format!("administrator.{}", was.change(account.state));
+                change.record(s, &action, &account.id, &account.role)?;
+                Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
+            })
+            .await
+    }
+
+    async fn remove_administrator(
+        &self,
+        id: &str,
+        expected: Option<u64>,
+        change: Change,
+    ) -> Result<Outcome, StoreError> {
+        let id = id.to_owned();
+        self.engine
+            .write(move |s| {
+                let found = standing(s, STANDING, values![&id])?;
+                if let Err(outcome) = check::<()>(found, expected, None) {
+                    return Ok(outcome);
+                }
+                s.execute("DELETE FROM administrators WHERE id = ?1", values![&id])?;
+                change.record(s, "administrator.remove", &id, "")?;
+                Ok(Outcome::Done(()))
+            })
+            .await
+    }
+}
+
+fn read(row: &dyn Row) -> Result<AdministratorAccount, StoreError> {
+    let hash = row.blob(3)?.try_into();
+    Ok(AdministratorAccount {
+        id: row.string(0)?.to_owned(),
+        role: row.string(1)?.to_owned(),
+        application_provider: row.text(2)?.map(str::to_owned),
+        token_sha256: hash.map_err(|_| StoreError::Corrupt("a token's hash has not 32 octets".into()))?,
+        cert_name: row.text(4)?.map(str::to_owned),
+        state: State::stored(row.number(5)?)?,
+        version: row.fitting(6)?,
+        created_at: UnixTime(row.fitting(7)?),
+        updated_at: UnixTime(row.fitting(8)?),
+    })
+}

@@ -1,0 +1,184 @@
+//! A device's rows: found, read, added, forgotten.
+
+use super::{
+    Added, AkaAlgorithm, Device, DeviceId, KeyEnvelope, NewDevice, State, custodians, devices::Holder, kyc,
+};
+use crate::{
+    StoreError,
+    sql::{Row, Session, values},
+};
+use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
+
+/// The device that has this identity.
+pub(super) fn find(s: &mut dyn Session, identity: &GlobalIdentity) -> Result<Option<DeviceId>, StoreError> {
+    s.one(
+        "SELECT device FROM identities WHERE value = ?1 AND kind = ?2",
+        values![identity.value(), identity.kind() as u8],
+        |row| row.number(0).map(DeviceId),
+    )
+}
+
+/// The devices that have this value as an identity, of that kind or of any.
+pub(super) fn with_identity(
+    s: &mut dyn Session,
+    kind: Option<IdentityKind>,
+    value: &str,
+) -> Result<Vec<DeviceId>, StoreError> {
+    s.all(
+        "SELECT DISTINCT device FROM identities WHERE value = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR kind = ?2)",
+        values![value, kind.map(|kind| kind as u8)],
+        |row| row.number(0).map(DeviceId),
+    )
+}
+
+/// The whole record.
+pub(super) fn load(s: &mut dyn Session, id: DeviceId) -> Result<Option<Device>, StoreError> {
+    let device = s.one(
+        "SELECT d.identity_kind, d.identity, d.other_identities, d.home_network, d.algorithm, d.wrapped_key,
+                d.amf, d.initial_sqn, d.sqn, d.epoch, d.state, d.minimum_algorithm, d.kyc_expiry, d.custodian,
+                c.state, d.version, d.created_at, d.updated_at
+         FROM devices d LEFT JOIN custodians c ON c.id = d.custodian WHERE d.id = ?1",
+        values![id.0],
+        |row| read(id, row),
+    )?;
+    let Some(mut device) = device else { return Ok(None) };
+    if let Some(holder) = &mut device.custodian {
+        holder.kyc = kyc::of_custodian(s, &holder.id)?;
+    }
+    Ok(Some(device))
+}
+
+/// Adds a device, or says why not.
+pub(super) fn add(s: &mut dyn Session, device: &NewDevice, now: UnixTime) -> Result<Added, StoreError> {
+    let [primary, others @ ..] = device.identities.as_slice() else {
+        return Err(StoreError::Constraint("a device needs an identity".into()));
+    };
+    let (mut sqn, mut epoch) = (device.sqn, 0);
+    for identity in &device.identities {
+        if let Some(existing) = find(s, identity)?.map(|id| load(s, id)).transpose()?.flatten() {
+            return Ok(Added::Exists(Box::new(existing)));
+        }
+        let former = s.one(
+            "SELECT sqn, epoch FROM former_identities WHERE value = ?1 AND kind = ?2",
+            values![identity.value(), identity.kind() as u8],
+            |row| Ok((row.fitting::<u64>(0)?, row.fitting::<u64>(1)?)),
+        )?;
+        if let Some((former_sqn, former_epoch)) = former {
+            (sqn, epoch) = (sqn.max(former_sqn), epoch.max(former_epoch));
+        }
+    }
+    if let Some(custodian) = &device.custodian
+        && !custodians::exists(s, custodian)?
+    {
+        return Ok(Added::NoCustodian);
+    }
+    let mut other_identities = String::new();
+    for identity in others {
+        other_identities.push_str(&format!("{} {}\n", identity.kind() as u8, identity.value()));
+    }
+    let home_network: u8 = match device.home_network {
+        HomeNetwork::TwoDigitMnc => 2,
+        HomeNetwork::ThreeDigitMnc => 3,
+    };
+    let id = s.one(
+        "INSERT INTO devices (identity_kind, identity, other_identities, home_network, algorithm, wrapped_key, amf,
+                              initial_sqn, sqn, epoch, state, minimum_algorithm, kyc_expiry, custodian, version,
+                              created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?15) RETURNING id",
+        values![
+            primary.kind() as u8,
+            primary.value(),
+            &other_identities,
+            home_network,
+            device.key.as_ref().map(|key| key.algorithm as u8),
+            device.key.as_ref().map(|key| &key.wrapped),
+            u16::from_be_bytes(device.amf),
+            device.sqn,
+            sqn,
+            epoch,
+            device.state as u8,
+            device.minimum_algorithm,
+            device.kyc_expiry.map(|at| at.0),
+            device.custodian.as_deref(),
+            now.0
+        ],
+        |row| row.number(0),
+    )?;
+    let id = id.ok_or_else(|| StoreError::Other("the new device got no number".into()))?;
+    for identity in &device.identities {
+        s.execute(
+            "INSERT INTO identities (value, kind, device) VALUES (?1, ?2, ?3)",
+            values![identity.value(), identity.kind() as u8, id],
+        )?;
+    }
+    Ok(Added::New(DeviceId(id)))
+}
+
+/// Removes a device, remembering what it had reached.
+pub(super) fn forget(s: &mut dyn Session, device: &Device) -> Result<(), StoreError> {
+    for identity in &device.identities {
+        s.execute(
+            "INSERT INTO former_identities AS f (value, kind, sqn, epoch) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (value, kind) DO UPDATE SET
+                 sqn = CASE WHEN f.sqn > excluded.sqn THEN f.sqn ELSE excluded.sqn END,
+                 epoch = CASE WHEN f.epoch > excluded.epoch THEN f.epoch ELSE excluded.epoch END",
+            values![identity.value(), identity.kind() as u8, device.sqn, device.epoch.0],
+        )?;
+    }
+    s.execute("DELETE FROM identities WHERE device = ?1", values![device.id.0])?;
+    s.execute("DELETE FROM devices WHERE id = ?1", values![device.id.0])?;
+    Ok(())
+}
+
+/// An identity as stored.
+pub(super) fn identity(kind: u8, value: &str) -> Result<GlobalIdentity, StoreError> {
+    IdentityKind::from_number(kind)
+        .and_then(|kind| GlobalIdentity::new(kind, value).ok())
+        .ok_or_else(|| StoreError::Corrupt(format!("identity of kind {kind} is none")))
+}
+
+fn identities(row: &dyn Row) -> Result<Vec<GlobalIdentity>, StoreError> {
+    let mut found = vec![identity(row.fitting(0)?, row.string(1)?)?];
+    for line in row.string(2)?.lines() {
+        let (kind, value) = line.split_once(' ').unwrap_or_default();
+        found.push(identity(kind.parse().unwrap_or(0), value)?);
+    }
+    Ok(found)
+}
+
+fn read(id: DeviceId, row: &dyn Row) -> Result<Device, StoreError> {
+    let algorithm = row.integer(4)?.map(|number| match number {
+        1 => AkaAlgorithm::Milenage,
+        _ => AkaAlgorithm::Tuak,
+    });
+    let key = match (algorithm, row.octets(5)?) {
+        (Some(algorithm), Some(wrapped)) => Some(KeyEnvelope { algorithm, wrapped: wrapped.to_vec() }),
+        _ => None,
+    };
+    let custodian = match (row.text(13)?, row.integer(14)?) {
+        (Some(id), Some(state)) => {
+            Some(Holder { id: id.to_owned(), state: State::stored(state)?, kyc: Vec::new() })
+        }
+        _ => None,
+    };
+    Ok(Device {
+        id,
+        identities: identities(row)?,
+        home_network: match row.number(3)? {
+            3 => HomeNetwork::ThreeDigitMnc,
+            _ => HomeNetwork::TwoDigitMnc,
+        },
+        key,
+        amf: row.fitting::<u16>(6)?.to_be_bytes(),
+        initial_sqn: row.fitting(7)?,
+        sqn: row.fitting(8)?,
+        epoch: Epoch(row.fitting(9)?),
+        state: State::stored(row.number(10)?)?,
+        minimum_algorithm: row.fitting(11)?,
+        kyc_expiry: row.maybe(12)?.map(UnixTime),
+        custodian,
+        version: row.fitting(15)?,
+        created_at: UnixTime(row.fitting(16)?),
+        updated_at: UnixTime(row.fitting(17)?),
+    })
+}

@@ -1,0 +1,184 @@
+//! A PostgreSQL cluster of the tests' own: one battery of tests runs on it as on SQLite.
+
+use std::{
+    fmt, fs,
+    io::Read,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// A running cluster on a free port of this host, reachable over TCP by its superuser `obf` without a password.
+/// It ends with the process that started it, however that ends.
+pub struct PostgresCluster {
+    directory: PathBuf,
+    port: u16,
+    guard: Child,
+    stdin: Option<ChildStdin>,
+    databases: AtomicU32,
+}
+
+impl PostgresCluster {
+    /// Starts one.
+    pub fn start() -> Self {
+        let bin = binaries();
+        let directory = tempfile::Builder::new().prefix("obf-pg-").tempdir().expect("a directory").keep();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("permissions");
+        let data = directory.join("data");
+        fs::create_dir(&data).expect("a directory");
+        if let Some(user) = other_user() {
+            run(Command::new("chown").args([user, "--"]).arg(&data));
+        }
+        run(as_user(&bin.join("initdb"))
+            .args(["--username=obf", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
+            .arg(&data));
+        let port =
+            TcpListener::bind(("127.0.0.1", 0)).expect("a port").local_addr().expect("its number").port();
+        // The shell ends the server when its standard input closes, which it does however this process ends.
+        let (postgres, own) = (bin.join("postgres"), directory.display().to_string());
+        let mut guard = Command::new("sh")
+            .args(["-c", GUARD, "sh"])
+            .arg(&own)
+            .args(as_user_words())
+            .arg(&postgres)
+            .args(["-h", "127.0.0.1", "-k", "", "-p", &port.to_string(), "-D"])
+            .arg(&data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh");
+        let stdin = guard.stdin.take();
+        let cluster = Self { directory, port, guard, stdin, databases: AtomicU32::new(0) };
+        cluster.wait_until_ready(&bin);
+        cluster
+    }
+
+    /// The one that the tests of this process share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<PostgresCluster> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// Creates a database and gives the connection string to it.
+    pub fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        self.connection_string(&name)
+    }
+
+    /// The connection string to a database.
+    pub fn connection_string(&self, database: &str) -> String {
+        format!("postgres://obf@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Runs SQL in a database through psql and gives what that prints: values alone, `|` between columns.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let mut psql = Command::new(binaries().join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        run(psql.arg(self.connection_string(database)))
+    }
+
+    /// Kills it as a crash would, without a goodbye to anybody.
+    pub fn crash(&mut self) {
+        let data = self.directory.join("data");
+        run(as_user(&binaries().join("pg_ctl")).args(["stop", "-m", "immediate", "-w", "-D"]).arg(data));
+    }
+
+    /// Starts it again after a crash, on the same data and port.
+    pub fn restart(&mut self) {
+        let data = self.directory.join("data");
+        let options = format!("-h 127.0.0.1 -k '' -p {}", self.port);
+        let mut start = as_user(&binaries().join("pg_ctl"));
+        start.args(["start", "-w", "-o", &options, "-l"]).arg(data.join("log")).arg("-D").arg(&data);
+        run(&mut start);
+    }
+
+    fn wait_until_ready(&self, bin: &Path) {
+        for _ in 0..600 {
+            let ready = Command::new(bin.join("pg_isready"))
+                .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+                .status();
+            if ready.expect("pg_isready").success() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("PostgreSQL did not start in 30 s");
+    }
+}
+
+const GUARD: &str = r#"directory=$1; shift; "$@" <&- & read -r _
+pid=$(head -n 1 "$directory/data/postmaster.pid") && kill -QUIT "$pid"
+while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; rm -rf "$directory""#;
+
+impl fmt::Debug for PostgresCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresCluster(port {})", self.port)
+    }
+}
+
+impl Drop for PostgresCluster {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// Where Debian puts the server's programs, newest version first.
+fn binaries() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql");
+    let versions = versions.expect("PostgreSQL is not installed: apt-get install postgresql");
+    let mut found: Vec<PathBuf> = versions.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).collect();
+    found.retain(|bin| bin.join("initdb").exists());
+    found.sort();
+    found.pop().expect("PostgreSQL is not installed: apt-get install postgresql")
+}
+
+/// The server refuses to run as root; Debian's package brings a user for it.
+fn other_user() -> Option<&'static str> {
+    let own = fs::metadata("/proc/self").expect("/proc");
+    (std::os::unix::fs::MetadataExt::uid(&own) == 0).then_some("postgres")
+}
+
+fn as_user_words() -> Vec<String> {
+    let user = other_user();
+    let words = user.map(|user| {
+        ["setpriv".into(), format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".into()]
+    });
+    words.into_iter().flatten().collect()
+}
+
+fn as_user(program: &Path) -> Command {
+    let words = as_user_words();
+    let mut command = match words.split_first() {
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    command.current_dir("/");
+    command
+}
+
+fn run(command: &mut Command) -> String {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (mut out, mut err) = (String::new(), String::new());
+    child.stdout.take().map(|mut stdout| stdout.read_to_string(&mut out));
+    let status = child.wait().expect("it was started");
+    child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut err));
+    assert!(status.success(), "{command:?}: {status}\n{out}{err}");
+    out
+}
