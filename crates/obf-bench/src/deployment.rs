@@ -12,8 +12,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// The core that the measured servers run on; the load comes from the other.
+/// The core that the measured servers run on.
 pub const SERVER_CORE: usize = 0;
+/// The core that their load comes from.
+pub const LOAD_CORE: usize = 1;
 
 /// A directory made by `obf init` on ephemeral ports.
 pub struct Deployment {

@@ -83,6 +83,9 @@ pub enum Child {
 /// # Errors
 /// A peer is missing, or a process failed; the message says which and what to install.
 pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verdict> {
+    if !matches!(bench.what, What::Child(_)) {
+        measure::keep_to(deployment::LOAD_CORE)?;
+    }
     let comparisons = match &bench.what {
         What::Aka(aka) => vec![aka.compare(bench.rounds)?],
         What::Bootstrap(bootstrap) => vec![bootstrap.compare(bench.rounds).await?],

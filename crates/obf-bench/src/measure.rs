@@ -51,6 +51,20 @@ pub fn pinned(core: usize, program: &Path) -> Command {
     command
 }
 
+/// Keeps this process, the load generator, on one core: the servers have the other to themselves.
+///
+/// # Errors
+/// There is no such core, or no taskset.
+pub fn keep_to(core: usize) -> Result<()> {
+    let own = std::process::id().to_string();
+    output_of(
+        Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", &core.to_string(), &own]),
+        "util-linux",
+    )
+    .context("a measurement takes two cores, one for the servers and one for their load")?;
+    Ok(())
+}
+
 /// Runs a command to its end and gives what it printed.
 ///
 /// # Errors

@@ -127,6 +127,23 @@ impl Database {
         self.submit(Isolation::SingleStatement, work).await
     }
 
+    /// As [`Database::write`] for work that looks at everything that may be wrong before it changes anything, so that
+    /// after its first change only the database itself can fail it: it has no savepoint, and should it fail, the whole
+    /// transaction is undone and everybody in it is told.
+    ///
+    /// # Errors
+    /// As [`Database::write`]; or the [`StoreError`] of another such work in the same transaction.
+    pub async fn write_checked<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.submit(Isolation::WithTheOthers, work).await
+    }
+
     /// Runs `work` on a read-only connection; it sees every write that was acknowledged before.
     ///
     /// # Errors
