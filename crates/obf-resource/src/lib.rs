@@ -10,6 +10,7 @@
 
 pub mod admin;
 pub mod authorisation;
+pub mod backup;
 pub mod config;
 pub mod kms;
 pub mod node;
