@@ -14,7 +14,7 @@ use obf_store::{
     resource::{Change, DataKeys, ResourceDb},
 };
 use obf_testkit::peer::softhsm::{PIN, SoftHsm, TOKEN, in_environment};
-use obf_types::{HomeNetwork, Secret};
+use obf_types::{HomeNetwork, Secret, UnixTime};
 use serde_json::json;
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -149,6 +149,33 @@ async fn r8_records_added_by_another_node_during_a_rotation_are_usable() {
     other.await.unwrap();
     assert_usable(&there, &adding, 0..4000).await;
     assert_usable(&here, &rotating, (0..4000).step_by(7)).await;
+}
+
+/// A clock that stands still: data keys cannot be told apart by when they were made.
+#[derive(Debug)]
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> UnixTime {
+        UnixTime(1_800_000_000)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_nothing_new_goes_under_a_data_key_that_is_being_replaced_whatever_the_clock_says() {
+    for _ in 0..6 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = database(&dir.path().join("rs.db"));
+        let open =
+            async || Kms::open(store.clone(), Arc::new(Stopped), vec![kek(1)], settings()).await.unwrap();
+        let first = open().await;
+        register(&store, &first, 0..1).await;
+        let old = store.data_keys().await.unwrap()[0].id;
+        first.rotate(true, change()).await.unwrap();
+        // Another process starts while the rotation is under way.
+        register(&store, &open().await, 1..3).await;
+        assert_eq!(store.envelopes_by_data_key().await.unwrap()[&old], 1);
+    }
 }
 
 /// Vectors are served while everything is wrapped anew, none refused. `OBF_TEST_RECORDS=1000000`, with a release build,
