@@ -333,6 +333,11 @@ impl Rotation {
     }
 }
 
+/// The data keys that a rotation replaces: nothing new goes under them.
+pub(super) fn retired(document: &str) -> Vec<u32> {
+    serde_json::from_str::<Rotation>(document).map(|rotation| rotation.old).unwrap_or_default()
+}
+
 /// `None` for an envelope that does not open: it stays as it is, and the log names it.
 fn wrap_anew(
     key: WrappedKey,
