@@ -114,8 +114,17 @@ pub struct AdminConfig {
     pub cert_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
-    /// SHA-256 of the administrator's bearer token, 64 hex digits.
+    /// SHA-256 of the first administrator's bearer token, 64 hex digits. It is `admin`, an operator; others are
+    /// registered by it.
     pub token_sha256: String,
+    /// Trust anchors of administrators' certificates, PEM: they may come with one instead of a token.
+    pub client_ca_file: Option<PathBuf>,
+    /// Requests that one administrator may make, per second; four times as many at once.
+    #[serde(default = "requests_per_second")]
+    pub requests_per_second: u32,
+    /// Requests without a valid credential that one source address may make, per second; ten times as many at once.
+    #[serde(default = "strangers_per_second")]
+    pub strangers_per_second: u32,
 }
 
 /// An existing HLR that speaks GSUP.
@@ -277,6 +286,14 @@ pub(crate) fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigErr
 
 const fn one() -> u8 {
     1
+}
+
+const fn requests_per_second() -> u32 {
+    500
+}
+
+const fn strangers_per_second() -> u32 {
+    5
 }
 
 const fn two() -> u8 {

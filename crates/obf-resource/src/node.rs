@@ -1,13 +1,14 @@
 //! The node: configuration in, listeners out.
 
 use crate::{
-    admin::{AdminApi, Administrator, Administrators},
+    admin::{AdminApi, Administrator, Administrators, Offer, Rates},
     config::{self, Config, ConfigError, DatabaseConfig},
     kms::{KekError, KeyEncryptionKey, Kms},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
     vectors::{Hlr, Vectors},
 };
+use obf_admin::Role;
 use obf_net::{
     Clock, Running, Stopper, SystemClock,
     certificates::{self, CertificateError, CertificateFiles},
@@ -122,12 +123,20 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let admin = match &config.admin {
         Some(admin) => {
             let own = CertificateFiles { chain: admin.cert_file.clone(), key: admin.key_file.clone() };
-            let administrator =
-                Administrator { name: "admin".into(), token_sha256: admin.token_sha256.clone() };
+            let administrator = Administrator {
+                name: "admin".into(),
+                role: Role::Operator,
+                token_sha256: admin.token_sha256.clone(),
+            };
             let administrators = Administrators::new(&[administrator])
                 .map_err(|error| ConfigError::new("admin.token_sha256", error))?;
-            let server = certificates::server(&own)?;
-            Some((bind_tcp(&mut node, "admin", admin.listen).await?, server, administrators))
+            let server = match &admin.client_ca_file {
+                Some(ca) => certificates::server_that_knows_clients(&own, ca)?,
+                None => certificates::server(&own)?,
+            };
+            let rates =
+                Rates { administrator: admin.requests_per_second, stranger: admin.strangers_per_second };
+            Some((bind_tcp(&mut node, "admin", admin.listen).await?, server, administrators, rates))
         }
         None => None,
     };
@@ -151,9 +160,16 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     if let Some((listener, server)) = tls {
         running.spawn(serve_tls(listener, server, TlsServerSettings::default(), running.clone(), rpr));
     }
-    if let Some((listener, server, administrators)) = admin {
-        let api = AdminApi::new(registry, administrators, config.home_network()?, clock, running.clone());
-        let handler = move |request, _| api.clone().handle(request);
+    if let Some((listener, server, administrators, rates)) = admin {
+        let addresses =
+            node.endpoints.iter().map(|(point, address, _)| ((*point).into(), address.to_string()));
+        let mut authentication_servers: Vec<String> =
+            config.auth_servers.iter().map(|server| server.domain.clone()).collect();
+        authentication_servers.dedup();
+        let offer = Offer { addresses: addresses.collect(), authentication_servers };
+        let network = config.home_network()?;
+        let api = AdminApi::new(registry, administrators, offer, rates, network, clock, running.clone());
+        let handler = move |request, peer| api.clone().handle(request, peer);
         running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
     }
     notices.start(&running);

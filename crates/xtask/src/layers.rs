@@ -11,6 +11,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("obf-gsup", 1),
     ("obf-radius", 1),
     ("obf-token", 1),
+    ("obf-admin", 2),
     ("obf-rpa", 2),
     ("obf-rpb", 2),
     ("obf-rpo", 2),

@@ -6,6 +6,7 @@ pub mod osmo_hlr;
 pub mod pyrad;
 pub mod radclient;
 pub mod radsecproxy;
+pub mod schemathesis;
 
 use std::{
     ffi::OsStr,
