@@ -98,7 +98,7 @@ impl Answerer {
         let found = self.store.rights(identity, None, 0, now).await.map_err(|error| failed(&error))?;
         let (device, _) = found.ok_or(Refusal::UnknownIdentity)?;
         authorisation::standing(&device, now)?;
-        let authority = self.vectors.authority(&device, resynchronisation)?;
+        let authority = self.vectors.authority(&device, resynchronisation).await?;
         let adopt = move |sqn: u64| match authority {
             SqnAuthority::Ours(sqn_ms) => Sqn::new(sqn).is_none_or(|sqn_he| {
                 SqnLayout::DEFAULT.resynchronise(SqnLimits::DEFAULT, sqn_he, sqn_ms) != sqn_he

@@ -61,7 +61,7 @@ impl Vectors {
     ///
     /// # Errors
     /// [`Refusal::BadResynchronisation`] if MAC-S is wrong; that of a key that cannot be used.
-    pub fn authority(
+    pub async fn authority(
         &self,
         device: &Device,
         Resynchronisation { rand, auts }: &Resynchronisation,
