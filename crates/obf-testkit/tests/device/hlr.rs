@@ -7,17 +7,12 @@ use crate::{
     client::Device,
     python_ue::{self, Ue},
 };
-use obf_store::{
-    Options,
-    resource::{Change, Devices, NewDevice, ResourceDb, State},
-};
 use obf_testkit::{
     deployment::{Deployment, Sim},
     peer::osmo_hlr::OsmoHlr,
 };
-use obf_types::{GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
 use serde_json::Value;
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 /// Nodes and an application, with the first two cards in that HLR and granted the application.
 fn deployment(hlr: &OsmoHlr) -> (Deployment, Application) {
@@ -27,43 +22,16 @@ fn deployment(hlr: &OsmoHlr) -> (Deployment, Application) {
     let more = format!("\n[resource.hlr]\naddress = \"{}\"\nipa_name = \"rs1.obf.example\"\n", hlr.gsup());
     std::fs::write(&config, text + &more).unwrap();
     let sims = [Sim::number(1), Sim::number(2)];
-    register(&deployment, &sims);
     deployment.serve("all", &[]);
     deployment.add_app(APP);
     for sim in &sims {
         hlr.add_milenage(&sim.imsi, &sim.k, &sim.opc);
+        let line = format!("{{\"imsi\":\"{}\",\"source\":\"hlr\"}}\n", sim.imsi);
+        deployment.obf_with_input(&["device", "import", "-"], line.as_bytes()).expect_success();
         deployment.obf(&["grant", "add", "--device", &sim.imsi, "--app", APP]).expect_success();
     }
     let application = Application::run(&deployment, &["--echo"]);
     (deployment, application)
-}
-
-/// Devices without a key.
-fn register(deployment: &Deployment, sims: &[Sim]) {
-    let file = deployment.file("data/resource.db");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let device = |sim: &Sim| {
-        let imsi = GlobalIdentity::new(IdentityKind::Imsi, &sim.imsi).unwrap();
-        let impi = HomeNetwork::TwoDigitMnc.impi_of(&imsi).unwrap();
-        NewDevice {
-            identities: vec![imsi, impi],
-            home_network: HomeNetwork::TwoDigitMnc,
-            key: None,
-            amf: [0, 0],
-            sqn: 0,
-            state: State::Active,
-            minimum_algorithm: 1,
-            kyc_expiry: None,
-            custodian: None,
-        }
-    };
-    let change =
-        Change { actor: "test".into(), reason: "".into(), addressees: Arc::default(), at: UnixTime(1) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let store = ResourceDb::open(&Options::new(&file)).unwrap();
-        store.add_devices(sims.iter().map(device).collect(), change).await.unwrap();
-    });
 }
 
 #[test]
