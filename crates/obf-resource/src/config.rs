@@ -1,5 +1,6 @@
 //! The `[resource]` section of the configuration.
 
+use crate::kms::KekConfig;
 use obf_types::{Domain, HomeNetwork, NodeNumber};
 use serde::Deserialize;
 use std::{
@@ -17,8 +18,10 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The password for a PostgreSQL database; line ends behind it do not count.
     pub database_password_file: Option<PathBuf>,
-    /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
-    pub kek_file: PathBuf,
+    /// The key-encryption key in a file: 32 octets, or 64 hex digits. Short for a `kms` section with that alone.
+    pub kek_file: Option<PathBuf>,
+    /// Key management. The same for all nodes of the deployment.
+    pub kms: Option<KmsConfig>,
     /// The number of this node, from 0; different for each node on the database.
     #[serde(default)]
     pub node: u8,
@@ -74,6 +77,23 @@ impl DatabaseConfig {
             }
         }
     }
+}
+
+/// Key management.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KmsConfig {
+    /// The key-encryption key.
+    pub kek: KekConfig,
+    /// Key-encryption keys of before, until everything has been wrapped anew.
+    #[serde(default)]
+    pub former: Vec<KekConfig>,
+    /// How long what an HSM unwrapped may be used without asking it again, seconds: so long the node serves without it.
+    #[serde(default = "five_minutes")]
+    pub lease: u64,
+    /// Subscriber keys that one process wraps under one data key.
+    #[serde(default = "hundred_thousand")]
+    pub records_per_data_key: u64,
 }
 
 /// RPR over UDP.
@@ -173,6 +193,7 @@ impl Config {
     /// [`ConfigError`] names the first key that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.home_network()?;
+        self.kms()?;
         if !(1..=32).contains(&self.nodes) {
             return Err(ConfigError::new("nodes", "a number from 1 to 32"));
         }
@@ -190,6 +211,27 @@ impl Config {
             return Err(ConfigError::new("rpr.listen", reason));
         }
         self.auth_servers.iter().try_for_each(AuthServerConfig::validate)
+    }
+
+    /// Key management, however it is written.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn kms(&self) -> Result<KmsConfig, ConfigError> {
+        let kms = match (&self.kek_file, &self.kms) {
+            (Some(file), None) => KmsConfig {
+                kek: KekConfig::File { file: file.clone() },
+                former: Vec::new(),
+                lease: five_minutes(),
+                records_per_data_key: hundred_thousand(),
+            },
+            (None, Some(kms)) => kms.clone(),
+            _ => return Err(ConfigError::new("kms", "exactly one of kek_file and kms is needed")),
+        };
+        if kms.lease == 0 || kms.records_per_data_key == 0 {
+            return Err(ConfigError::new("kms", "lease and records_per_data_key are at least 1"));
+        }
+        Ok(kms)
     }
 
     pub(crate) fn home_network(&self) -> Result<HomeNetwork, ConfigError> {
@@ -234,6 +276,14 @@ pub(crate) fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigErr
         octets.pop();
     }
     Ok(octets)
+}
+
+const fn five_minutes() -> u64 {
+    300
+}
+
+const fn hundred_thousand() -> u64 {
+    100_000
 }
 
 const fn one() -> u8 {

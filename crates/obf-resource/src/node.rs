@@ -3,7 +3,7 @@
 use crate::{
     admin::{AdminApi, Administrator, Administrators, Offer, Rates},
     config::{self, Config, ConfigError, DatabaseConfig},
-    kms::{KekError, KeyEncryptionKey, Kms},
+    kms::{KekError, Kms, KmsError, Settings, kek},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
 };
@@ -52,6 +52,9 @@ pub enum StartError {
     /// The key-encryption key cannot be had.
     #[error(transparent)]
     Kek(#[from] KekError),
+    /// The data keys cannot be had.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
     /// A certificate or key file cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -91,10 +94,10 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     config.validate()?;
     let Environment { clock } = env;
     let clock_of_seals = clock.clone();
-    let kms = Kms::new(KeyEncryptionKey::from_file(&config.kek_file)?);
     let beyond_host = config.rpr.as_ref().is_some_and(|udp| !udp.listen.ip().is_loopback());
     let servers = AuthServers::read(&config.auth_servers, if beyond_host { LONG_SECRET } else { 1 })?;
     let store = open(&config).await?;
+    let kms = open_kms(&config, store.clone(), clock.clone()).await?;
     let vendor = Vendor(config.vendor);
     let notices = Notices::open(store.clone(), clock.clone(), vendor, &servers)
         .await
@@ -106,7 +109,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let slice = Slice { node: config.node, nodes: config.nodes };
     let rpr = Arc::new(RprServer::new(
         store.clone(),
-        kms,
+        kms.clone(),
         slice,
         clock.clone(),
         servers.clone(),
@@ -171,6 +174,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
     }
     notices.start(&running);
+    running.spawn(kms.run(running.clone()));
     running.spawn(seal(node.store.clone(), clock_of_seals, running.clone()));
     Ok(node)
 }
@@ -208,6 +212,18 @@ async fn open(config: &Config) -> Result<ResourceDb, StartError> {
             connecting.await.unwrap_or(Err(StoreError::Closed.into())).map_err(failed)
         }
     }
+}
+
+/// The key-encryption keys that the configuration names, and the data keys of the store under them.
+async fn open_kms(config: &Config, store: ResourceDb, clock: Arc<dyn Clock>) -> Result<Kms, StartError> {
+    let config = config.kms()?;
+    let settings =
+        Settings { lease: Duration::from_secs(config.lease), records_per_key: config.records_per_data_key };
+    let named = std::iter::once(config.kek).chain(config.former);
+    let opening = tokio::task::spawn_blocking(move || named.map(|kek| kek::open(&kek)).collect());
+    let keks: Result<Vec<_>, KekError> =
+        opening.await.unwrap_or_else(|error| Err(KekError::NoRandomness(error.to_string())));
+    Ok(Kms::open(store, clock, keks?, settings).await?)
 }
 
 /// Chains new rows of the audit, so that nobody alters or removes them unnoticed.

@@ -51,7 +51,9 @@ impl Deployment {
     pub async fn start_with(rpr: Rpr, nodes: usize, extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         write_certificates(directory.path());
-        std::fs::write(directory.path().join("kek.hex"), "5a".repeat(32)).unwrap();
+        let kek = directory.path().join("kek.hex");
+        std::fs::write(&kek, "5a".repeat(32)).unwrap();
+        std::fs::set_permissions(&kek, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         std::fs::write(directory.path().join("radius.secret"), "s".repeat(40)).unwrap();
         let mut deployment = Self {
             clock: Arc::new(OffsetClock::new()),

@@ -90,6 +90,18 @@ impl KeyMaterial {
         Ok(Self::Tuak { k, topc })
     }
 
+    /// From a record of a key file.
+    ///
+    /// # Errors
+    /// [`MaterialError`] names the part.
+    pub fn from_key_file(record: &obf_keyfile::KeyRecord) -> Result<Self, MaterialError> {
+        let (k, c) = (HexSecret::new(record.k.clone()), HexSecret::new(record.c.clone()));
+        match record.algorithm {
+            obf_keyfile::Algorithm::Milenage => Self::milenage(&k, Some(&c), None),
+            obf_keyfile::Algorithm::Tuak => Self::tuak(&k, Some(&c), None),
+        }
+    }
+
     /// Ready to compute with.
     pub(super) fn algorithm(&self) -> Algorithm {
         match self {
@@ -148,7 +160,7 @@ pub(crate) fn octets_32_from_hex(text: &str) -> Option<[u8; 32]> {
     octets_from_hex(text)?.expose().try_into().ok()
 }
 
-fn octets_from_hex(text: &str) -> Option<SecretBytes> {
+pub(super) fn octets_from_hex(text: &str) -> Option<SecretBytes> {
     let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {

@@ -1,25 +1,39 @@
 //! Key management (SPEC C1, C2, R8): the only place where a subscriber key is in clear.
 //!
-//! Keys come in as [`KeyMaterial`], are kept as envelopes under the key-encryption key with the device's primary
-//! identity as associated data (so that an envelope moved to another device does not open), and go out only as
-//! vectors.
+//! Subscriber keys come in as [`KeyMaterial`], are kept as envelopes under a data key with the device's primary identity
+//! as associated data (so that an envelope moved to another device does not open), and go out only as vectors. Data keys
+//! are kept wrapped under a key-encryption key ([`kek`]: a file, the environment, an HSM) and are lent in clear for a
+//! time (`ring`). [`rotation`] wraps everything anew while the node serves; [`creation`] and [`ingest`] are keys by the
+//! million, out and in as key files.
 
-mod kek;
+pub mod creation;
+pub mod ingest;
+pub mod kek;
 mod material;
+mod ring;
+pub mod rotation;
 
-pub use kek::{KekError, KeyEncryptionKey};
+pub use kek::{HsmConfig, HsmKek, HsmMechanism, Kek, KekConfig, KekError, LocalKek, PinConfig};
 pub(crate) use material::octets_32_from_hex;
 pub use material::{HexSecret, KeyMaterial, MaterialError};
+pub use ring::Settings;
 
 use obf_aka::{AkaVector, Amf, Sqn};
-use obf_store::resource::{AkaAlgorithm, Device};
+use obf_net::Clock;
+use obf_store::{
+    StoreError,
+    resource::{AkaAlgorithm, Device, ResourceDb},
+};
+use obf_token::{SealingKey, envelope::NONCE_LEN};
 use obf_types::GlobalIdentity;
+use ring::Ring;
+use std::sync::Arc;
 
 /// Why a key could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KmsError {
-    /// The envelope was made under another key-encryption key, was altered, or belongs to another device.
+    /// The envelope was altered, or belongs to another device.
     #[error("the key of {identity} does not open: {reason}")]
     DoesNotOpen {
         /// The device's primary identity.
@@ -33,38 +47,87 @@ pub enum KmsError {
     /// The record behind the envelope is not one of ours.
     #[error("the key record of {0} is damaged")]
     Damaged(String),
+    /// The key-encryption key is not to be had, or does not work.
+    #[error(transparent)]
+    Kek(#[from] KekError),
+    /// A data key is under a key-encryption key that the configuration does not name.
+    #[error(
+        "data key {id} is wrapped under {kek}, which the configuration does not name: is it the key-encryption key that \
+         this database was made with? After a change of it, name the old one as [[resource.kms.former]] until \
+         `obf kms rotate` is done"
+    )]
+    UnknownKek {
+        /// Its name.
+        kek: String,
+        /// The data key.
+        id: u32,
+    },
+    /// An envelope is under a data key that is not in the store.
+    #[error("there is no data key {0} in the database: it is damaged, or was restored in part")]
+    UnknownDataKey(u32),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The system gave no random octets.
     #[error("no randomness: {0}")]
     NoRandomness(String),
 }
 
-/// The key management system.
-#[derive(Clone, Debug)]
-pub struct Kms {
-    kek: KeyEncryptionKey,
+impl KmsError {
+    /// Whether trying again later can help without anybody changing anything.
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Kek(error) => error.is_temporary(),
+            Self::Store(_) | Self::NoRandomness(_) => true,
+            _ => false,
+        }
+    }
 }
 
-impl Kms {
-    /// On that key-encryption key.
-    pub const fn new(kek: KeyEncryptionKey) -> Self {
-        Self { kek }
-    }
+/// The key management system. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Kms {
+    ring: Arc<Ring>,
+    rotating: Arc<tokio::sync::Notify>,
+}
 
-    /// Wraps a key for the device of that primary identity.
+/// Wraps subscriber keys under one data key: one for each batch.
+#[derive(Debug)]
+pub struct Sealer(Arc<SealingKey>);
+
+impl Kms {
+    /// On these key-encryption keys, the current one first, and the data keys of the store. Every data key is unwrapped
+    /// once, so that a wrong KEK shows now.
     ///
     /// # Errors
-    /// [`KmsError::NoRandomness`].
-    pub fn wrap(&self, material: &KeyMaterial, primary: &GlobalIdentity) -> Result<Vec<u8>, KmsError> {
-        let nonce = drawn::<{ obf_token::envelope::NONCE_LEN }>()?;
-        Ok(self.kek.sealing().seal(&nonce, &associated(primary), &material.to_octets()))
+    /// [`KmsError`].
+    pub async fn open(
+        store: ResourceDb,
+        clock: Arc<dyn Clock>,
+        keks: Vec<Arc<dyn Kek>>,
+        settings: Settings,
+    ) -> Result<Self, KmsError> {
+        let ring = Ring::new(store, clock, keks, settings);
+        ring.current_kek()?;
+        ring.renew().await?;
+        ring.adopt_newest().await?;
+        Ok(Self { ring: Arc::new(ring), rotating: Arc::default() })
+    }
+
+    /// What wraps the keys of so many new records.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn sealer(&self, records: usize) -> Result<Sealer, KmsError> {
+        Ok(Sealer(self.ring.for_new(records as u64).await?))
     }
 
     /// Whether a device has this very key (compared in constant time).
     ///
     /// # Errors
     /// The device's own key does not open.
-    pub fn is_key_of(&self, material: &KeyMaterial, device: &Device) -> Result<bool, KmsError> {
-        Ok(*material == self.open(device)?)
+    pub async fn is_key_of(&self, material: &KeyMaterial, device: &Device) -> Result<bool, KmsError> {
+        Ok(*material == self.open_key(device).await?)
     }
 
     /// A vector on fresh randomness for the SQN that `device` carries. The AMF's separation bit is cleared: a vector
@@ -72,8 +135,8 @@ impl Kms {
     ///
     /// # Errors
     /// [`KmsError`].
-    pub fn vector(&self, device: &Device) -> Result<AkaVector, KmsError> {
-        let algorithm = self.open(device)?.algorithm();
+    pub async fn vector(&self, device: &Device) -> Result<AkaVector, KmsError> {
+        let algorithm = self.open_key(device).await?.algorithm();
         let damaged = || KmsError::Damaged(name(device));
         let sqn = Sqn::new(device.sqn).ok_or_else(damaged)?;
         let amf = Amf::clearing_separation_bit(device.amf);
@@ -84,22 +147,35 @@ impl Kms {
     ///
     /// # Errors
     /// [`KmsError`].
-    pub fn verify_auts(
+    pub async fn verify_auts(
         &self,
         device: &Device,
         rand: &[u8; 16],
         auts: &[u8; 14],
     ) -> Result<Option<Sqn>, KmsError> {
-        let algorithm = self.open(device)?.algorithm();
+        let algorithm = self.open_key(device).await?.algorithm();
         Ok(obf_aka::verify_auts(&algorithm, rand, auts))
     }
 
-    fn open(&self, device: &Device) -> Result<KeyMaterial, KmsError> {
-        let primary = device.primary().ok_or_else(|| KmsError::Damaged(name(device)))?;
+    async fn open_key(&self, device: &Device) -> Result<KeyMaterial, KmsError> {
+        let damaged = || KmsError::Damaged(name(device));
+        let primary = device.primary().ok_or_else(damaged)?;
         let key = device.key.as_ref().ok_or_else(|| KmsError::Elsewhere(name(device)))?;
-        let opened = self.kek.sealing().open(&associated(primary), &key.wrapped);
+        let id = SealingKey::id_of(&key.wrapped).ok_or_else(damaged)?;
+        let opened = self.ring.key(id).await?.open(&associated(primary), &key.wrapped);
         let octets = opened.map_err(|reason| KmsError::DoesNotOpen { identity: name(device), reason })?;
-        KeyMaterial::from_octets(&octets).ok_or_else(|| KmsError::Damaged(name(device)))
+        KeyMaterial::from_octets(&octets).ok_or_else(damaged)
+    }
+}
+
+impl Sealer {
+    /// Wraps a key for the device of that primary identity.
+    ///
+    /// # Errors
+    /// [`KmsError::NoRandomness`].
+    pub fn wrap(&self, material: &KeyMaterial, primary: &GlobalIdentity) -> Result<Vec<u8>, KmsError> {
+        let nonce = drawn::<NONCE_LEN>()?;
+        Ok(self.0.seal(&nonce, &associated(primary), &material.to_octets()))
     }
 }
 
@@ -115,6 +191,10 @@ impl KeyMaterial {
 
 fn name(device: &Device) -> String {
     device.primary().map_or_else(|| "a device without identity".to_owned(), ToString::to_string)
+}
+
+fn name_of(primary: &GlobalIdentity) -> &str {
+    primary.value()
 }
 
 /// What the envelope is for: `obf subscriber key`, a zero octet, kind, value.

@@ -1,7 +1,7 @@
 //! Devices: registered once, found by any identity, suspended, revoked, removed.
 
 use super::DeviceRecord;
-use crate::kms::{Kms, KmsError};
+use crate::kms::{Kms, KmsError, Sealer};
 use obf_store::{
     StoreError,
     resource::{Added, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
@@ -91,16 +91,23 @@ impl Registry {
         records: Vec<DeviceRecord>,
         now: UnixTime,
     ) -> Result<Vec<Result<Registration, RegistryError>>, RegistryError> {
-        let devices = records.iter().map(|record| self.wrapped(record)).collect::<Result<Vec<_>, _>>()?;
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sealer = self.kms.sealer(records.len()).await?;
+        let devices = records.iter().map(|record| wrapped(record, &sealer)).collect::<Result<Vec<_>, _>>()?;
         let added = self.store.add_devices(devices, self.change(now)).await?;
-        let outcome = |(record, added): (&DeviceRecord, Added)| match added {
-            Added::New(_) => Ok(Registration::Added),
-            Added::Exists(device) => self.compare(record, &device),
-            Added::NoCustodian => {
-                Err(RegistryError::UnknownCustodian(record.custodian.clone().unwrap_or_default()))
-            }
-        };
-        Ok(records.iter().zip(added).map(outcome).collect())
+        let mut outcomes = Vec::with_capacity(records.len());
+        for (record, added) in records.iter().zip(added) {
+            outcomes.push(match added {
+                Added::New(_) => Ok(Registration::Added),
+                Added::Exists(device) => self.compare(record, &device).await,
+                Added::NoCustodian => {
+                    Err(RegistryError::UnknownCustodian(record.custodian.clone().unwrap_or_default()))
+                }
+            });
+        }
+        Ok(outcomes)
     }
 
     /// The device of an identity: `kind:value`, or a value that only one device has.
@@ -135,34 +142,14 @@ impl Registry {
         }
     }
 
-    fn wrapped(&self, record: &DeviceRecord) -> Result<NewDevice, RegistryError> {
-        let primary = record.primary().ok_or_else(|| RegistryError::UnknownDevice(String::new()))?;
-        Ok(NewDevice {
-            identities: record.identities.clone(),
-            home_network: record.home_network,
-            key: match &record.key {
-                None => None,
-                Some(key) => {
-                    Some(KeyEnvelope { algorithm: key.kind(), wrapped: self.kms.wrap(key, primary)? })
-                }
-            },
-            amf: record.amf,
-            sqn: record.sqn,
-            state: record.state,
-            minimum_algorithm: record.minimum_algorithm,
-            kyc_expiry: record.kyc_expiry,
-            custodian: record.custodian.clone(),
-        })
-    }
-
-    fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {
+    async fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {
         let differs: Vec<&str> = [
             ("identities", record.identities != device.identities),
             ("home network", record.home_network != device.home_network),
             (
                 "key",
                 match (&record.key, &device.key) {
-                    (Some(key), Some(_)) => !self.kms.is_key_of(key, device)?,
+                    (Some(key), Some(_)) => !self.kms.is_key_of(key, device).await?,
                     (None, None) => false,
                     _ => true,
                 },
@@ -185,4 +172,22 @@ impl Registry {
         let identity = device.primary().map(ToString::to_string).unwrap_or_default();
         Err(RegistryError::Conflict { identity, differs: differs.join(", ") })
     }
+}
+
+fn wrapped(record: &DeviceRecord, sealer: &Sealer) -> Result<NewDevice, RegistryError> {
+    let primary = record.primary().ok_or_else(|| RegistryError::UnknownDevice(String::new()))?;
+    Ok(NewDevice {
+        identities: record.identities.clone(),
+        home_network: record.home_network,
+        key: match &record.key {
+            None => None,
+            Some(key) => Some(KeyEnvelope { algorithm: key.kind(), wrapped: sealer.wrap(key, primary)? }),
+        },
+        amf: record.amf,
+        sqn: record.sqn,
+        state: record.state,
+        minimum_algorithm: record.minimum_algorithm,
+        kyc_expiry: record.kyc_expiry,
+        custodian: record.custodian.clone(),
+    })
 }

@@ -5,6 +5,7 @@ use obf_admin::{
     pattern,
     resource::devices::{AlgorithmName, BootstrapAlgorithm, DeviceRecord as Described, FirstState, Source},
 };
+use obf_keyfile::KeyRecord;
 use obf_store::resource::State;
 use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, UnixTime};
 
@@ -126,6 +127,36 @@ impl DeviceRecord {
                 None | Some(FirstState::Active) => State::Active,
                 Some(FirstState::Registered) => State::Registered,
             },
+        })
+    }
+
+    /// From a record of a key file. Its IMPI, if it names none, is the one derived from its IMSI, as in [`Self::parse`].
+    ///
+    /// # Errors
+    /// [`RecordError`] names the field.
+    pub fn from_key_file(record: &KeyRecord, home_network: HomeNetwork) -> Result<Self, RecordError> {
+        let of = |kind| record.identity(kind).cloned();
+        let imsi = of(IdentityKind::Imsi);
+        let impi = match (of(IdentityKind::Impi), &imsi) {
+            (None, Some(imsi)) => Some(
+                home_network.impi_of(imsi).map_err(|error| RecordError::Identity { field: "imsi", error })?,
+            ),
+            (impi, _) => impi,
+        };
+        let others = [IdentityKind::Iccid, IdentityKind::Eid, IdentityKind::DevEui, IdentityKind::Imei];
+        let identities = [imsi, impi].into_iter().chain(others.map(of)).flatten().collect();
+        let sqn = record.sqn.unwrap_or_default();
+        let [a, b, c, d, e, f] = sqn;
+        Ok(Self {
+            identities,
+            home_network,
+            key: Some(KeyMaterial::from_key_file(record)?),
+            state: State::Active,
+            amf: record.amf.unwrap_or_default(),
+            sqn: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
+            minimum_algorithm: 1,
+            kyc_expiry: None,
+            custodian: None,
         })
     }
 

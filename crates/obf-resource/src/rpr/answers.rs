@@ -57,7 +57,7 @@ impl Answerer {
                         self.resynchronise(identity, ind, key_use, resynchronisation).await?
                     }
                 };
-                let vector = self.kms.vector(&taken.device).map_err(|error| broken_key(&error))?;
+                let vector = self.kms.vector(&taken.device).await.map_err(|error| broken_key(&error))?;
                 let rights = self.rights(&taken.device, taken.rights).await?;
                 let answer = VectorAnswer { vector, device: facts(&taken.device)?, rights };
                 let salts = salts()?;
@@ -96,7 +96,7 @@ impl Answerer {
         let found = self.store.rights(identity, None, 0, now).await.map_err(|error| failed(&error))?;
         let (device, _) = found.ok_or(Refusal::UnknownIdentity)?;
         authorisation::standing(&device, now)?;
-        let sqn_ms = self.kms.verify_auts(&device, &rand, &auts).map_err(|error| broken_key(&error))?;
+        let sqn_ms = self.kms.verify_auts(&device, &rand, &auts).await.map_err(|error| broken_key(&error))?;
         let sqn_ms = sqn_ms.ok_or(Refusal::BadResynchronisation)?;
         let adopt = move |sqn: u64| {
             Sqn::new(sqn).is_none_or(|sqn_he| {

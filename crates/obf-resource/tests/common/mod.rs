@@ -55,6 +55,8 @@ impl Site {
         std::fs::write(dir.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
         let site = Self { dir, issuer: rcgen::Issuer::new(params, key) };
         std::fs::write(site.path("kek"), [0x4B; 32]).unwrap();
+        std::fs::set_permissions(site.path("kek"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
         std::fs::write(site.path("secret"), format!("{SECRET}\n")).unwrap();
         site.certificate("rs", "rs.example");
         site

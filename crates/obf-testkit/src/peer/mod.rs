@@ -6,6 +6,7 @@ pub mod pyrad;
 pub mod radclient;
 pub mod radsecproxy;
 pub mod schemathesis;
+pub mod softhsm;
 
 use std::{
     ffi::OsStr,

@@ -1,0 +1,263 @@
+//! Key management on a real store: data keys, rotation while serving, and what becomes of a node whose HSM is gone.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod common;
+
+use common::{Site, Usim, record};
+use obf_net::{Clock, Stopper, SystemClock};
+use obf_resource::{
+    kms::{Kek, Kms, LocalKek, Settings, rotation::State},
+    registry::{DeviceRecord, Registry},
+};
+use obf_store::{
+    Options,
+    resource::{Change, DataKeys, ResourceDb},
+};
+use obf_testkit::peer::softhsm::{PIN, SoftHsm, TOKEN, in_environment};
+use obf_types::{HomeNetwork, Secret};
+use serde_json::json;
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+fn kek(octet: u8) -> Arc<dyn Kek> {
+    Arc::new(LocalKek::new(&Secret::new([octet; 32])))
+}
+
+fn settings() -> Settings {
+    Settings { lease: Duration::from_secs(60), records_per_key: 700 }
+}
+
+fn database(path: &Path) -> ResourceDb {
+    ResourceDb::open(&Options::new(path)).unwrap()
+}
+
+async fn kms(store: &ResourceDb, keks: Vec<Arc<dyn Kek>>) -> Kms {
+    Kms::open(store.clone(), Arc::new(SystemClock), keks, settings()).await.unwrap()
+}
+
+fn change() -> Change {
+    Change { actor: "test".into(), reason: "".into(), addressees: Arc::new([]), at: SystemClock.now() }
+}
+
+fn imsi(number: usize) -> String {
+    format!("{:015}", 1_010_000_000_000 + number)
+}
+
+/// A subscriber of that number; each has another key.
+fn device(number: usize) -> DeviceRecord {
+    let mut line = record(&imsi(number));
+    line["k"] = format!("{:032x}", 0x1111_2222_3333_4444_u128 + number as u128).into();
+    DeviceRecord::parse(line.to_string().as_bytes(), HomeNetwork::TwoDigitMnc).unwrap()
+}
+
+async fn register(store: &ResourceDb, kms: &Kms, numbers: std::ops::Range<usize>) {
+    let registry = Registry::new(store.clone(), kms.clone(), Arc::new([]));
+    for first in numbers.clone().step_by(250) {
+        let records = (first..numbers.end.min(first + 250)).map(device).collect();
+        for outcome in registry.register(records, SystemClock.now()).await.unwrap() {
+            outcome.unwrap();
+        }
+    }
+}
+
+async fn assert_usable(store: &ResourceDb, kms: &Kms, numbers: impl Iterator<Item = usize>) {
+    let registry = Registry::new(store.clone(), kms.clone(), Arc::new([]));
+    for number in numbers {
+        let found = registry.device(&imsi(number)).await.unwrap();
+        assert!(kms.is_key_of(device(number).key.as_ref().unwrap(), &found).await.unwrap(), "{number}");
+    }
+}
+
+async fn rotate(kms: &Kms, full: bool) {
+    kms.rotate(full, change()).await.unwrap();
+    let stopper = Stopper::new();
+    let running = stopper.running();
+    running.spawn(kms.clone().run(running.clone()));
+    drop(running);
+    until_done(kms).await;
+    stopper.stop(Duration::from_secs(5)).await;
+}
+
+async fn until_done(kms: &Kms) {
+    let started = Instant::now();
+    while kms.rotation().await.unwrap().unwrap().state != State::Done {
+        assert!(started.elapsed() < WITHIN, "{:?}", kms.rotation().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_a_changed_kek_wraps_data_keys_anew_and_a_full_rotation_every_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = database(&dir.path().join("rs.db"));
+    let first = kms(&store, vec![kek(1)]).await;
+    register(&store, &first, 0..2000).await;
+    let before = first.status().await.unwrap();
+    assert_eq!(before.data_keys.len(), 4, "whole batches, one for 700 records at most");
+    assert_eq!(before.data_keys.iter().map(|key| key.records).sum::<u64>(), 2000);
+
+    // The KEK is changed: the old one is needed until the data keys are under the new one.
+    let error = Kms::open(store.clone(), Arc::new(SystemClock), vec![kek(2)], settings()).await.unwrap_err();
+    assert!(error.to_string().contains("[[resource.kms.former]]"), "{error}");
+    let second = kms(&store, vec![kek(2), kek(1)]).await;
+    assert_usable(&store, &second, (0..2000).step_by(97)).await;
+    rotate(&second, false).await;
+    let done = second.rotation().await.unwrap().unwrap();
+    assert_eq!((done.data_keys_done, done.records_done), (4, 0));
+    let third = kms(&store, vec![kek(2)]).await;
+    assert_usable(&store, &third, (0..2000).step_by(97)).await;
+    assert!(third.status().await.unwrap().data_keys.iter().all(|key| key.kek == kek(2).name()));
+
+    rotate(&third, true).await;
+    let done = third.rotation().await.unwrap().unwrap();
+    assert_eq!((done.records_total, done.records_done, done.full), (2000, 2000, true));
+    assert_usable(&store, &third, 0..2000).await;
+    let after = third.status().await.unwrap();
+    let old: Vec<u32> = before.data_keys.iter().map(|key| key.id).collect();
+    assert!(after.data_keys.iter().all(|key| (key.records == 0) == old.contains(&key.id)), "{after:?}");
+    // And once more from nothing.
+    drop(third);
+    assert_usable(&store, &kms(&store, vec![kek(2)]).await, (0..2000).step_by(97)).await;
+}
+
+/// Two nodes on one database: what one adds while the other rotates is neither lost nor left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_records_added_by_another_node_during_a_rotation_are_usable() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rs.db");
+    let (here, there) = (database(&path), database(&path));
+    let (rotating, adding) = (kms(&here, vec![kek(1)]).await, kms(&there, vec![kek(1)]).await);
+    register(&here, &rotating, 0..3000).await;
+    let other = {
+        let (there, adding) = (there.clone(), adding.clone());
+        tokio::spawn(async move { register(&there, &adding, 3000..4000).await })
+    };
+    rotate(&rotating, true).await;
+    other.await.unwrap();
+    assert_usable(&there, &adding, 0..4000).await;
+    assert_usable(&here, &rotating, (0..4000).step_by(7)).await;
+}
+
+const DATABASE: &str = "OBF_TEST_DATABASE";
+
+/// `kill -9` in the middle: the next process goes on where the records say, and every key still opens.
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_a_full_rotation_goes_on_after_kill_9() {
+    const NAME: &str = "r8_a_full_rotation_goes_on_after_kill_9";
+    const RECORDS: usize = 20_000;
+    if let Some(path) = std::env::var_os(DATABASE) {
+        let store = database(Path::new(&path));
+        let kms = kms(&store, vec![kek(1)]).await;
+        if kms.rotation().await.unwrap().is_none() {
+            kms.rotate(true, change()).await.unwrap();
+        }
+        let stopper = Stopper::new();
+        kms.run(stopper.running()).await;
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rs.db");
+    let store = database(&path);
+    let own = kms(&store, vec![kek(1)]).await;
+    register(&store, &own, 0..RECORDS).await;
+    let old: Vec<u32> = store.data_keys().await.unwrap().iter().map(|key| key.id).collect();
+    let mut reached = 0;
+    for _ in 0..3 {
+        let this = std::env::current_exe().unwrap();
+        let mut child = Command::new(this);
+        child.args(["--exact", NAME]).env(DATABASE, &path).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = child.spawn().unwrap();
+        let started = Instant::now();
+        loop {
+            let done = own.rotation().await.unwrap().map_or(0, |rotation| rotation.records_done);
+            if done > reached + 1500 {
+                reached = done;
+                break;
+            }
+            assert!(started.elapsed() < WITHIN);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let rotation = own.rotation().await.unwrap().unwrap();
+        assert!(rotation.state == State::Running && rotation.records_done >= reached, "{rotation:?}");
+    }
+    let stopper = Stopper::new();
+    let running = stopper.running();
+    running.spawn(own.clone().run(running.clone()));
+    drop(running);
+    until_done(&own).await;
+    let done = own.rotation().await.unwrap().unwrap();
+    assert_eq!((done.records_total, done.records_done), (RECORDS as u64, RECORDS as u64));
+    let counts = store.envelopes_by_data_key().await.unwrap();
+    assert!(old.iter().all(|id| !counts.contains_key(id)));
+    assert_usable(&store, &own, (0..RECORDS).step_by(13)).await;
+    stopper.stop(Duration::from_secs(5)).await;
+}
+
+/// The node serves without its HSM while the leases last, fails closed when they have run out, and recovers by itself.
+#[test]
+fn r8_a_node_whose_hsm_is_gone_fails_closed_after_the_lease_and_recovers_by_itself() {
+    const NAME: &str = "r8_a_node_whose_hsm_is_gone_fails_closed_after_the_lease_and_recovers_by_itself";
+    const TOKENS: &str = "OBF_TEST_TOKENS";
+    if std::env::var_os(TOKENS).is_none() {
+        let hsm = SoftHsm::new();
+        hsm.make_key("obf-kek", &["--sensitive"]);
+        assert!(!in_environment(NAME, &[("SOFTHSM2_CONF", &hsm.config()), (TOKENS, &hsm.tokens())]));
+        return;
+    }
+    let tokens = PathBuf::from(std::env::var_os(TOKENS).unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let site = Site::new();
+        std::fs::write(site.path("pin"), PIN).unwrap();
+        std::fs::set_permissions(site.path("pin"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        let mut config = site.config(None);
+        config.as_object_mut().unwrap().remove("kek_file");
+        config["kms"] = json!({
+            "kek": {
+                "source": "pkcs11", "module_file": SoftHsm::module(), "token": TOKEN, "key": "obf-kek",
+                "pin_file": site.path("pin"),
+            },
+            "lease": 2,
+        });
+        let rs = site.start(config).await;
+        let mut admin = rs.admin().await;
+        admin.provision(&imsi(1), "track.example").await;
+        let (client, mut card) = (rs.client().await, Usim::new());
+        card.accepts(&client.vector(&imsi(1)).await.unwrap());
+        SoftHsm::unplug(&tokens);
+        let unplugged = Instant::now();
+        while unplugged.elapsed() < Duration::from_millis(1000) {
+            card.accepts(&client.vector(&imsi(1)).await.unwrap());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(2500).saturating_sub(unplugged.elapsed())).await;
+        for _ in 0..3 {
+            assert!(client.vector(&imsi(1)).await.is_err(), "served without a lease");
+        }
+        let refused = admin.import(record(&imsi(2)).to_string()).await;
+        assert!(refused[0]["error"].as_str().unwrap().contains("connect or start the HSM"), "{refused:?}");
+        SoftHsm::plug(&tokens);
+        let plugged = Instant::now();
+        let answer = loop {
+            match client.vector(&imsi(1)).await {
+                Ok(answer) => break answer,
+                Err(_) if plugged.elapsed() < Duration::from_secs(20) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        card.accepts(&answer);
+        let added = admin.import(record(&imsi(2)).to_string()).await;
+        assert_eq!(added[0]["result"], "added", "{added:?}");
+        rs.handle.shutdown().await;
+    });
+}
