@@ -113,6 +113,9 @@ pub fn headers(operation: &Operation) -> Vec<&'static Parameter> {
     if operation.changes() {
         headers.push(&parameter::REASON);
     }
+    if operation.id == "devices.import" {
+        headers.push(&parameter::TRANSPORT_KEY);
+    }
     if operation.repeatable() {
         headers.push(&parameter::IDEMPOTENCY_KEY);
     }

@@ -145,6 +145,14 @@ pub const IF_MATCH: Parameter = Parameter {
     example: "\"7\"",
 };
 
+/// `Obf-Transport-Key`.
+pub const TRANSPORT_KEY: Parameter = Parameter {
+    name: "Obf-Transport-Key",
+    description: "The transport key of a key file, as NAME:KEY with 16 or 32 octets as hex digits; needed for CSV and PSKC.",
+    values: Values::Text { pattern: pattern::TRANSPORT_KEY, most: usize::MAX },
+    example: "maker-2026:000102030405060708090a0b0c0d0e0f",
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

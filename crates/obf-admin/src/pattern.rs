@@ -33,6 +33,10 @@ pub const IMSI: &str = "^[0-9]{6,15}$";
 pub const IMPI: &str = r"^[!#-?A-\[\]-~]+@[!#-?A-\[\]-~]+$";
 /// 18 to 20 digits beginning 89 (ITU-T E.118).
 pub const ICCID: &str = "^89[0-9]{16,18}$";
+/// An ICCID without its check digit.
+pub const ICCID_PAYLOAD: &str = "^89[0-9]{15,17}$";
+/// The name of a transport key and its octets.
+pub const TRANSPORT_KEY: &str = "^[0-9A-Za-z_.-]{1,64}:([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$";
 /// 32 digits beginning 89 (GSMA SGP.29); its check digits are checked as well.
 pub const EID: &str = "^89[0-9]{30}$";
 /// 15 digits (TS 23.003 6.2); its check digit is checked as well.
@@ -67,6 +71,8 @@ pub const ALL: &[(&str, &str)] = &[
     (IMSI, "6 to 15 digits"),
     (IMPI, "user@realm"),
     (ICCID, "18 to 20 digits beginning 89"),
+    (ICCID_PAYLOAD, "17 to 19 digits beginning 89"),
+    (TRANSPORT_KEY, "NAME:KEY, the key 32 or 64 hex digits"),
     (EID, "32 digits beginning 89"),
     (IMEI, "15 digits"),
     (DEVEUI, "16 hex digits"),

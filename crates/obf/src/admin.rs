@@ -110,9 +110,26 @@ impl Admin {
         &self,
         path: &str,
         kind: &str,
+        transport_key: Option<&str>,
         pieces: mpsc::Receiver<Bytes>,
     ) -> Result<Report<'_>, Failure> {
-        self.report(self.request(Method::POST, path, kind, Pieces::new(pieces))?).await
+        let mut request = self.request(Method::POST, path, kind, Pieces::new(pieces))?;
+        if let Some(key) = transport_key {
+            let value = HeaderValue::try_from(key).map_err(|_| Failure::usage("the transport key's name"))?;
+            request.headers_mut().insert("obf-transport-key", value);
+        }
+        self.report(request).await
+    }
+
+    /// `POST` with a JSON body; the answer is read while it comes.
+    ///
+    /// # Errors
+    /// As [`Admin::call`].
+    pub async fn download(&self, path: &str, body: &Value) -> Result<Report<'_>, Failure> {
+        let (sender, body_of) = mpsc::channel(1);
+        let _ = sender.try_send(Bytes::from(body.to_string()));
+        drop(sender);
+        self.report(self.request(Method::POST, path, "application/json", Pieces::new(body_of))?).await
     }
 
     /// `GET` of JSON lines, read while they come.
@@ -249,6 +266,25 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// The next octets.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = tokio::time::timeout(TIME, self.body.frame()).await;
+            match frame.map_err(|_| self.admin.unreachable("it sends no more"))? {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(error)) => return Err(self.admin.unreachable(error)),
+                None => return Ok(None),
+            }
+        }
+    }
+
     /// The next line.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What can be typed. Flags are described here and in the commands' files, once; help and completions come from it.
 
 use crate::{
-    commands::{app, client, completions, demo, described, device, init, serve, token},
+    commands::{app, client, completions, demo, described, device, init, kms, serve, token},
     configuration::Configuration,
     failure::Failure,
     output::Output,
@@ -53,6 +53,9 @@ pub enum Command {
     /// Applications: add, list, show, suspend, resume, remove; run a small one.
     #[command(subcommand)]
     App(app::App),
+    /// Keys: status, rotation, rotate, create.
+    #[command(subcommand)]
+    Kms(kms::Kms),
     /// What is live: list, show, revoke.
     #[command(subcommand)]
     Token(token::Token),

@@ -192,6 +192,53 @@ fn every_resource_is_administered_by_its_commands() {
     }
 }
 
+/// Issue 4 sentences 1 and 2: keys are made for a maker, taken in from a maker, and rotated, by commands.
+#[test]
+fn key_files_and_rotations_are_made_by_commands() {
+    let deployment = running();
+    let file = |name: &str| deployment.file(name).to_str().unwrap().to_owned();
+    fs::write(file("maker.key"), "000102030405060708090a0b0c0d0e0f\n").unwrap();
+    let transport = ["--transport-key", &file("maker.key")];
+    for (format, imsi) in [("pskc", "001010000500000"), ("csv", "001010000600000")] {
+        let out = file(&format!("maker.{format}"));
+        let create = ["kms", "create", "--imsi", imsi, "--count", "300", "--format", format, "--out", &out];
+        deployment.obf(&[&create[..], &transport[..]].concat()).expect_success();
+        // What was made is registered already: taken in again, it changes nothing.
+        let import = ["--json", "device", "import", &out];
+        let report = deployment.obf(&[&import[..], &transport[..]].concat());
+        report.expect_success();
+        let report = report.json_lines();
+        assert_eq!(report.len(), 300);
+        assert!(report.iter().all(|line| line["result"] == "unchanged"), "{format}: {:?}", report[0]);
+    }
+    fs::write(file("other.key"), "ff".repeat(16)).unwrap();
+    let import = [
+        "device",
+        "import",
+        &file("maker.csv"),
+        "--transport-key",
+        &file("other.key"),
+        "--transport-key-name",
+        "maker",
+    ];
+    let refused = deployment.obf(&import);
+    assert_eq!(refused.code(), 6, "{refused:?}");
+    let status = deployment.obf(&["--json", "kms", "status"]).json_lines();
+    let before = status[0]["data_keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["records"].as_u64().unwrap())
+        .sum::<u64>();
+    assert_eq!(before, 600);
+    let rotated = deployment.obf(&["--json", "kms", "rotate", "--full"]);
+    rotated.expect_success();
+    assert_eq!(
+        (&rotated.json_lines()[0]["running"], &rotated.json_lines()[0]["total"]),
+        (&false.into(), &600.into())
+    );
+}
+
 /// The main job by commands alone: bootstrap, a byte echoed over TLS-PSK, revocation.
 #[test]
 fn a_device_reaches_an_application_until_it_is_revoked() {

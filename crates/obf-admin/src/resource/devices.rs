@@ -267,6 +267,10 @@ fn octets(text: &str) -> Option<SecretBytes> {
 const ID: &[crate::Parameter] = &[DEVICE];
 /// Media types of an import.
 pub const JSON_LINES: &str = "application/jsonl";
+/// A key file, a line a record.
+pub const CSV: &str = "text/csv";
+/// A key file of RFC 6030.
+pub const PSKC: &str = "application/pskc+xml";
 const SHOWN: Answer = Answer::json(of::<Device>()).versioned();
 const ACT: Operation =
     Operation { path_parameters: ID, answers: &[SHOWN], problems: &[409], ..Operation::ACT };
@@ -307,9 +311,10 @@ pub const OPERATIONS: &[Operation] = &[
         id: "devices.import",
         path: "/v1/devices:import",
         summary: "Register many devices",
-        details: "One device record a line, however many. Each line is answered by one, in order, while they come: a \
-                  bad line is named with what is wrong, the good ones go in. The same again changes nothing.",
-        body: Body::Stream(&[JSON_LINES, "application/x-ndjson"]),
+        details: "One device record a line, or a key file (CSV or PSKC under a transport key), however many. Each record \
+                  is answered by a line, in order, while they come: a bad one is named with what is wrong, the good \
+                  ones go in. The same again changes nothing.",
+        body: Body::Stream(&[JSON_LINES, "application/x-ndjson", CSV, PSKC]),
         answers: &[Answer {
             status: 200,
             when: "A line for each line.",

@@ -28,6 +28,7 @@ pub const ALL: &[&[Operation]] = &[
     providers::RESOURCE_SERVERS,
     providers::APPLICATION_PROVIDERS,
     administrators::OPERATIONS,
+    kms::OPERATIONS,
     audit::OPERATIONS,
     discovery::OPERATIONS,
 ];

@@ -4,7 +4,7 @@
 
 use super::body::{self, Answer};
 use crate::{
-    kms::KmsError,
+    kms::{KmsError, ingest::RowError},
     registry::{FieldError, RecordError, RegistryError},
 };
 use hyper::{
@@ -303,6 +303,24 @@ impl From<BodyError> for Problem {
 impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
         Self::rule(error)
+    }
+}
+
+impl From<RowError> for Problem {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Record(error) => error.into(),
+            RowError::File(_) => {
+                let code = if error.ends_the_file() { "bad-key-file" } else { "bad-record" };
+                Self { code, ..Self::rule(error) }
+            }
+        }
+    }
+}
+
+impl From<KmsError> for Problem {
+    fn from(error: KmsError) -> Self {
+        RegistryError::Kms(error).into()
     }
 }
 

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::{str::FromStr, time::Duration};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The longest body of a request that is not an import, octets.
 const MAX_BODY: usize = 64 * 1024;
@@ -35,6 +35,8 @@ pub struct Asked {
     pub expected: Option<u64>,
     /// The media type of the body.
     pub media_type: &'static str,
+    /// Obf-Transport-Key.
+    pub transport_key: Option<Zeroizing<String>>,
     /// The body as it came; empty where it is a stream.
     pub octets: Bytes,
     path: Vec<String>,
@@ -79,6 +81,9 @@ impl Asked {
         let header = |wanted: &obf_admin::Parameter| header(operation, &head.headers, wanted);
         let reason = header(&parameter::REASON)?.unwrap_or_default();
         let key = header(&parameter::IDEMPOTENCY_KEY)?;
+        let transport_key = header(&parameter::TRANSPORT_KEY);
+        let transport_key =
+            transport_key.map_err(|problem| Problem::rule(problem.detail))?.map(Zeroizing::new);
         let expected = match header(&parameter::IF_MATCH) {
             Ok(tag) => tag.map(|tag| version(&tag)).transpose()?.flatten(),
             // A tag that we never gave is no object's (RFC 9110 13.1.1).
@@ -90,6 +95,7 @@ impl Asked {
             reason,
             key,
             expected,
+            transport_key,
             media_type: operation.media_types().first().copied().unwrap_or_default(),
             octets: Bytes::new(),
             path: route.parameters,

@@ -127,6 +127,11 @@ impl Registry {
         }
     }
 
+    /// Its key management system.
+    pub(crate) const fn kms(&self) -> &Kms {
+        &self.kms
+    }
+
     /// Something may have been put into the outbox.
     pub(crate) fn announce(&self) {
         (self.announce)();

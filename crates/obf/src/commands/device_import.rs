@@ -1,5 +1,6 @@
 //! `obf device import`: a file of any size in bounded memory, its report while it goes, where to go on if it broke off.
 
+use super::kms::Transport;
 use crate::{
     admin::{Admin, Node, Report},
     cli::Context,
@@ -9,6 +10,7 @@ use crate::{
 use clap::Args;
 use hyper::body::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
+use obf_admin::resource::devices::{CSV, JSON_LINES, PSKC};
 use serde_json::{Value, json};
 use std::{
     io::{self, BufRead, BufReader, IsTerminal, Read},
@@ -26,6 +28,7 @@ const EXAMPLES: &str = r#"One JSON object a line:
 
   obf device import sims.jsonl
   vendor-tool | obf device import -
+  obf device import maker.xml --transport-key maker.key
 
 What broke off can be sent again whole, the same again changes nothing; or from the line that the error names."#;
 
@@ -43,11 +46,23 @@ pub struct Import {
     /// Go on at this line: those before it are in.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
     from_line: u64,
+    /// jsonl, csv or pskc; by the file's ending if absent, otherwise jsonl.
+    #[arg(long, value_parser = ["jsonl", "csv", "pskc"])]
+    format: Option<String>,
+    /// The transport key of a key file.
+    #[command(flatten)]
+    transport: Transport,
 }
 
 impl Import {
     /// Does it.
     pub async fn run(self, context: &Context) -> Outcome {
+        let kind = self.media_type();
+        let key = self.transport.read()?.map(|(name, key)| Zeroizing::new(format!("{name}:{}", *key)));
+        if kind != JSON_LINES && (key.is_none() || self.from_line > 1) {
+            let text = "a key file needs --transport-key FILE, and is always sent whole";
+            return Err(Failure::usage(text));
+        }
         let (mut input, length) = open(&self.file)?;
         let skipped =
             skip(&mut input, self.from_line - 1).map_err(|error| Failure::file(&self.file, &error))?;
@@ -60,7 +75,10 @@ impl Import {
             let bar = told.bar.clone();
             // A read of standard input cannot be cancelled; the process does not wait for it.
             let reader = thread::spawn(move || send(input, &sender, &bar));
-            let ended = match admin.stream("/v1/devices:import", "application/jsonl", pieces).await {
+            let ended = match admin
+                .stream("/v1/devices:import", kind, key.as_deref().map(String::as_str), pieces)
+                .await
+            {
                 Ok(mut report) => told.follow(&mut report).await,
                 Err(failure) => Err(failure),
             };
@@ -74,13 +92,22 @@ impl Import {
         told.end()
     }
 
+    fn media_type(&self) -> &'static str {
+        let ending = self.file.extension().and_then(|ending| ending.to_str());
+        match self.format.as_deref().or(ending) {
+            Some("csv") => CSV,
+            Some("pskc" | "xml") => PSKC,
+            _ => JSON_LINES,
+        }
+    }
+
     /// Where to go on after `last`, the last line that the server has reported.
     fn go_on(&self, failure: Failure, last: Option<u64>) -> Failure {
         match last {
-            Some(last) => {
+            Some(last) if self.media_type() == JSON_LINES => {
                 failure.next(format!("obf device import {} --from-line {}", self.file.display(), last + 1))
             }
-            None => failure,
+            _ => failure,
         }
     }
 }

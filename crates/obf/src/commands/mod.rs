@@ -10,6 +10,7 @@ pub mod described;
 pub mod device;
 pub mod device_import;
 pub mod init;
+pub mod kms;
 pub mod serve;
 pub mod token;
 
@@ -38,6 +39,7 @@ async fn own(command: Command, context: &Context) -> Outcome {
         Command::Serve(command) => command.run(context).await,
         Command::Device(command) => command.run(context).await,
         Command::App(command) => command.run(context).await,
+        Command::Kms(command) => command.run(context).await,
         Command::Client(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
         Command::Bench(command) => bench::run(command, context).await,

@@ -3,6 +3,7 @@
 use super::{Reply, done, led_to, page, patched, settled, state, state_asked, versioned};
 use crate::{
     admin::{Problem, api::AdminApi, body, import, request::Asked},
+    kms::ingest::read_key_file,
     registry::{DeviceRecord, Registration},
 };
 use hyper::{
@@ -10,8 +11,10 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use obf_admin::resource::devices::{
-    AlgorithmName, BootstrapAlgorithm, Device as View, DeviceRecord as Described, DeviceSettings, Source,
+    AlgorithmName, BootstrapAlgorithm, CSV, Device as View, DeviceRecord as Described, DeviceSettings, PSKC,
+    Source,
 };
+use obf_keyfile::{Format, TransportKey};
 use obf_store::resource::{AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices};
 
 pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
@@ -38,10 +41,27 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
 }
 
 pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
+    let format = match asked.media_type {
+        CSV => Some(Format::Csv),
+        PSKC => Some(Format::Pskc),
+        _ => None,
+    };
+    let key = asked.transport_key.as_ref().and_then(|text| text.split_once(':'));
+    let key = key.and_then(|(name, key)| TransportKey::from_octets(name, key.as_bytes()));
+    let key_file = match (format, key) {
+        (None, _) => None,
+        (Some(format), Some(key)) => Some(read_key_file(format, key, api.home_network)),
+        (Some(_), None) => return Err(Problem::rule("Obf-Transport-Key: is needed for a key file")),
+    };
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
     let (report, answer) = body::stream();
-    let import = import::run(api.registry.clone(), api.home_network, api.clock.clone(), stream, report);
-    api.running.spawn(import);
+    let (registry, clock) = (api.registry.clone(), api.clock.clone());
+    match key_file {
+        None => api.running.spawn(import::run(registry, api.home_network, clock, stream, report)),
+        Some(file) => {
+            api.running.spawn(import::key_file(registry, api.home_network, clock, stream, file, report))
+        }
+    };
     let mut response = Response::new(answer);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
     Ok(response)

@@ -9,6 +9,7 @@ mod discovery;
 mod entries;
 mod grants;
 mod groups;
+mod kms;
 mod kyc;
 mod registration;
 
@@ -120,6 +121,10 @@ handlers! {
     "administrators.suspend" => administrators::set_state,
     "administrators.resume" => administrators::set_state,
     "administrators.remove" => administrators::remove,
+    "kms.show" => kms::show,
+    "kms.rotate" => kms::rotate,
+    "kms.rotation" => kms::rotation,
+    "kms.create" => kms::create,
     "audit.list" => audit::list,
     "audit.export" => audit::export,
     "audit.verify" => audit::verify,
