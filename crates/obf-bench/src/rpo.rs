@@ -135,8 +135,9 @@ impl Rpo {
     /// On each connection its share of the requests, never more than the window in flight.
     async fn load(&self, links: &[RadiusTlsClient], packets: &Arc<[Vec<u8>]>, requests: usize) -> Result<()> {
         let mut connections = JoinSet::new();
-        for link in links.iter().cloned() {
-            let (packets, share, window) = (packets.clone(), requests / links.len(), self.in_flight);
+        for link in links {
+            let (link, packets) = (link.clone(), packets.clone());
+            let (share, window) = (requests / links.len(), self.in_flight);
             connections.spawn(async move {
                 load::in_flight(window, share, |number| {
                     let (link, packets) = (link.clone(), packets.clone());
