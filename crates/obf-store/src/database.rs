@@ -17,6 +17,9 @@ use std::{
 };
 
 const CACHED_STATEMENTS: usize = 128;
+/// Pages in the log (16 MiB) at which they are written to the database file: the same few pages change again and again,
+/// and are written once each time.
+const CHECKPOINT_PAGES: u32 = 4096;
 
 /// Where and how to open a database.
 #[derive(Clone, Debug)]
@@ -75,6 +78,7 @@ impl Database {
             Ok(schema.migrate(&mut writing))
         })??;
         writing.pragma_update(None, "synchronous", "full")?;
+        writing.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         let reading = (0..options.readers)
             .map(|_| {
                 let connection = connect(options)?;
