@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 
 /// Connecting, and each exchange.
 const TIME: Duration = Duration::from_secs(60);
+/// The same for what reads or writes the whole database before it answers.
+const LONG_TIME: Duration = Duration::from_secs(3600);
 
 /// Which node's admin API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub struct Admin {
     authority: String,
     token: SecretBytes,
     tls: Arc<rustls::ClientConfig>,
+    time: Duration,
 }
 
 impl Admin {
@@ -57,7 +60,13 @@ impl Admin {
         let tls = obf_net::certificates::client(&ca_file)
             .map_err(|error| Failure::bad_data("bad-certificate", error))?;
         let token = files::secret_line(&token_file)?;
-        Ok(Self { node, authority, token, tls })
+        Ok(Self { node, authority, token, tls, time: TIME })
+    }
+
+    /// The same, for what takes long to answer.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { time: LONG_TIME, ..self }
     }
 
     /// `GET`.
@@ -171,7 +180,7 @@ impl Admin {
             .ok()
             .and_then(|mut found| found.next())
             .ok_or_else(|| self.unreachable("no such host"))?;
-        HttpClient::connect(address, host.trim_matches(['[', ']']), Some(Arc::clone(&self.tls)), TIME)
+        HttpClient::connect(address, host.trim_matches(['[', ']']), Some(Arc::clone(&self.tls)), self.time)
             .await
             .map_err(|error| self.failed(&error))
     }
@@ -272,7 +281,7 @@ impl Report<'_> {
     /// It broke off.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
-            let frame = tokio::time::timeout(TIME, self.body.frame()).await;
+            let frame = tokio::time::timeout(self.admin.time, self.body.frame()).await;
             match frame.map_err(|_| self.admin.unreachable("it sends no more"))? {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
@@ -295,7 +304,7 @@ impl Report<'_> {
                 let line: Vec<u8> = self.waiting.drain(..=end).collect();
                 return self.admin.read(&line).map(Some);
             }
-            let frame = tokio::time::timeout(TIME, self.body.frame()).await;
+            let frame = tokio::time::timeout(self.admin.time, self.body.frame()).await;
             match frame.map_err(|_| self.admin.unreachable("it reports no more"))? {
                 Some(Ok(frame)) => self.waiting.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
                 Some(Err(error)) => return Err(self.admin.unreachable(error)),

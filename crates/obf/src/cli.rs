@@ -1,7 +1,7 @@
 //! What can be typed. Flags are described here and in the commands' files, once; help and completions come from it.
 
 use crate::{
-    commands::{app, client, completions, demo, described, device, init, kms, serve, token},
+    commands::{app, backup, client, completions, demo, described, device, init, kms, serve, token},
     configuration::Configuration,
     failure::Failure,
     output::Output,
@@ -56,6 +56,8 @@ pub enum Command {
     /// Keys: status, rotation, rotate, create.
     #[command(subcommand)]
     Kms(kms::Kms),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     /// What is live: list, show, revoke.
     #[command(subcommand)]
     Token(token::Token),

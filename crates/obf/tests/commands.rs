@@ -239,6 +239,51 @@ fn key_files_and_rotations_are_made_by_commands() {
     );
 }
 
+/// Issue 4 sentence 9: a backup while serving, restored into a new deployment that has the same KEK, and nowhere else.
+#[test]
+fn a_backup_is_restored_where_the_kek_is_the_same_and_nowhere_else() {
+    let old = running();
+    let sims: Vec<Sim> = (0..300).map(Sim::number).collect();
+    let lines: String = sims.iter().map(Sim::import_line).collect();
+    old.obf_with_input(&["device", "import", "-"], lines.as_bytes()).expect_success();
+    old.add_app("backup.example");
+    old.obf(&["grant", "add", "--device", &sims[0].imsi, "--app", "backup.example"]).expect_success();
+    let backup = old.file("rs.obf").to_str().unwrap().to_owned();
+    old.obf(&["backup", &backup]).expect_success();
+    assert_eq!(old.obf(&["backup", &backup]).code(), 6, "a file that is there is not overwritten");
+    let octets = fs::read(&backup).unwrap();
+    for clear in [sims[0].imsi.as_bytes(), b"backup.example"] {
+        assert!(!octets.windows(clear.len()).any(|window| window == clear), "the backup is encrypted");
+    }
+
+    let mut new = init();
+    new.serve("all", &[]);
+    let refused = new.obf(&["restore", &backup]);
+    assert_eq!(refused.code(), 6, "another KEK: {refused:?}");
+    assert!(refused.stderr.contains("key-encryption key"), "{refused:?}");
+
+    let mut new = init();
+    fs::copy(old.file("kek.hex"), new.file("kek.hex")).unwrap();
+    new.serve("all", &[]);
+    let cut = new.file("cut.obf");
+    fs::write(&cut, &octets[..octets.len() - 10]).unwrap();
+    let refused = new.obf(&["restore", cut.to_str().unwrap()]);
+    assert!(refused.stderr.contains("cut short") && refused.code() != 0, "{refused:?}");
+    assert_eq!(new.obf(&["device", "show", &sims[0].imsi]).code(), 6, "nothing was changed");
+    new.obf(&["restore", &backup]).expect_success();
+    let shown = new.obf(&["--json", "device", "show", &sims[7].imsi]).json_lines();
+    assert_eq!(shown[0]["epoch"], 1 << 20);
+    let again = new.obf(&["restore", &backup]);
+    assert!(again.stderr.contains("not empty") && again.code() != 0, "{again:?}");
+    let verified = new.obf(&["--json", "audit", "verify"]);
+    verified.expect_success();
+    assert!(verified.json_lines()[0]["records"].as_u64().unwrap() > 1);
+    // The keys open: a device bootstraps, and gets a vector far beyond any that was given before.
+    let sim = new.file("sim.json");
+    fs::write(&sim, sims[0].import_line()).unwrap();
+    new.obf(&["client", "bootstrap", "--se", sim.to_str().unwrap()]).expect_success();
+}
+
 /// The main job by commands alone: bootstrap, a byte echoed over TLS-PSK, revocation.
 #[test]
 fn a_device_reaches_an_application_until_it_is_revoked() {

@@ -3,6 +3,7 @@
 pub mod administrators;
 pub mod applications;
 pub mod audit;
+pub mod backup;
 pub mod custodians;
 pub mod devices;
 pub mod discovery;
@@ -29,6 +30,7 @@ pub const ALL: &[&[Operation]] = &[
     providers::APPLICATION_PROVIDERS,
     administrators::OPERATIONS,
     kms::OPERATIONS,
+    backup::OPERATIONS,
     audit::OPERATIONS,
     discovery::OPERATIONS,
 ];
@@ -46,6 +48,7 @@ pub const TAGS: &[(&str, &str)] = &[
     ("application-providers", "Third-party application service providers."),
     ("administrators", "Administrators and their roles."),
     ("kms", "Key management: which keys encrypt which."),
+    ("backup", "Everything that is kept, out and in again."),
     ("audit", "Who did what, when and why."),
     ("discovery", "What this server offers."),
 ];

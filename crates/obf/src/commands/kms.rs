@@ -163,12 +163,12 @@ impl Create {
 }
 
 /// A new file that only its owner reads.
-fn created(path: &Path) -> Result<std::fs::File, Failure> {
+pub(super) fn created(path: &Path) -> Result<std::fs::File, Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.map_err(|error| Failure::file(path, &error))
 }
 
-fn bar(context: &Context, length: Option<u64>, template: &str) -> ProgressBar {
+pub(super) fn bar(context: &Context, length: Option<u64>, template: &str) -> ProgressBar {
     if context.out.json || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

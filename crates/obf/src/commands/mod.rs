@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod app_run;
+pub mod backup;
 pub mod bench;
 pub mod client;
 pub mod completions;
@@ -42,6 +43,8 @@ async fn own(command: Command, context: &Context) -> Outcome {
         Command::Kms(command) => command.run(context).await,
         Command::Client(command) => command.run(context).await,
         Command::Token(command) => command.run(context).await,
+        Command::Backup(command) => command.run(context).await,
+        Command::Restore(command) => command.run(context).await,
         Command::Bench(command) => bench::run(command, context).await,
         Command::Completions(command) => command.run(),
     }

@@ -3,6 +3,7 @@
 mod administrators;
 mod applications;
 mod audit;
+mod backup;
 mod custodians;
 mod devices;
 mod discovery;
@@ -121,6 +122,8 @@ handlers! {
     "administrators.suspend" => administrators::set_state,
     "administrators.resume" => administrators::set_state,
     "administrators.remove" => administrators::remove,
+    "backup.make" => backup::make,
+    "backup.restore" => backup::restore,
     "kms.show" => kms::show,
     "kms.rotate" => kms::rotate,
     "kms.rotation" => kms::rotation,

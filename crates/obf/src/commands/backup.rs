@@ -1,0 +1,117 @@
+//! `obf backup` and `obf restore`: everything that the Resource Server keeps, into an encrypted file and back.
+
+use super::kms::{bar, created};
+use crate::{
+    admin::{Admin, Node},
+    cli::Context,
+    failure::{Failure, Outcome},
+};
+use clap::Args;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::PathBuf,
+    thread,
+};
+use tokio::sync::mpsc;
+
+const PROGRESS: &str = "{spinner} {bytes} {bytes_per_sec}";
+/// Octets of a piece that is sent.
+const PIECE: usize = 64 * 1024;
+
+/// Write a backup while the Resource Server goes on.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  obf backup /backup/rs-2026-11-25.obf\n\nIt is encrypted under a key that the key-encryption key wraps: keep that one elsewhere, \
+                  without it no backup opens."
+)]
+pub struct Backup {
+    /// The file, which must not be there yet.
+    file: PathBuf,
+}
+
+/// Restore a backup into a new, empty deployment that has the same key-encryption key.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  obf restore /backup/rs-2026-11-25.obf\n\nAll of it or nothing. Sequence numbers jump, and every device bootstraps anew."
+)]
+pub struct Restore {
+    /// The file.
+    file: PathBuf,
+}
+
+impl Backup {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Outcome {
+        let admin = Admin::of(&context.configuration()?, Node::Resource)?;
+        let failed = |error: &io::Error| Failure::file(&self.file, error);
+        let mut file = created(&self.file)?;
+        let written = async {
+            let mut answer = admin.lines("/v1/backup").await?;
+            let bar = bar(context, None, PROGRESS);
+            while let Some(piece) = answer.piece().await? {
+                file.write_all(&piece).map_err(|error| failed(&error))?;
+                bar.inc(piece.len() as u64);
+            }
+            bar.finish_and_clear();
+            file.sync_all().map_err(|error| failed(&error))
+        };
+        if let Err(failure) = written.await {
+            // Half a backup is none.
+            let _ = std::fs::remove_file(&self.file);
+            return Err(failure);
+        }
+        super::done(context, "backup", &self.file.display().to_string(), "written");
+        Ok(())
+    }
+}
+
+impl Restore {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Outcome {
+        let failed = |error: &io::Error| Failure::file(&self.file, error);
+        let file = File::open(&self.file).map_err(|error| failed(&error))?;
+        let length = file.metadata().map_err(|error| failed(&error))?.len();
+        let admin = Admin::of(&context.configuration()?, Node::Resource)?.patient();
+        let (sender, pieces) = mpsc::channel(4);
+        let bar = bar(context, Some(length), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}");
+        let progress = bar.clone();
+        let reader = thread::spawn(move || send(file, &sender, &progress));
+        let restored = async {
+            let mut report = admin.stream("/v1/restore", "application/octet-stream", None, pieces).await?;
+            let mut answer = Vec::new();
+            while let Some(piece) = report.piece().await? {
+                answer.extend_from_slice(&piece);
+            }
+            let answer: Value =
+                serde_json::from_slice(&answer).map_err(|error| Failure::other("admin", error))?;
+            Ok::<_, Failure>(answer.get("rows").and_then(Value::as_u64).unwrap_or_default())
+        };
+        let restored = restored.await;
+        bar.finish_and_clear();
+        if let Ok(Err(error)) = reader.join() {
+            return Err(failed(&error));
+        }
+        let rows = restored?;
+        let name = self.file.display().to_string();
+        context.out.say(&json!({ "backup": name, "done": "restored", "rows": rows }), || {
+            format!("backup {name} restored: {rows} rows")
+        });
+        Ok(())
+    }
+}
+
+/// Sends a file piece by piece; an error while reading ends the request without its end.
+fn send(mut file: File, to: &mpsc::Sender<Bytes>, bar: &indicatif::ProgressBar) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let length = file.read(&mut piece)?;
+        let Some(octets) = piece.get(..length).filter(|octets| !octets.is_empty()) else { return Ok(()) };
+        if to.blocking_send(Bytes::copy_from_slice(octets)).is_err() {
+            return Ok(());
+        }
+        bar.inc(length as u64);
+    }
+}
