@@ -8,7 +8,6 @@ use hyper::{
     header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use obf_admin::{Body, Content, Operation, Route, check, openapi, parameter, routing};
-use obf_net::http::BodyError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -135,7 +134,7 @@ impl Asked {
         match carried {
             Carried::Stream(incoming) => {
                 if incoming.is_end_stream() {
-                    return Err(Problem::from(BodyError::Broken));
+                    return Err(Problem::rule("the body: at least one record is needed"));
                 }
                 asked.media_type = media_type.unwrap_or(asked.media_type);
                 asked.stream = Some(incoming);
