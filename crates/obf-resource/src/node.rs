@@ -6,6 +6,7 @@ use crate::{
     kms::{KekError, Kms, KmsError, Settings, kek},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
+    vectors::{Hlr, Vectors},
 };
 use obf_admin::Role;
 use obf_net::{
@@ -106,16 +107,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let wake = notices.clone();
     let registry =
         Registry::new(store.clone(), kms.clone(), addressees).announcing(Arc::new(move || wake.wake()));
-    let slice = Slice { node: config.node, nodes: config.nodes };
-    let rpr = Arc::new(RprServer::new(
-        store.clone(),
-        kms.clone(),
-        slice,
-        clock.clone(),
-        servers.clone(),
-        notices.clone(),
-        vendor,
-    ));
+    let hlr_name = config.hlr_name()?;
 
     let mut node = Handle { endpoints: Vec::new(), stopper: Stopper::new(), store };
     // Everything that can fail comes before the first task.
@@ -153,6 +145,16 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     };
 
     let running = node.stopper.running();
+    let hlr = config.hlr.as_ref().map(|hlr| Hlr::start(hlr, hlr_name, &running));
+    let rpr = Arc::new(RprServer::new(
+        node.store.clone(),
+        Vectors::new(kms.clone(), hlr),
+        Slice { node: config.node, nodes: config.nodes },
+        clock.clone(),
+        servers.clone(),
+        notices.clone(),
+        vendor,
+    ));
     if let Some(socket) = udp {
         let peers = servers.udp_peers();
         let settings = UdpServerSettings::default();

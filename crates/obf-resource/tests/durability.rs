@@ -7,7 +7,12 @@
 mod common;
 
 use common::{Admin, LONG, POLICY, RprClient, Usim};
+use obf_resource::kms::{Kek as _, LocalKek};
 use obf_rpr::{Asker, VectorAnswer};
+use obf_store::{
+    Options,
+    resource::{DataKeys as _, ResourceDb},
+};
 use obf_testkit::{Deployment, Sim};
 use obf_types::{Domain, NodeNumber};
 use serde_json::Value;
@@ -205,8 +210,8 @@ async fn the_second_process_takes_over_with_no_sqn_twice_and_no_request_failed()
     check(&deployment, &ledger).await;
 }
 
-/// Subscriber keys are encrypted at rest and never logged: neither database, log, endpoints file nor any answer has K
-/// or OPc, as octets, hex digits or base64.
+/// Subscriber keys are encrypted at rest and never logged: neither database, log, endpoints file nor any answer has K,
+/// OPc, a data key or the KEK, as octets, hex digits or base64.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_is_written_has_a_key_in_clear() {
     let mut deployment = deployment();
@@ -235,16 +240,32 @@ async fn nothing_that_is_written_has_a_key_in_clear() {
     let marker = sim.imsi.as_bytes();
     let has = |content: &[u8], part: &[u8]| content.windows(part.len()).any(|window| window == part);
     assert!(written.iter().any(|(_, content)| has(content, marker)), "the search finds what is there");
-    for key in [&sim.k, &sim.opc] {
+    let kek = std::fs::read_to_string(deployment.file("kek.hex")).unwrap();
+    let mut keys = vec![sim.k.clone(), sim.opc.clone()];
+    // The halves of longer keys: whoever finds one knows that the whole is there.
+    keys.extend(halves(kek.trim()));
+    let store = ResourceDb::open(&Options::new(deployment.file("data/resource.db"))).unwrap();
+    let opener = LocalKek::from_file(&deployment.file("kek.hex")).unwrap();
+    for key in store.data_keys().await.unwrap() {
+        let octets = opener.unwrap(key.id, &key.wrapped).unwrap();
+        keys.extend(halves(&octets.expose().iter().map(|octet| format!("{octet:02x}")).collect::<String>()));
+    }
+    assert!(keys.len() >= 6, "K, OPc, the KEK, a data key");
+    for key in &keys {
         let octets = u128::from_str_radix(key, 16).unwrap().to_be_bytes();
         let spellings =
             [octets.to_vec(), key.clone().into_bytes(), key.to_uppercase().into_bytes(), base64(&octets)];
-        for (name, content) in &written {
+        for (name, content) in written.iter().filter(|(name, _)| !name.ends_with("kek.hex")) {
             for spelling in &spellings {
                 assert!(!has(content, spelling), "{name} has a key in clear");
             }
         }
     }
+}
+
+fn halves(key: &str) -> [String; 2] {
+    let (first, second) = key.split_at(32);
+    [first.to_owned(), second.to_owned()]
 }
 
 fn collect(directory: &Path, into: &mut Vec<(String, Vec<u8>)>) {

@@ -14,17 +14,23 @@ use obf_store::{
     resource::{Change, DataKeys, ResourceDb},
 };
 use obf_testkit::peer::softhsm::{PIN, SoftHsm, TOKEN, in_environment};
-use obf_types::{HomeNetwork, Secret};
+use obf_types::{HomeNetwork, Secret, UnixTime};
 use serde_json::json;
 use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_secs(180);
+
+/// Records registered at once.
+const BATCH: usize = 250;
 
 fn kek(octet: u8) -> Arc<dyn Kek> {
     Arc::new(LocalKek::new(&Secret::new([octet; 32])))
@@ -59,8 +65,8 @@ fn device(number: usize) -> DeviceRecord {
 
 async fn register(store: &ResourceDb, kms: &Kms, numbers: std::ops::Range<usize>) {
     let registry = Registry::new(store.clone(), kms.clone(), Arc::new([]));
-    for first in numbers.clone().step_by(250) {
-        let records = (first..numbers.end.min(first + 250)).map(device).collect();
+    for first in numbers.clone().step_by(BATCH) {
+        let records = (first..numbers.end.min(first + BATCH)).map(device).collect();
         for outcome in registry.register(records, SystemClock.now()).await.unwrap() {
             outcome.unwrap();
         }
@@ -143,6 +149,81 @@ async fn r8_records_added_by_another_node_during_a_rotation_are_usable() {
     other.await.unwrap();
     assert_usable(&there, &adding, 0..4000).await;
     assert_usable(&here, &rotating, (0..4000).step_by(7)).await;
+}
+
+/// A clock that stands still: data keys cannot be told apart by when they were made.
+#[derive(Debug)]
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> UnixTime {
+        UnixTime(1_800_000_000)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_nothing_new_goes_under_a_data_key_that_is_being_replaced_whatever_the_clock_says() {
+    for _ in 0..6 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = database(&dir.path().join("rs.db"));
+        let open =
+            async || Kms::open(store.clone(), Arc::new(Stopped), vec![kek(1)], settings()).await.unwrap();
+        let first = open().await;
+        register(&store, &first, 0..1).await;
+        let old = store.data_keys().await.unwrap()[0].id;
+        first.rotate(true, change()).await.unwrap();
+        // Another process starts while the rotation is under way.
+        register(&store, &open().await, 1..3).await;
+        assert_eq!(store.envelopes_by_data_key().await.unwrap()[&old], 1);
+    }
+}
+
+/// Vectors are served while everything is wrapped anew, none refused. `OBF_TEST_RECORDS=1000000`, with a release build,
+/// measures what both cost each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_vectors_are_served_while_every_record_is_wrapped_anew() {
+    let records =
+        std::env::var("OBF_TEST_RECORDS").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000);
+    let site = Site::new();
+    let store = database(&site.path("rs.db"));
+    // The KEK that the site writes.
+    let own = kms(&store, vec![kek(0x4B)]).await;
+    let started = Instant::now();
+    register(&store, &own, 0..records).await;
+    println!("{records} registered in {:?}", started.elapsed());
+    let rs = site.start(site.config(None)).await;
+    let addresses = [rs.endpoint("rpr")];
+    let (served, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let mut lanes = tokio::task::JoinSet::new();
+    for lane in 0..16 {
+        let (served, stop, client) =
+            (served.clone(), stop.clone(), common::RprClient::open(&addresses).await);
+        lanes.spawn(async move {
+            let mut number = lane;
+            while !stop.load(Relaxed) {
+                client.vector(&imsi(number % records)).await.unwrap();
+                served.fetch_add(1, Relaxed);
+                number = (number * 31 + 17) % records;
+            }
+        });
+    }
+    let rate = async |time: Duration| {
+        let (before, started) = (served.load(Relaxed), Instant::now());
+        tokio::time::sleep(time).await;
+        (served.load(Relaxed) - before) as f64 / started.elapsed().as_secs_f64()
+    };
+    let alone = rate(Duration::from_secs(if records > 100_000 { 10 } else { 1 })).await;
+    let (before, started) = (served.load(Relaxed), Instant::now());
+    rotate(&own, true).await;
+    let took = started.elapsed();
+    let beside = (served.load(Relaxed) - before) as f64 / took.as_secs_f64();
+    println!("{records} wrapped anew in {took:?}; vectors a second: {alone:.0} alone, {beside:.0} beside");
+    assert!(beside > 0.0);
+    stop.store(true, Relaxed);
+    while let Some(lane) = lanes.join_next().await {
+        lane.unwrap();
+    }
+    assert_eq!(own.rotation().await.unwrap().unwrap().records_done, records as u64);
 }
 
 const DATABASE: &str = "OBF_TEST_DATABASE";

@@ -9,6 +9,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("obf-ais140", 1),
     ("obf-digest", 1),
     ("obf-keyfile", 1),
+    ("obf-gsup", 1),
     ("obf-radius", 1),
     ("obf-token", 1),
     ("obf-admin", 2),

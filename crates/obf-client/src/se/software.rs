@@ -36,6 +36,26 @@ impl SoftwareSe {
         Ok(se)
     }
 
+    /// Puts a record into a new file, readable by its owner only: the element is made. Where there is one, it stays as it
+    /// is, because its memory of sequence numbers must not be lost.
+    ///
+    /// # Errors
+    /// [`SeError`]: a file is there, or the record is not one.
+    pub fn personalise(path: impl Into<PathBuf>, record: &[u8]) -> Result<Self, SeError> {
+        let se = Self { path: path.into() };
+        let file = se.lock()?;
+        if file.read().map_err(|reason| se.failed(reason))?.is_some() {
+            let reason = io::Error::new(io::ErrorKind::AlreadyExists, "there is an element already");
+            return Err(se.failed(reason));
+        }
+        let parsed = se.check(Record::parse(record))?;
+        se.check(parsed.identity())?;
+        se.check(parsed.key())?;
+        file.replace(record).map_err(|reason| se.failed(reason))?;
+        drop(file);
+        Self::open(se.path)
+    }
+
     /// Its file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -135,6 +155,35 @@ mod tests {
         let mode = fs::metadata(se.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "what was readable by others no longer is");
         assert_eq!(restarted.identity().unwrap().value(), "001010000000001");
+    }
+
+    /// From the key file that a key management system writes to an element that answers (SPEC C1).
+    #[test]
+    fn c1_an_element_is_personalised_from_a_key_file_and_authenticates() {
+        use obf_keyfile::{Algorithm, Format, KeyRecord, Reader, TransportKey, Writer};
+        let key = TransportKey::new("maker", SecretBytes::new(vec![7; 32])).unwrap();
+        let imsi = GlobalIdentity::new(obf_types::IdentityKind::Imsi, "001010000000001").unwrap();
+        let secret = |octet| SecretBytes::new(vec![octet; 16]);
+        let record = KeyRecord::new(vec![imsi], Algorithm::Milenage, secret(0x11), secret(0x22)).unwrap();
+        let draw = &mut |octets: &mut [u8]| {
+            octets.fill(0x5A);
+            Ok(())
+        };
+        let mut writer = Writer::open(Format::Pskc, Vec::new(), key.clone(), draw).unwrap();
+        writer.write(&record, draw).unwrap();
+        let file = writer.finish().unwrap();
+        let entry = Reader::open(Format::Pskc, file.as_slice(), key).unwrap().next().unwrap().unwrap();
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("001010000000001.json");
+        let se = SoftwareSe::personalise(&path, entry.record.to_json().as_bytes()).unwrap();
+        let home = Milenage::new(&Secret::new([0x11; 16]), &Secret::new([0x22; 16])).into();
+        let vector = generate_vector(&home, &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
+        let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
+        assert!(matches!(answer, SeAnswer::Response { res, .. } if res.expose() == vector.xres.expose()));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = SoftwareSe::personalise(&path, entry.record.to_json().as_bytes());
+        assert!(again.unwrap_err().to_string().contains("there is an element already"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::{
     KmsError, drawn,
     kek::{Kek, KekError},
+    rotation,
 };
 use obf_net::Clock;
 use obf_store::resource::{Change, DataKey, DataKeys as _, ResourceDb};
@@ -116,8 +117,12 @@ impl Ring {
     /// Takes the newest data key for new records, as other nodes do; `false` if there is none under the current KEK.
     pub async fn adopt_newest(&self) -> Result<bool, KmsError> {
         let name = self.current_kek()?.name().to_owned();
+        // Read before the keys: one that a rotation began with is then among them.
+        let retired = self.store.rotation().await?.map(|document| rotation::retired(&document));
+        let retired = retired.unwrap_or_default();
         let keys = self.store.data_keys().await?;
-        let newest = keys.iter().rev().find(|key| key.kek == name).map(|key| key.id);
+        let usable = |key: &&DataKey| key.kek == name && !retired.contains(&key.id);
+        let newest = keys.iter().rev().find(usable).map(|key| key.id);
         let mut current = self.current.lock().await;
         if let Some(id) = newest
             && current.as_ref().is_none_or(|current| current.id != id)
@@ -138,8 +143,11 @@ impl Ring {
     async fn renew_all(&self) -> Result<(), KmsError> {
         let mut first_failure = Ok(());
         for wrapped in self.store.data_keys().await? {
-            if let Err(error) = self.take(&wrapped).await {
-                first_failure = first_failure.and(Err(error));
+            match self.take(&wrapped).await {
+                // An HSM that is away is away for the others too, and each question may take its time.
+                Err(error) if error.is_temporary() => return Err(error),
+                Err(error) => first_failure = first_failure.and(Err(error)),
+                Ok(_) => {}
             }
         }
         first_failure
@@ -228,14 +236,16 @@ impl Ring {
         remote.then(|| Instant::now() + self.settings.lease)
     }
 
-    async fn unwrap(&self, key: &DataKey) -> Result<Secret<32>, KmsError> {
+    /// A key, unwrapped by whichever KEK it is under.
+    pub async fn unwrap(&self, key: &DataKey) -> Result<Secret<32>, KmsError> {
         let kek = self.keks.iter().find(|kek| kek.name() == key.kek).cloned();
         let kek = kek.ok_or_else(|| KmsError::UnknownKek { kek: key.kek.clone(), id: key.id })?;
         let (id, wrapped) = (key.id, key.wrapped.clone());
         self.ask(kek, move |kek| kek.unwrap(id, &wrapped)).await
     }
 
-    async fn wrap(&self, id: u32, key: Secret<32>) -> Result<Vec<u8>, KmsError> {
+    /// A key, wrapped under the current KEK.
+    pub async fn wrap(&self, id: u32, key: Secret<32>) -> Result<Vec<u8>, KmsError> {
         let kek = self.current_kek()?.clone();
         self.ask(kek, move |kek| kek.wrap(id, &key)).await
     }

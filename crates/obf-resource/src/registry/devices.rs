@@ -181,13 +181,14 @@ impl Registry {
 
 fn wrapped(record: &DeviceRecord, sealer: &Sealer) -> Result<NewDevice, RegistryError> {
     let primary = record.primary().ok_or_else(|| RegistryError::UnknownDevice(String::new()))?;
+    let key = match &record.key {
+        None => None,
+        Some(key) => Some(KeyEnvelope { algorithm: key.kind(), wrapped: sealer.wrap(key, primary)? }),
+    };
     Ok(NewDevice {
         identities: record.identities.clone(),
         home_network: record.home_network,
-        key: match &record.key {
-            None => None,
-            Some(key) => Some(KeyEnvelope { algorithm: key.kind(), wrapped: sealer.wrap(key, primary)? }),
-        },
+        key,
         amf: record.amf,
         sqn: record.sqn,
         state: record.state,
