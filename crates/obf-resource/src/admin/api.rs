@@ -5,13 +5,13 @@ use super::{
     body::{self, Answer},
     handlers::{self, Offer},
     limits::{Limiter, source},
-    request::Asked,
+    request::{Asked, Carried, carried},
 };
 use crate::registry::Registry;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{ALLOW, CACHE_CONTROL, ETAG, HeaderValue},
+    header::{ALLOW, CACHE_CONTROL, CONNECTION, ETAG, HeaderValue},
 };
 use obf_admin::{Access, NoRoute, Operation, Role};
 use obf_net::{Clock, Running, http::Peer};
@@ -75,6 +75,15 @@ impl AdminApi {
     /// Answers one request.
     pub async fn handle(self, request: Request<Incoming>, peer: Peer) -> Response<Answer> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let request = match carried(request).await {
+            Ok(request) => request,
+            Err(problem) => {
+                let mut answer = problem.into_response();
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                return answer;
+            }
+        };
+        let streams = matches!(request.body(), Carried::Stream(_));
         let (caller, answer) = match self.caller(&request, &peer).await {
             Ok(caller) => {
                 let answer = self.answer(request, caller.as_ref()).await;
@@ -91,7 +100,11 @@ impl AdminApi {
         {
             tracing::warn!(%method, path, code = problem.code, detail = problem.detail, "admin request failed");
         }
+        let unread = streams && answer.is_err();
         let mut answer = answer.unwrap_or_else(Problem::into_response);
+        if unread {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         answer
     }
@@ -112,7 +125,7 @@ impl AdminApi {
     }
 
     /// Who asks; nobody where nobody needs to be known.
-    async fn caller(&self, request: &Request<Incoming>, peer: &Peer) -> Result<Option<Caller>, Problem> {
+    async fn caller(&self, request: &Request<Carried>, peer: &Peer) -> Result<Option<Caller>, Problem> {
         let now = Instant::now();
         let anyone = obf_admin::route(request.method().as_str(), request.uri().path())
             .is_ok_and(|route| route.operation.access == Access::Anyone);
@@ -134,7 +147,7 @@ impl AdminApi {
 
     async fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<Carried>,
         caller: Option<&Caller>,
     ) -> Result<Response<Answer>, Problem> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -147,7 +160,7 @@ impl AdminApi {
             Some(caller) => permitted(route.operation, caller)?.clone(),
             None => Caller { name: "anyone".into(), role: Role::ReadOnly, provider: None },
         };
-        let asked = Asked::read(route, caller, request).await?;
+        let asked = Asked::read(route, caller, request)?;
         let acting =
             Self { registry: self.registry.acting(&asked.caller.name, &asked.reason), ..self.clone() };
         match asked.key.clone() {

@@ -8,7 +8,6 @@ use hyper::{
     header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use obf_admin::{Body, Content, Operation, Route, check, openapi, parameter, routing};
-use obf_net::http::BodyError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -20,6 +19,31 @@ const MAX_BODY: usize = 64 * 1024;
 /// The longest that names many devices, octets: 100,000 identities of 32.
 const MAX_LONG_BODY: usize = 4 * 1024 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// What a request carries: octets, or what is still coming.
+pub enum Carried {
+    /// All of it.
+    Whole(Bytes),
+    /// Of an operation that reads while it comes.
+    Stream(Incoming),
+}
+
+/// Reads the body before anything is decided, so that the connection goes on after a refusal. Not of a stream.
+///
+/// # Errors
+/// It is too long, or did not come.
+pub async fn carried(request: Request<Incoming>) -> Result<Request<Carried>, Problem> {
+    let (head, incoming) = request.into_parts();
+    let operation = obf_admin::route(head.method.as_str(), head.uri.path()).map(|route| route.operation);
+    let body = match operation {
+        Ok(Operation { body: Body::Stream(_), .. }) => Carried::Stream(incoming),
+        Ok(operation) if operation.path.contains("members") => {
+            Carried::Whole(obf_net::http::read_body(incoming, MAX_LONG_BODY, BODY_TIME).await?)
+        }
+        _ => Carried::Whole(obf_net::http::read_body(incoming, MAX_BODY, BODY_TIME).await?),
+    };
+    Ok(Request::from_parts(head, body))
+}
 
 /// A request that fits its description.
 pub struct Asked {
@@ -68,7 +92,7 @@ impl Asked {
     ///
     /// # Errors
     /// A problem for each way in which it does not fit.
-    pub async fn read(route: Route, caller: Caller, request: Request<Incoming>) -> Result<Self, Problem> {
+    pub fn read(route: Route, caller: Caller, request: Request<Carried>) -> Result<Self, Problem> {
         let operation = route.operation;
         for (parameter, value) in operation.path_parameters.iter().zip(&route.parameters) {
             if let Some(wanted) = parameter.fault(value) {
@@ -76,7 +100,7 @@ impl Asked {
             }
         }
         let query = query(operation, request.uri().query().unwrap_or_default())?;
-        let (head, incoming) = request.into_parts();
+        let (head, carried) = request.into_parts();
         acceptable(operation, &head.headers)?;
         let header = |wanted: &obf_admin::Parameter| header(operation, &head.headers, wanted);
         let reason = header(&parameter::REASON)?.unwrap_or_default();
@@ -107,16 +131,17 @@ impl Asked {
             return Ok(asked);
         }
         let media_type = media_type(operation, &head.headers)?;
-        if let Body::Stream(_) = operation.body {
-            if incoming.is_end_stream() {
-                return Err(Problem::from(BodyError::Broken));
+        match carried {
+            Carried::Stream(incoming) => {
+                if incoming.is_end_stream() {
+                    return Err(Problem::rule("the body: at least one record is needed"));
+                }
+                asked.media_type = media_type.unwrap_or(asked.media_type);
+                asked.stream = Some(incoming);
+                return Ok(asked);
             }
-            asked.media_type = media_type.unwrap_or(asked.media_type);
-            asked.stream = Some(incoming);
-            return Ok(asked);
+            Carried::Whole(octets) => asked.octets = octets,
         }
-        let most = if operation.path.contains("members") { MAX_LONG_BODY } else { MAX_BODY };
-        asked.octets = obf_net::http::read_body(incoming, most, BODY_TIME).await?;
         if !asked.octets.is_empty() && media_type.is_none() && head.headers.contains_key(CONTENT_TYPE) {
             return Err(unsupported(operation));
         }

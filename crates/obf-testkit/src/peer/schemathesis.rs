@@ -71,6 +71,17 @@ pub fn finds_nothing(url: &str, ca: &Path, token: &str, directory: &Path) {
     let settings = directory.join("schemathesis.toml");
     fs::write(&settings, SETTINGS).expect("a writable directory");
     fs::write(directory.join("hooks.py"), HOOKS).expect("a writable directory");
+    let mut report = run(url, ca, token, directory, &settings);
+    // Python 3.11 sometimes fails in its own parser; that is no finding.
+    if report.as_ref().is_err_and(|report| !report.contains("- ST")) {
+        report = run(url, ca, token, directory, &settings);
+    }
+    if let Err(report) = report {
+        panic!("{report}");
+    }
+}
+
+fn run(url: &str, ca: &Path, token: &str, directory: &Path, settings: &Path) -> Result<(), String> {
     let ran = Command::new(program())
         .env("SCHEMATHESIS_HOOKS", "hooks")
         .env("PYTHONPATH", directory)
@@ -95,7 +106,10 @@ pub fn finds_nothing(url: &str, ca: &Path, token: &str, directory: &Path) {
         .output()
         .expect("schemathesis");
     let report = String::from_utf8_lossy(&ran.stdout);
-    assert!(ran.status.success(), "{report}{}", String::from_utf8_lossy(&ran.stderr));
+    if ran.status.success() {
+        return Ok(());
+    }
+    Err(format!("{report}{}", String::from_utf8_lossy(&ran.stderr)))
 }
 
 fn works(program: &Path) -> bool {
