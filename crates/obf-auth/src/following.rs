@@ -4,7 +4,7 @@
 use crate::{node::Node, sealing};
 use obf_store::{
     StoreError,
-    auth::{AuthStore, Change},
+    auth::{AuthStore, Change, TOKENS_OF_A_DEVICE},
 };
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -144,7 +144,12 @@ fn apply(node: &Node, change: &Change) {
         Change::TokenEnded { id } => {
             node.table.end(id);
         }
-        Change::Superseded { device, by, until } => node.table.supersede(device, by, *until),
+        Change::Superseded { device, by, until } => {
+            // The store ends the oldest of too many; so does memory.
+            if node.table.supersede(device, by, *until) > TOKENS_OF_A_DEVICE {
+                node.table.keep_last(device, TOKENS_OF_A_DEVICE);
+            }
+        }
         Change::RightsChanged { device } => {
             // They are read again with their new rights when they are asked for.
             for id in node.table.of_device(device, node.now()) {

@@ -15,6 +15,7 @@
 mod admin;
 mod bootstrap;
 pub mod config;
+mod discovery;
 mod following;
 mod keys;
 pub mod limiter;

@@ -4,6 +4,7 @@ use crate::{
     admin::AdminApi,
     bootstrap,
     config::{Config, ConfigError, Transport},
+    discovery,
     keys::KeyServer,
     node::Node,
     notices_in::NoticeReceiver,
@@ -11,6 +12,7 @@ use crate::{
     resource_server::{ResourceServer, read_secret},
     sealing::SealingError,
 };
+use bytes::Bytes;
 use obf_net::{
     Clock, ConnectionLimits, Drained, Running, Stopper, SystemClock,
     certificates::{self, CertificateFiles},
@@ -19,7 +21,12 @@ use obf_net::{
 };
 use obf_rpr::{Asker, Vendor};
 use obf_store::StoreError;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::net::{TcpListener, UdpSocket};
 
 /// How long requests under way may take to finish at a shutdown.
@@ -111,8 +118,9 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
     receiver.begin(&node);
     follow(&node, &running);
 
+    let offer = Arc::new(OnceLock::new());
     let mut endpoints =
-        vec![serve_rpb(&config, &node, &running, rpb)?, serve_rpo(&config, &node, &running, rpo)?];
+        vec![serve_rpb(&config, &node, &running, rpb, &offer)?, serve_rpo(&config, &node, &running, rpo)?];
     if let Some(socket) = dae {
         endpoints.push(serve_dae(&config, &running, socket, receiver)?);
     }
@@ -129,6 +137,7 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
             move |request, _| api.clone().answer(request),
         ));
     }
+    let _ = offer.set(discovery::offer(checked.domain.as_str(), checked.token_domain.as_str(), &endpoints));
     Ok(Handle { endpoints, stopper })
 }
 
@@ -156,6 +165,7 @@ fn serve_rpb(
     node: &Arc<Node>,
     running: &Running,
     listener: TcpListener,
+    offer: &Arc<OnceLock<Bytes>>,
 ) -> Result<Endpoint, StartError> {
     let tls = match (&config.rpb.cert_file, &config.rpb.key_file) {
         (Some(chain), Some(key)) => {
@@ -168,9 +178,16 @@ fn serve_rpb(
     };
     let limits = HttpLimits { connections: connections(config), ..HttpLimits::default() };
     let endpoint = ("rpb", address(&listener, "rpb", config.rpb.listen)?, tls.is_some());
-    let node = Arc::clone(node);
+    let (node, offer) = (Arc::clone(node), Arc::clone(offer));
     running.spawn(http::serve(listener, tls, limits, running.clone(), move |request, peer| {
-        bootstrap::answer(Arc::clone(&node), request, peer)
+        let (node, offer) = (Arc::clone(&node), Arc::clone(&offer));
+        async move {
+            if discovery::asked(&request) && node.admits_source(peer.address.ip()) {
+                discovery::answer(offer.get())
+            } else {
+                bootstrap::answer(node, request, peer).await
+            }
+        }
     }));
     Ok(endpoint)
 }

@@ -12,8 +12,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// The core that the measured servers run on; the load comes from the other.
+/// The core that the measured servers run on.
 pub const SERVER_CORE: usize = 0;
+/// The core that their load comes from.
+pub const LOAD_CORE: usize = 1;
 
 /// A directory made by `obf init` on ephemeral ports.
 pub struct Deployment {
@@ -56,6 +58,17 @@ impl Deployment {
         settings.iter().for_each(|setting| {
             command.args(["--set", setting]);
         });
+        command.env("OBF_LOG", "error");
+        Server::start(command)
+    }
+
+    /// Starts `obf serve NODE` on whatever cores there are.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn serve_on_all_cores(&self, node: &str) -> Result<Server> {
+        let mut command = Command::new(current_exe()?);
+        command.args(["serve", node, "--json", "--config"]).arg(self.file("obf.toml"));
         command.env("OBF_LOG", "error");
         Server::start(command)
     }

@@ -1,18 +1,13 @@
-//! A load generator for an HLR over GSUP (OsmoHLR user manual, "Generic Subscriber Update Protocol"; IPA framing:
-//! length of 2 octets, protocol, payload). Only what a measurement needs: SendAuthInfo, a window of requests in flight.
+//! A load generator for an HLR over GSUP: Send Auth Info for one vector, a window of requests in flight. The IMSIs are
+//! asked for in turn, so that no two requests in flight are for one of them.
 
 use anyhow::{Context, Result, bail};
+use obf_gsup::{Ccm, Frame, FrameReader, Imsi, Message, PeerName, SendAuthInfoRequest};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
-
-const CCM: u8 = 0xFE;
-const OSMO: u8 = 0xEE;
-const GSUP_EXTENSION: u8 = 0x05;
-const SEND_AUTH_INFO_REQUEST: u8 = 0x08;
-const SEND_AUTH_INFO_RESULT: u8 = 0x0A;
 
 /// Asks for authentication vectors `requests` times over the IMSIs in turn, `window` in flight, and gives the seconds.
 ///
@@ -20,8 +15,12 @@ const SEND_AUTH_INFO_RESULT: u8 = 0x0A;
 /// The HLR closes the connection, is silent for 10 s, or refuses a request.
 pub fn load(hlr: SocketAddr, imsis: &[String], requests: usize, window: usize) -> Result<f64> {
     let mut link = Link::open(hlr)?;
+    let imsis: Vec<Imsi> = imsis.iter().map(|imsi| Imsi::new(imsi)).collect::<Result<_, _>>()?;
     let mut next = imsis.iter().cycle();
-    let mut ask = |link: &mut Link| link.send(OSMO, &send_auth_info(next.next().map_or("", String::as_str)));
+    let mut ask = |link: &mut Link| {
+        let imsi = next.next().context("no subscriber to ask for")?;
+        link.ask(SendAuthInfoRequest::one_vector(imsi.clone(), None))
+    };
     let start = Instant::now();
     (0..window.min(requests)).try_for_each(|_| ask(&mut link))?;
     for answered in 1..=requests {
@@ -33,82 +32,93 @@ pub fn load(hlr: SocketAddr, imsis: &[String], requests: usize, window: usize) -
     Ok(start.elapsed().as_secs_f64())
 }
 
-struct Link(TcpStream);
+struct Link {
+    stream: TcpStream,
+    reader: FrameReader,
+    out: Vec<u8>,
+}
+
+/// What a frame asks of us.
+enum Heard {
+    Result,
+    Say(Ccm),
+    Nothing,
+}
 
 impl Link {
-    /// Connects and names itself, as an IPA client must before its first request.
+    /// Connects and names itself, as a client must before its first request.
     fn open(hlr: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(hlr).context("the HLR's GSUP port")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut link = Self(stream);
-        let (protocol, _) = link.receive()?;
-        if protocol != CCM {
-            bail!("the HLR did not ask for an identity");
-        }
-        let mut identity = vec![0x05];
-        for (tag, value) in [(0x08, "0/0/0"), (0x01, "obf-bench"), (0x00, "obf-bench-0")] {
-            let length = u16::try_from(value.len() + 2)?;
-            identity.extend_from_slice(&length.to_be_bytes());
-            identity.push(tag);
-            identity.extend_from_slice(value.as_bytes());
-            identity.push(0);
-        }
-        link.send(CCM, &identity)?;
+        let mut link = Self { stream, reader: FrameReader::new(), out: Vec::new() };
+        while !link.hear()? {}
         Ok(link)
     }
 
-    fn send(&mut self, protocol: u8, payload: &[u8]) -> Result<()> {
-        let mut frame = u16::try_from(payload.len())?.to_be_bytes().to_vec();
-        frame.push(protocol);
-        frame.extend_from_slice(payload);
-        Ok(self.0.write_all(&frame)?)
-    }
-
-    fn receive(&mut self) -> Result<(u8, Vec<u8>)> {
-        let mut head = [0; 3];
-        self.0.read_exact(&mut head).context("the HLR's answer")?;
-        let [high, low, protocol] = head;
-        let mut payload = vec![0; usize::from(u16::from_be_bytes([high, low]))];
-        self.0.read_exact(&mut payload)?;
-        Ok((protocol, payload))
+    fn ask(&mut self, request: SendAuthInfoRequest) -> Result<()> {
+        Message::SendAuthInfoRequest(request).write(&mut self.out);
+        self.flush()
     }
 
     fn await_result(&mut self) -> Result<()> {
         loop {
-            match self.receive()? {
-                (OSMO, payload) => match payload.get(1) {
-                    Some(&SEND_AUTH_INFO_RESULT) => return Ok(()),
-                    other => bail!("the HLR refused: message type {other:?}"),
-                },
-                (CCM, payload) if payload.first() == Some(&0) => self.send(CCM, &[1])?,
-                _ => {}
+            match self.next()? {
+                Heard::Result => return Ok(()),
+                Heard::Say(message) => self.say(&message)?,
+                Heard::Nothing => {}
             }
         }
     }
+
+    /// One message; whether it was the question who is there, answered now.
+    fn hear(&mut self) -> Result<bool> {
+        match self.next()? {
+            Heard::Say(message) => {
+                self.say(&message)?;
+                Ok(matches!(message, Ccm::IdentityResponse(_)))
+            }
+            Heard::Result | Heard::Nothing => Ok(false),
+        }
+    }
+
+    fn next(&mut self) -> Result<Heard> {
+        loop {
+            if let Some(frame) = self.reader.next_frame()? {
+                return heard(frame);
+            }
+            let octets = self.stream.read(self.reader.room()).context("the HLR's answer")?;
+            if octets == 0 {
+                bail!("the HLR closed the connection");
+            }
+            self.reader.filled(octets);
+        }
+    }
+
+    fn say(&mut self, message: &Ccm) -> Result<()> {
+        message.write(&mut self.out);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.stream.write_all(&self.out)?;
+        self.out.clear();
+        Ok(())
+    }
 }
 
-/// SendAuthInfo request: the IMSI in swapped BCD, circuit-switched or packet domain left to the HLR.
-fn send_auth_info(imsi: &str) -> Vec<u8> {
-    let digits: Vec<u8> = imsi.bytes().map(|b| b.wrapping_sub(b'0') & 0x0F).collect();
-    let bcd: Vec<u8> = digits
-        .chunks(2)
-        .map(|pair| (pair.get(1).copied().unwrap_or(0x0F) << 4) | pair.first().copied().unwrap_or(0x0F))
-        .collect();
-    let mut message = vec![GSUP_EXTENSION, SEND_AUTH_INFO_REQUEST, 0x01, bcd.len() as u8];
-    message.extend_from_slice(&bcd);
-    message
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn imsi_is_swapped_bcd() {
-        assert_eq!(
-            send_auth_info("001010000000001"),
-            [0x05, 0x08, 0x01, 8, 0x00, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0xF1]
-        );
+fn heard(frame: Frame<'_>) -> Result<Heard> {
+    match frame {
+        Frame::Gsup(message) => match Message::read(message)? {
+            Message::SendAuthInfoResult(_) => Ok(Heard::Result),
+            Message::SendAuthInfoError(error) => bail!("the HLR refused {}: {}", error.imsi, error.cause),
+            Message::SendAuthInfoRequest(_) | Message::Other(_) => Ok(Heard::Nothing),
+        },
+        Frame::Ccm(message) => Ok(match Ccm::read(message)? {
+            Ccm::Ping => Heard::Say(Ccm::Pong),
+            Ccm::IdentityRequest => Heard::Say(Ccm::IdentityResponse(PeerName::new("obf-bench-0")?)),
+            _ => Heard::Nothing,
+        }),
+        Frame::Other(_) => Ok(Heard::Nothing),
     }
 }

@@ -8,6 +8,7 @@
 pub mod aka;
 pub mod bootstrap;
 pub mod deployment;
+pub mod devices;
 pub mod gsup;
 pub mod handshake;
 pub mod hlr;
@@ -57,6 +58,8 @@ pub enum What {
     Handshake(handshake::Handshake),
     /// A million live tokens: memory a token, and the latency of a fetch among them.
     Tokens(tokens::Tokens),
+    /// A million devices: how fast they are imported, their memory, and the latency of a lookup among them.
+    Devices(devices::Devices),
     /// A part of a measurement that runs as a process of its own.
     #[command(hide = true, subcommand)]
     Child(Child),
@@ -80,12 +83,16 @@ pub enum Child {
 /// # Errors
 /// A peer is missing, or a process failed; the message says which and what to install.
 pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verdict> {
+    if !matches!(bench.what, What::Child(_)) {
+        measure::keep_to(deployment::LOAD_CORE)?;
+    }
     let comparisons = match &bench.what {
         What::Aka(aka) => vec![aka.compare(bench.rounds)?],
         What::Bootstrap(bootstrap) => vec![bootstrap.compare(bench.rounds).await?],
         What::Rpo(rpo) => vec![rpo.compare(bench.rounds).await?],
         What::Handshake(handshake) => handshake.compare(bench.rounds).await?,
         What::Tokens(tokens) => tokens.compare(bench.rounds).await?,
+        What::Devices(devices) => devices.compare(bench.rounds).await?,
         What::Vectors(vectors) => vec![vectors.compare(bench.rounds).await?],
         What::Child(Child::Https(https)) => {
             https.child().await?;

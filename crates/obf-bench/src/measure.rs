@@ -51,6 +51,34 @@ pub fn pinned(core: usize, program: &Path) -> Command {
     command
 }
 
+/// Whether somebody else's program is there: a command that cannot find its own says so in words of its own.
+///
+/// # Errors
+/// It is not; the message says what to install.
+pub fn installed(program: &str, package: &str) -> Result<()> {
+    // Daemons lie where only the administrator's PATH leads.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    if directories.any(|directory| directory.join(program).is_file()) {
+        return Ok(());
+    }
+    bail!("{program} is not installed: apt-get install {package}")
+}
+
+/// Keeps this process, the load generator, on one core: the servers have the other to themselves.
+///
+/// # Errors
+/// There is no such core, or no taskset.
+pub fn keep_to(core: usize) -> Result<()> {
+    let own = std::process::id().to_string();
+    output_of(
+        Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", &core.to_string(), &own]),
+        "util-linux",
+    )
+    .context("a measurement takes two cores, one for the servers and one for their load")?;
+    Ok(())
+}
+
 /// Runs a command to its end and gives what it printed.
 ///
 /// # Errors
@@ -101,6 +129,13 @@ mod tests {
         }
         assert!(cpu_seconds(std::process::id()).unwrap() >= process + 0.03);
         assert!(resident_octets(std::process::id()).unwrap() > 100_000);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_package() {
+        installed("taskset", "util-linux").unwrap();
+        let missing = installed("no-such-daemon", "no-such-package").unwrap_err();
+        assert_eq!(missing.to_string(), "no-such-daemon is not installed: apt-get install no-such-package");
     }
 
     #[test]

@@ -27,6 +27,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tokio::task::JoinSet;
 
 const APP: &str = "track.example";
 /// How long an answer may take.
@@ -40,8 +41,8 @@ pub struct Rpo {
     /// Connections of the load generator.
     #[arg(long, default_value_t = 4)]
     pub connections: usize,
-    /// Requests in flight on each. FreeRADIUS 3.2.1 closes connections with 64; runs with 24 to 48 did not end.
-    #[arg(long, default_value_t = 16)]
+    /// Requests in flight on each.
+    #[arg(long, default_value_t = 64)]
     pub in_flight: usize,
     /// Requests a round.
     #[arg(long, default_value_t = 40_000)]
@@ -57,6 +58,7 @@ impl Rpo {
     /// # Errors
     /// FreeRADIUS is missing, or a server refuses.
     pub async fn compare(&self, rounds: u32) -> Result<Comparison> {
+        measure::installed("freeradius", "freeradius")?;
         let deployment = Deployment::init(&["--app", APP])?;
         let _resource = deployment.serve("resource", &[])?;
         let auth = deployment.serve("auth", &crate::bootstrap::UNLIMITED.map(str::to_owned))?;
@@ -130,18 +132,28 @@ impl Rpo {
         })
     }
 
+    /// On each connection its share of the requests, never more than the window in flight.
     async fn load(&self, links: &[RadiusTlsClient], packets: &Arc<[Vec<u8>]>, requests: usize) -> Result<()> {
-        load::in_flight(self.in_flight * links.len(), requests, |number| {
-            let link = links.get(number % links.len()).cloned();
-            let packets = packets.clone();
-            async move {
-                let packet = packets.get(number % packets.len()).context("a packet")?;
-                let reply = link.context("a link")?.ask(Code::AccessRequest, packet, PATIENCE).await?;
-                ensure!(reply.code() == Code::AccessAccept, "refused: {:?}", reply.code());
-                Ok(())
-            }
-        })
-        .await?;
+        let mut connections = JoinSet::new();
+        for link in links {
+            let (link, packets) = (link.clone(), packets.clone());
+            let (share, window) = (requests / links.len(), self.in_flight);
+            connections.spawn(async move {
+                load::in_flight(window, share, |number| {
+                    let (link, packets) = (link.clone(), packets.clone());
+                    async move {
+                        let packet = packets.get(number % packets.len()).context("a packet")?;
+                        let reply = link.ask(Code::AccessRequest, packet, PATIENCE).await?;
+                        ensure!(reply.code() == Code::AccessAccept, "refused: {:?}", reply.code());
+                        Ok(())
+                    }
+                })
+                .await
+            });
+        }
+        while let Some(done) = connections.join_next().await {
+            done??;
+        }
         Ok(())
     }
 }

@@ -40,6 +40,8 @@ impl Vectors {
     /// # Errors
     /// osmo-hlr or strace is missing, or a server refuses.
     pub async fn compare(&self, rounds: u32) -> Result<Comparison> {
+        crate::measure::installed("osmo-hlr", "osmo-hlr")?;
+        crate::measure::installed("strace", "strace")?;
         let deployment = Deployment::init(&[])?;
         let resource = deployment.serve("resource", &[])?;
         let subscribers: Vec<_> = (1..=self.subscribers).map(Subscriber::numbered).collect();

@@ -4,7 +4,7 @@
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{NoServerSessionStorage, WebPkiClientVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use std::{
     path::{Path, PathBuf},
@@ -68,11 +68,17 @@ pub fn mutual_server(
     own: &CertificateFiles,
     client_ca: &Path,
 ) -> Result<Arc<ServerConfig>, CertificateError> {
-    let (chain, key) = load(own)?;
-    let roots = Arc::new(roots(client_ca)?);
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(client_ca)?), provider())
         .build()
         .map_err(|error| unusable(client_ca, &error))?;
+    mutual(own, verifier)
+}
+
+fn mutual(
+    own: &CertificateFiles,
+    verifier: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, CertificateError> {
+    let (chain, key) = load(own)?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&own.chain, &error))?
@@ -81,6 +87,23 @@ pub fn mutual_server(
         .map_err(|error| unusable(&own.chain, &error))?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// A server whose clients may show a certificate of `client_ca`, or none (admin API).
+///
+/// # Errors
+/// [`CertificateError`] names the file.
+pub fn server_that_knows_clients(
+    own: &CertificateFiles,
+    client_ca: &Path,
+) -> Result<Arc<ServerConfig>, CertificateError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(client_ca)?), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| unusable(client_ca, &error))?;
+    let mut config = ServerConfig::clone(&*mutual(own, verifier)?);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -4,13 +4,14 @@
 //! deadline), [`limits`] (connections, in all and per source), [`cut`]
 //! (a stream that can be ended from outside), [`certificates`] (PEM files to TLS
 //! configurations), [`http`] (HTTP and HTTPS with limits: RPB, admin API), [`radius`] (RADIUS over UDP and over
-//! TLS, both ends: RPR, RPO), [`psk`] (TLS-PSK, both ends: RPA).
+//! TLS, both ends: RPR, RPO), [`psk`] (TLS-PSK, both ends: RPA), [`gsup`] (client of an existing HLR).
 //!
 //! Deliberately absent: any decision. What a request means, and who may ask, is for the nodes.
 
 pub mod certificates;
 pub mod clock;
 pub mod cut;
+pub mod gsup;
 pub mod http;
 pub mod limits;
 pub mod psk;

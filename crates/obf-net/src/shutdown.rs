@@ -81,6 +81,8 @@ impl Running {
     /// Runs a task in the group; it is dropped at the deadline of [`Stopper::stop`].
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
         let running = self.clone();
+        // A connection's future is several kilobytes, and a task is moved four times on its way.
+        let task = Box::pin(task);
         tokio::spawn(async move {
             tokio::select! {
                 () = task => {}

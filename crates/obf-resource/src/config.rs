@@ -1,6 +1,7 @@
 //! The `[resource]` section of the configuration.
 
 use crate::kms::KekConfig;
+use obf_gsup::PeerName;
 use obf_types::{Domain, HomeNetwork, NodeNumber};
 use serde::Deserialize;
 use std::{
@@ -40,6 +41,8 @@ pub struct Config {
     pub rpr_tls: Option<TlsConfig>,
     /// The admin API.
     pub admin: Option<AdminConfig>,
+    /// The existing HLR in which subscribers may live.
+    pub hlr: Option<HlrConfig>,
     /// The Authentication Servers that may ask, each node of them.
     pub auth_servers: Vec<AuthServerConfig>,
 }
@@ -131,8 +134,31 @@ pub struct AdminConfig {
     pub cert_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
-    /// SHA-256 of the administrator's bearer token, 64 hex digits.
+    /// SHA-256 of the first administrator's bearer token, 64 hex digits. It is `admin`, an operator; others are
+    /// registered by it.
     pub token_sha256: String,
+    /// Trust anchors of administrators' certificates, PEM: they may come with one instead of a token.
+    pub client_ca_file: Option<PathBuf>,
+    /// Requests that one administrator may make, per second; four times as many at once.
+    #[serde(default = "requests_per_second")]
+    pub requests_per_second: u32,
+    /// Requests without a valid credential that one source address may make, per second; ten times as many at once.
+    #[serde(default = "strangers_per_second")]
+    pub strangers_per_second: u32,
+}
+
+/// An existing HLR that speaks GSUP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HlrConfig {
+    /// Its GSUP port, such as `127.0.0.1:4222`.
+    pub address: SocketAddr,
+    /// The HLR is on another host, and keys travel from it in clear: GSUP has no protection of its own.
+    #[serde(default)]
+    pub allow_plain: bool,
+    /// What this node calls itself there, different for each node: the HLR keeps an IND for each name. Where nothing
+    /// is said, `obf-rs-<node>`.
+    pub ipa_name: Option<String>,
 }
 
 /// One node of an Authentication Server.
@@ -201,7 +227,18 @@ impl Config {
             let reason = "RADIUS/UDP is for one host; use rpr_tls, or set allow_udp = true";
             return Err(ConfigError::new("rpr.listen", reason));
         }
+        if let Some(hlr) = &self.hlr {
+            hlr.validate()?;
+            self.hlr_name()?;
+        }
         self.auth_servers.iter().try_for_each(AuthServerConfig::validate)
+    }
+
+    /// What this node calls itself at the HLR.
+    pub(crate) fn hlr_name(&self) -> Result<PeerName, ConfigError> {
+        let named = self.hlr.as_ref().and_then(|hlr| hlr.ipa_name.clone());
+        let name = named.unwrap_or_else(|| format!("obf-rs-{}", self.node));
+        PeerName::new(&name).map_err(|error| ConfigError::new("hlr.ipa_name", error))
     }
 
     /// Key management, however it is written.
@@ -231,6 +268,26 @@ impl Config {
             3 => Ok(HomeNetwork::ThreeDigitMnc),
             _ => Err(ConfigError::new("mnc_digits", "2 or 3")),
         }
+    }
+}
+
+impl HlrConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        if self.address.port() == 0 {
+            return Err(ConfigError::new("hlr.address", "a port is needed; osmo-hlr's is 4222"));
+        }
+        if self.address.ip().is_unspecified() {
+            return Err(ConfigError::new(
+                "hlr.address",
+                "the address of the HLR, not that of every interface",
+            ));
+        }
+        if !self.address.ip().is_loopback() && !self.allow_plain {
+            let reason =
+                "GSUP carries keys in clear: use a tunnel that ends on this host, or set allow_plain = true";
+            return Err(ConfigError::new("hlr.address", reason));
+        }
+        Ok(())
     }
 }
 
@@ -281,10 +338,63 @@ const fn one() -> u8 {
     1
 }
 
+const fn requests_per_second() -> u32 {
+    500
+}
+
+const fn strangers_per_second() -> u32 {
+    5
+}
+
 const fn two() -> u8 {
     2
 }
 
 const fn documentation() -> u32 {
     obf_radius::Vendor::DOCUMENTATION.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn with_hlr(hlr: Value) -> Result<PeerName, String> {
+        let config = json!({
+            "database": "rs.db", "kek_file": "kek", "node": 3, "nodes": 4, "auth_servers": [],
+            "rpr": { "listen": "127.0.0.1:0" }, "hlr": hlr,
+        });
+        let config: Config = serde_json::from_value(config).map_err(|error| error.to_string())?;
+        config.validate().and_then(|()| config.hlr_name()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_wrong_hlr_is_named_by_its_key() {
+        let address = "127.0.0.1:4222";
+        assert_eq!(with_hlr(json!({ "address": address })).unwrap().as_str(), "obf-rs-3");
+        assert_eq!(with_hlr(json!({ "address": address, "ipa_name": "rs-a" })).unwrap().as_str(), "rs-a");
+        assert!(with_hlr(json!({ "address": "192.0.2.7:4222", "allow_plain": true })).is_ok());
+        for (hlr, words) in [
+            (
+                json!({ "address": "127.0.0.1:0" }),
+                "resource.hlr.address: a port is needed; osmo-hlr's is 4222",
+            ),
+            (json!({ "address": "0.0.0.0:4222" }), "resource.hlr.address: the address of the HLR"),
+            (
+                json!({ "address": address, "ipa_name": "two words" }),
+                "resource.hlr.ipa_name: a peer's name has 1 to 63 printable ASCII characters and no space",
+            ),
+            (json!({ "address": address, "ipa_name": "" }), "resource.hlr.ipa_name: a peer's name"),
+            (
+                json!({ "address": "192.0.2.7:4222" }),
+                "resource.hlr.address: GSUP carries keys in clear: use a tunnel",
+            ),
+            (json!({ "address": "hlr.example" }), "invalid socket address syntax"),
+            (json!({ "ipa_name": "rs-a" }), "missing field `address`"),
+            (json!({ "address": address, "port": 4222 }), "unknown field `port`"),
+        ] {
+            let error = with_hlr(hlr).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
 }

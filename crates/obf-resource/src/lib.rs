@@ -1,7 +1,7 @@
 //! OBF Resource Server (SPEC N2): the node with the service-provider-side key material.
 //!
 //! Reading order: [`node`] (configuration in, listeners out), [`config`], [`kms`] (subscriber keys, in clear only
-//! there), [`registry`] (devices, applications, grants), [`authorisation`] (one pure decision), [`rpr`] (what
+//! there), [`vectors`] (theirs, or an HLR's), [`registry`] (devices, applications, grants), [`authorisation`] (one pure decision), [`rpr`] (what
 //! Authentication Servers are answered and told), [`admin`] (the routes that administrators use).
 //!
 //! Several nodes may share one database: every SQN is taken by one atomic statement and answered after its fsync.
@@ -10,11 +10,13 @@
 
 pub mod admin;
 pub mod authorisation;
+pub mod backup;
 pub mod config;
 pub mod kms;
 pub mod node;
 pub mod registry;
 pub mod rpr;
+pub mod vectors;
 
 pub use config::{Config, ConfigError};
 pub use node::{Environment, Handle, StartError, start};

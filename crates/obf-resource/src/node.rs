@@ -1,12 +1,14 @@
 //! The node: configuration in, listeners out.
 
 use crate::{
-    admin::{AdminApi, Administrator, Administrators},
+    admin::{AdminApi, Administrator, Administrators, Offer, Rates},
     config::{self, Config, ConfigError, DatabaseConfig},
     kms::{KekError, Kms, KmsError, Settings, kek},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
+    vectors::{Hlr, Vectors},
 };
+use obf_admin::Role;
 use obf_net::{
     Clock, Running, Stopper, SystemClock,
     certificates::{self, CertificateError, CertificateFiles},
@@ -105,16 +107,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let wake = notices.clone();
     let registry =
         Registry::new(store.clone(), kms.clone(), addressees).announcing(Arc::new(move || wake.wake()));
-    let slice = Slice { node: config.node, nodes: config.nodes };
-    let rpr = Arc::new(RprServer::new(
-        store.clone(),
-        kms.clone(),
-        slice,
-        clock.clone(),
-        servers.clone(),
-        notices.clone(),
-        vendor,
-    ));
+    let hlr_name = config.hlr_name()?;
 
     let mut node = Handle { endpoints: Vec::new(), stopper: Stopper::new(), store };
     // Everything that can fail comes before the first task.
@@ -133,17 +126,35 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let admin = match &config.admin {
         Some(admin) => {
             let own = CertificateFiles { chain: admin.cert_file.clone(), key: admin.key_file.clone() };
-            let administrator =
-                Administrator { name: "admin".into(), token_sha256: admin.token_sha256.clone() };
+            let administrator = Administrator {
+                name: "admin".into(),
+                role: Role::Operator,
+                token_sha256: admin.token_sha256.clone(),
+            };
             let administrators = Administrators::new(&[administrator])
                 .map_err(|error| ConfigError::new("admin.token_sha256", error))?;
-            let server = certificates::server(&own)?;
-            Some((bind_tcp(&mut node, "admin", admin.listen).await?, server, administrators))
+            let server = match &admin.client_ca_file {
+                Some(ca) => certificates::server_that_knows_clients(&own, ca)?,
+                None => certificates::server(&own)?,
+            };
+            let rates =
+                Rates { administrator: admin.requests_per_second, stranger: admin.strangers_per_second };
+            Some((bind_tcp(&mut node, "admin", admin.listen).await?, server, administrators, rates))
         }
         None => None,
     };
 
     let running = node.stopper.running();
+    let hlr = config.hlr.as_ref().map(|hlr| Hlr::start(hlr, hlr_name, &running));
+    let rpr = Arc::new(RprServer::new(
+        node.store.clone(),
+        Vectors::new(kms.clone(), hlr),
+        Slice { node: config.node, nodes: config.nodes },
+        clock.clone(),
+        servers.clone(),
+        notices.clone(),
+        vendor,
+    ));
     if let Some(socket) = udp {
         let peers = servers.udp_peers();
         let settings = UdpServerSettings::default();
@@ -152,9 +163,16 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     if let Some((listener, server)) = tls {
         running.spawn(serve_tls(listener, server, TlsServerSettings::default(), running.clone(), rpr));
     }
-    if let Some((listener, server, administrators)) = admin {
-        let api = AdminApi::new(registry, administrators, config.home_network()?, clock, running.clone());
-        let handler = move |request, _| api.clone().handle(request);
+    if let Some((listener, server, administrators, rates)) = admin {
+        let addresses =
+            node.endpoints.iter().map(|(point, address, _)| ((*point).into(), address.to_string()));
+        let mut authentication_servers: Vec<String> =
+            config.auth_servers.iter().map(|server| server.domain.clone()).collect();
+        authentication_servers.dedup();
+        let offer = Offer { addresses: addresses.collect(), authentication_servers };
+        let network = config.home_network()?;
+        let api = AdminApi::new(registry, administrators, offer, rates, network, clock, running.clone());
+        let handler = move |request, peer| api.clone().handle(request, peer);
         running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
     }
     notices.start(&running);

@@ -47,14 +47,7 @@ async fn problems_say_what_was_wrong_and_what_to_do() {
             "device-conflict",
             "001010000000001 is registered already, with another key",
         ),
-        (
-            "POST",
-            "/v1/devices",
-            json!({"imsi": "1"}),
-            400,
-            "bad-record",
-            "missing field `k` at line 1 column 12",
-        ),
+        ("POST", "/v1/devices", json!({"imsi": "1"}), 400, "bad-record", "imsi: 6 to 15 digits"),
         (
             "POST",
             "/v1/apps",
@@ -63,22 +56,8 @@ async fn problems_say_what_was_wrong_and_what_to_do() {
             "app-conflict",
             "track.example is registered already, with other content; remove it first",
         ),
-        (
-            "POST",
-            "/v1/apps",
-            app("tls"),
-            400,
-            "bad-record",
-            "ua: tls-psk, http-digest or 10 hex digits, not \"tls\"",
-        ),
-        (
-            "POST",
-            "/v1/apps",
-            json!({"app": APP}),
-            400,
-            "bad-body",
-            "missing field `cert_names` at line 1 column 23",
-        ),
+        ("POST", "/v1/apps", app("tls"), 400, "bad-record", "ua/0: tls-psk, http-digest or 10 hex digits"),
+        ("POST", "/v1/apps", json!({"app": APP}), 400, "bad-record", "cert_names: is needed"),
         ("GET", "/v1/apps/none.example", json!(null), 404, "unknown-app", "no application none.example"),
         ("POST", "/v1/grants", grant("1", APP), 404, "unknown-device", "no device 1"),
         (
@@ -97,9 +76,16 @@ async fn problems_say_what_was_wrong_and_what_to_do() {
             "unknown-grant",
             "001010000000001 has no grant for none.example",
         ),
-        ("GET", "/v1/devices?limit=x", json!(null), 400, "bad-parameter", "limit: a number is needed"),
+        ("GET", "/v1/devices?limit=x", json!(null), 400, "bad-parameter", "limit: a number from 1 to 1000"),
         ("GET", "/v1/nothing", json!(null), 404, "unknown-route", "nothing is served at /v1/nothing"),
-        ("PUT", "/v1/devices", json!(null), 405, "method-not-allowed", "PUT does nothing here"),
+        (
+            "PUT",
+            "/v1/devices",
+            json!(null),
+            405,
+            "method-not-allowed",
+            "PUT does nothing here; GET, POST, HEAD, OPTIONS do",
+        ),
     ] {
         let (answered, problem) = admin.json(method, path, body).await;
         assert_eq!(
@@ -151,19 +137,19 @@ async fn listings_come_in_pages() {
     {
         let (mut seen, mut after) = (Vec::new(), String::new());
         loop {
-            let page = admin.done("GET", &format!("/v1/{path}?limit=2&after={after}"), Value::Null).await;
+            let page = admin.done("GET", &format!("/v1/{path}?limit=2{after}"), Value::Null).await;
             let rows = page[name].as_array().unwrap();
             assert!(rows.len() <= 2);
             seen.extend(rows.iter().map(|row| row[field].as_str().unwrap().to_owned()));
             let Some(next) = page["next"].as_str() else { break };
-            after = next.replace('/', "%2F");
+            after = format!("&after={}", next.replace('/', "%2F"));
         }
         assert_eq!(seen.len(), 5, "{path}: {seen:?}");
     }
     let of_device = admin.done("GET", "/v1/grants?device=001010000000003", Value::Null).await;
     assert_eq!(
         of_device["grants"],
-        json!([{"device": "001010000000003", "app": "app3.example", "lifetime": null, "expires": null, "settings": null}])
+        json!([{"device": "001010000000003", "app": "app3.example", "group": null, "lifetime": null, "expires": null, "settings": null, "local_validity": null}])
     );
     let of_app = admin.done("GET", "/v1/grants?app=app4.example", Value::Null).await;
     assert_eq!(of_app["grants"][0]["device"], "001010000000004");

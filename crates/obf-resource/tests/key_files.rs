@@ -119,7 +119,7 @@ async fn c1_keys_are_made_for_a_range_registered_and_handed_out_under_the_transp
             let device = world.registry.device(imsi.value()).await.unwrap();
             // The secure element is made from the file, and has the key that the registry has.
             let personalised = DeviceRecord::parse(record.to_json().as_bytes(), NETWORK).unwrap();
-            assert!(world.kms.is_key_of(&personalised.key, &device).await.unwrap());
+            assert!(world.kms.is_key_of(personalised.key.as_ref().unwrap(), &device).await.unwrap());
             let iccid = record.identity(IdentityKind::Iccid).unwrap();
             assert_eq!(world.registry.device(iccid.value()).await.unwrap().id, device.id);
         }

@@ -108,6 +108,8 @@ outcomes! {
     UnsuitableVector => 503, "unsuitable-vector", Some(Refusal::ResourceServerUnreachable), true;
     /// The store failed; nothing was given out.
     StorageFailed => 503, "storage-failed", Some(Refusal::StorageFailed), true;
+    /// The HLR where the subscriber lives is away, or gives nothing that may be used.
+    HlrUnavailable => 503, "hlr-unavailable", Some(Refusal::HlrUnavailable), true;
     /// No room for more work.
     Overloaded => 503, "overloaded", Some(Refusal::Overloaded), true;
 }

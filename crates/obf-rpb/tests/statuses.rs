@@ -140,6 +140,7 @@ fn what_the_deployment_lacks_is_503_for_everyone() {
     for (refusal, status) in [
         (Refusal::Overloaded, 503),
         (Refusal::StorageFailed, 503),
+        (Refusal::HlrUnavailable, 503),
         (Refusal::NodeNotRegistered, 503),
         (Refusal::Limited, 401),
     ] {

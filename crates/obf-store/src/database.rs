@@ -17,6 +17,9 @@ use std::{
 };
 
 const CACHED_STATEMENTS: usize = 128;
+/// Pages in the log (16 MiB) at which they are written to the database file: the same few pages change again and again,
+/// and are written once each time.
+const CHECKPOINT_PAGES: u32 = 4096;
 
 /// Where and how to open a database.
 #[derive(Clone, Debug)]
@@ -75,6 +78,7 @@ impl Database {
             Ok(schema.migrate(&mut writing))
         })??;
         writing.pragma_update(None, "synchronous", "full")?;
+        writing.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         let reading = (0..options.readers)
             .map(|_| {
                 let connection = connect(options)?;
@@ -125,6 +129,23 @@ impl Database {
         E: From<StoreError> + Send + 'static,
     {
         self.submit(Isolation::SingleStatement, work).await
+    }
+
+    /// As [`Database::write`] for work that looks at everything that may be wrong before it changes anything, so that
+    /// after its first change only the database itself can fail it: it has no savepoint, and should it fail, the whole
+    /// transaction is undone and everybody in it is told.
+    ///
+    /// # Errors
+    /// As [`Database::write`]; or the [`StoreError`] of another such work in the same transaction.
+    pub async fn write_checked<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.submit(Isolation::WithTheOthers, work).await
     }
 
     /// Runs `work` on a read-only connection; it sees every write that was acknowledged before.

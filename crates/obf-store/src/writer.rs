@@ -6,11 +6,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    thread::JoinHandle,
-    time::Duration,
+    thread::{JoinHandle, Thread},
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
@@ -19,11 +19,16 @@ const QUEUE: usize = 16_384;
 /// Jobs of one transaction: bounds how long the first of them waits for the last.
 const BATCH: usize = 1024;
 
-/// A transaction of at least so many jobs means that many are being asked for at once …
-const BUSY: usize = 8;
-/// … and then the next one waits a moment for those that are about to come: without it the first of them would have an
-/// fsync of its own, and the others would wait for that one anyhow.
-const LINGER: Duration = Duration::from_micros(500);
+/// How long a busy writer rests between two transactions at most, so that those which are about to come share the next
+/// one: a transaction costs about as much processor time as the changes of ten jobs (its fsync, its locks, some turns of
+/// the scheduler), and a page that several of them touch is written once.
+const REST: Duration = Duration::from_millis(4);
+/// Jobs that must be expected within [`REST`] for a writer to be busy.
+const WORTH: u128 = 2;
+/// How long jobs are counted before they tell a rate.
+const COUNTED: Duration = Duration::from_millis(10);
+/// One rest in so many lasts to its end, and shows how many jobs there are to wait for.
+const PROBED: u32 = 8;
 
 /// What the writer did since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,32 +41,38 @@ pub struct Statistics {
 
 pub(crate) struct Writer {
     queue: SyncSender<Box<dyn Job>>,
-    counters: Arc<Counters>,
+    shared: Arc<Shared>,
+    thread: Thread,
 }
 
 #[derive(Default)]
-struct Counters {
+struct Shared {
     commits: AtomicU64,
     jobs: AtomicU64,
+    /// Jobs in the queue.
+    waiting: AtomicUsize,
+    /// So many in the queue end the writer's rest; 0: it does not rest.
+    wanted: AtomicUsize,
 }
 
 impl Writer {
     /// Starts the writer's thread, which ends when the last `Writer` is dropped and all jobs are done.
     pub fn start(connection: Connection, turn: Turn) -> Result<(Self, JoinHandle<()>), StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
-        let counters = Arc::<Counters>::default();
-        let shared = counters.clone();
-        let thread = std::thread::Builder::new()
+        let shared = Arc::<Shared>::default();
+        let its = shared.clone();
+        let handle = std::thread::Builder::new()
             .name("obf-store-write".into())
-            .spawn(move || run(&connection, &turn, &jobs, &shared))
+            .spawn(move || run(&connection, &turn, &jobs, &its))
             .map_err(|error| StoreError::Io(error.to_string()))?;
-        Ok((Self { queue, counters }, thread))
+        let thread = handle.thread().clone();
+        Ok((Self { queue, shared, thread }, handle))
     }
 
     pub fn statistics(&self) -> Statistics {
         Statistics {
-            commits: self.counters.commits.load(Ordering::Relaxed),
-            jobs: self.counters.jobs.load(Ordering::Relaxed),
+            commits: self.shared.commits.load(Ordering::Relaxed),
+            jobs: self.shared.jobs.load(Ordering::Relaxed),
         }
     }
 
@@ -76,10 +87,18 @@ impl Writer {
     {
         let (answer, receiver) = oneshot::channel();
         let job = Task { isolation, work: Some(work), result: None, answer };
-        self.queue.try_send(Box::new(job)).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Overloaded,
-            TrySendError::Disconnected(_) => StoreError::Closed,
-        })?;
+        // Counted first: the writer may have done it before this thread goes on.
+        let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Err(error) = self.queue.try_send(Box::new(job)) {
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(match error {
+                TrySendError::Full(_) => StoreError::Overloaded,
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            });
+        }
+        if waiting == self.shared.wanted.load(Ordering::Relaxed) {
+            self.thread.unpark();
+        }
         Ok(receiver)
     }
 }
@@ -91,6 +110,8 @@ pub enum Isolation {
     Savepoint,
     /// Nothing: the job executes one changing statement, and that is atomic anyhow.
     SingleStatement,
+    /// Nothing: if it fails, the transaction does.
+    WithTheOthers,
 }
 
 trait Job: Send {
@@ -138,28 +159,78 @@ where
     }
 }
 
-fn run(connection: &Connection, turn: &Turn, queue: &Receiver<Box<dyn Job>>, counters: &Counters) {
+fn run(connection: &Connection, turn: &Turn, queue: &Receiver<Box<dyn Job>>, shared: &Shared) {
     let mut batch: Vec<Box<dyn Job>> = Vec::new();
-    let mut last = 0;
+    let mut pace = Pace::new(Instant::now());
     while let Ok(first) = queue.recv() {
         batch.push(first);
-        if last >= BUSY {
-            std::thread::sleep(LINGER);
-        }
         // Begin first: what arrives while we wait for the lock still joins this transaction.
         let outcome = turn.take(|| execute(connection, "BEGIN IMMEDIATE")).and_then(|()| {
             batch.extend(queue.try_iter().take(BATCH - 1));
             transact(connection, &mut batch)
         });
         if outcome.is_ok() {
-            counters.commits.fetch_add(1, Ordering::Relaxed);
-            counters.jobs.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            shared.commits.fetch_add(1, Ordering::Relaxed);
+            shared.jobs.fetch_add(batch.len() as u64, Ordering::Relaxed);
         } else if !connection.is_autocommit() {
             // Should even this fail, the next BEGIN does too and says why.
             let _ = execute(connection, "ROLLBACK");
         }
-        last = batch.len();
+        shared.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+        let wanted = pace.wanted(batch.len(), Instant::now());
         batch.drain(..).for_each(|job| job.answer(outcome.clone()));
+        if let Some(wanted) = wanted {
+            rest(shared, wanted);
+        }
+    }
+}
+
+/// Waits for so many jobs, for [`REST`] at most: so that a job which comes meanwhile does not wake this thread.
+fn rest(shared: &Shared, wanted: usize) {
+    let end = Instant::now() + REST;
+    shared.wanted.store(wanted, Ordering::Relaxed);
+    // Anything may unpark a thread. A job missed between the two is no harm: the rest is short.
+    while shared.waiting.load(Ordering::Relaxed) < wanted
+        && let Some(left) = end.checked_duration_since(Instant::now())
+    {
+        std::thread::park_timeout(left);
+    }
+    shared.wanted.store(0, Ordering::Relaxed);
+}
+
+/// How many jobs come.
+struct Pace {
+    since: Instant,
+    jobs: u128,
+    busy: bool,
+    rests: u32,
+    probed: usize,
+}
+
+impl Pace {
+    const fn new(now: Instant) -> Self {
+        Self { since: now, jobs: 0, busy: false, rests: 0, probed: 0 }
+    }
+
+    /// After a transaction of so many jobs: whether a rest is worth it, and how many jobs end it.
+    fn wanted(&mut self, jobs: usize, now: Instant) -> Option<usize> {
+        self.jobs += jobs as u128;
+        let counted = now.saturating_duration_since(self.since);
+        if counted >= COUNTED {
+            self.busy = self.jobs * REST.as_nanos() >= WORTH * counted.as_nanos();
+            (self.since, self.jobs) = (now, 0);
+        }
+        if !self.busy {
+            self.rests = 0;
+            return None;
+        }
+        if self.rests % PROBED == 1 {
+            // The rest before this transaction lasted to its end.
+            self.probed = jobs;
+        }
+        let whole = self.rests.is_multiple_of(PROBED);
+        self.rests = self.rests.wrapping_add(1);
+        Some(if whole { BATCH } else { self.probed.max(1) })
     }
 }
 
@@ -174,6 +245,9 @@ fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), S
         if connection.is_autocommit() {
             return Err(StoreError::Io("the transaction was rolled back".into()));
         }
+        if !keep && job.isolation() == Isolation::WithTheOthers {
+            return Err(StoreError::Io("another change of the same transaction failed".into()));
+        }
         if savepoint {
             if !keep {
                 execute(connection, "ROLLBACK TO job")?;
@@ -186,4 +260,38 @@ fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), S
 
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
     Ok(connection.prepare_cached(sql)?.execute([]).map(|_| ())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_rests_only_while_jobs_come_in_numbers() {
+        let start = Instant::now();
+        let at = |micros: u64| start + Duration::from_micros(micros);
+        let mut pace = Pace::new(start);
+        // Two at once are no crowd; one each 500 µs are.
+        assert_eq!(pace.wanted(2, at(100)), None);
+        let rests: Vec<_> = (1..=40).map(|turn| pace.wanted(1, at(500 * turn)).is_some()).collect();
+        assert!(!rests[0] && rests[39]);
+        // After a pause the first one is answered at once, and one each 5 ms stay alone.
+        assert_eq!(pace.wanted(1, at(1_000_000)), None);
+        assert!((1..=40).all(|turn| pace.wanted(1, at(1_000_000 + 5_000 * turn)).is_none()));
+    }
+
+    #[test]
+    fn a_rest_ends_with_as_many_jobs_as_the_last_whole_one_brought() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let mut now = start + COUNTED;
+        assert_eq!(pace.wanted(100, now), Some(BATCH), "a whole one");
+        for jobs in [64, 64, 10, 64, 64, 64, 64] {
+            now += Duration::from_millis(1);
+            assert_eq!(pace.wanted(jobs, now), Some(64));
+        }
+        now += Duration::from_millis(1);
+        assert_eq!(pace.wanted(64, now), Some(BATCH), "a whole one again");
+        assert_eq!(pace.wanted(20, now), Some(20));
+    }
 }

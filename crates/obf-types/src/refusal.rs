@@ -75,6 +75,8 @@ refusals! {
     Overloaded = 303, "overloaded, try again later";
     /// Storage failed: nothing was changed.
     StorageFailed = 304, "storage failed, nothing was changed";
+    /// The HLR where the subscriber lives is away, or gives nothing that may be used.
+    HlrUnavailable = 305, "the subscriber's HLR gives no vectors, try again later";
 }
 
 impl Refusal {

@@ -5,12 +5,17 @@ use crate::{
     failure::{Exit, Failure},
     files,
 };
-use http_body_util::Full;
-use hyper::{Method, Request, StatusCode, body::Bytes};
-use obf_net::http::{HttpClient, HttpClientError};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, StatusCode,
+    body::{Bytes, Incoming},
+    header::{HeaderName, HeaderValue},
+};
+use obf_net::http::{HttpClient, HttpClientError, Pieces};
 use obf_types::{Refusal, SecretBytes};
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
 
 /// Connecting, and each exchange.
 const TIME: Duration = Duration::from_secs(60);
@@ -71,26 +76,86 @@ impl Admin {
         self.call(Method::POST, path, "application/json", body.to_string().into_bytes()).await
     }
 
-    /// `DELETE`.
+    /// Any request, with headers of its own.
     ///
     /// # Errors
     /// As [`Admin::call`].
-    pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
-        self.call(Method::DELETE, path, "application/json", Vec::new()).await
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Body,
+    ) -> Result<Value, Failure> {
+        let method = Method::try_from(method).map_err(Failure::usage)?;
+        let (kind, body) = match body {
+            Body::Nothing => ("application/json", Vec::new()),
+            Body::Json(kind, body) => (kind.unwrap_or("application/json"), body.to_string().into_bytes()),
+        };
+        let mut request = self.request(method, path, kind, Full::new(Bytes::from(body)))?;
+        for (name, value) in headers {
+            let name = HeaderName::try_from(*name).map_err(Failure::usage)?;
+            let value = HeaderValue::try_from(value).map_err(Failure::usage)?;
+            request.headers_mut().insert(name, value);
+        }
+        let answer = self.exchange(request).await?;
+        if answer.is_empty() { Ok(Value::Null) } else { self.read(&answer) }
     }
 
-    /// `POST` of JSON lines; the answer is JSON lines too.
+    /// `POST` of what comes through `pieces`; the answer is JSON lines, read while they come.
     ///
     /// # Errors
     /// As [`Admin::call`].
-    pub async fn post_lines(&self, path: &str, body: Vec<u8>) -> Result<Vec<Value>, Failure> {
-        let answer = self.exchange(Method::POST, path, "application/jsonl", body).await?;
-        let text = String::from_utf8_lossy(&answer);
-        text.lines().filter(|line| !line.trim().is_empty()).map(|line| self.read(line.as_bytes())).collect()
+    pub async fn stream(
+        &self,
+        path: &str,
+        kind: &str,
+        transport_key: Option<&str>,
+        pieces: mpsc::Receiver<Bytes>,
+    ) -> Result<Report<'_>, Failure> {
+        let mut request = self.request(Method::POST, path, kind, Pieces::new(pieces))?;
+        if let Some(key) = transport_key {
+            let value = HeaderValue::try_from(key).map_err(|_| Failure::usage("the transport key's name"))?;
+            request.headers_mut().insert("obf-transport-key", value);
+        }
+        self.report(request).await
+    }
+
+    /// `POST` with a JSON body; the answer is read while it comes.
+    ///
+    /// # Errors
+    /// As [`Admin::call`].
+    pub async fn download(&self, path: &str, body: &Value) -> Result<Report<'_>, Failure> {
+        let (sender, body_of) = mpsc::channel(1);
+        let _ = sender.try_send(Bytes::from(body.to_string()));
+        drop(sender);
+        self.report(self.request(Method::POST, path, "application/json", Pieces::new(body_of))?).await
+    }
+
+    /// `GET` of JSON lines, read while they come.
+    ///
+    /// # Errors
+    /// As [`Admin::call`].
+    pub async fn lines(&self, path: &str) -> Result<Report<'_>, Failure> {
+        let (_, nothing) = mpsc::channel(1);
+        self.report(self.request(Method::GET, path, "application/json", Pieces::new(nothing))?).await
+    }
+
+    async fn report(&self, request: Request<Pieces>) -> Result<Report<'_>, Failure> {
+        let mut client = self.connect().await?;
+        let answer = client.send_stream(request).await.map_err(|error| self.failed(&error))?;
+        let status = answer.status();
+        if status.is_success() {
+            let (_, body) = answer.into_parts();
+            return Ok(Report { admin: self, _client: client, body, waiting: Vec::new() });
+        }
+        let answer = client.whole(answer).await.map_err(|error| self.failed(&error))?;
+        Err(problem(status, answer.body()))
     }
 
     async fn call(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Result<Value, Failure> {
-        let answer = self.exchange(method, path, kind, body).await?;
+        let request = self.request(method, path, kind, Full::new(Bytes::from(body)))?;
+        let answer = self.exchange(request).await?;
         if answer.is_empty() { Ok(Value::Null) } else { self.read(&answer) }
     }
 
@@ -99,36 +164,26 @@ impl Admin {
             .map_err(|error| self.unreachable(format_args!("its answer is no JSON: {error}")))
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        kind: &str,
-        body: Vec<u8>,
-    ) -> Result<Bytes, Failure> {
+    async fn connect(&self) -> Result<HttpClient, Failure> {
         let host = self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host);
         let address = tokio::net::lookup_host(&self.authority)
             .await
             .ok()
             .and_then(|mut found| found.next())
             .ok_or_else(|| self.unreachable("no such host"))?;
-        let request = self.request(method, path, kind, body)?;
-        let mut client =
-            HttpClient::connect(address, host.trim_matches(['[', ']']), Some(Arc::clone(&self.tls)), TIME)
-                .await
-                .map_err(|error| self.failed(&error))?;
+        HttpClient::connect(address, host.trim_matches(['[', ']']), Some(Arc::clone(&self.tls)), TIME)
+            .await
+            .map_err(|error| self.failed(&error))
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Failure> {
+        let mut client = self.connect().await?;
         let response = client.send(request).await.map_err(|error| self.failed(&error))?;
         let (head, answer) = response.into_parts();
         if head.status.is_success() { Ok(answer) } else { Err(problem(head.status, &answer)) }
     }
 
-    fn request(
-        &self,
-        method: Method,
-        path: &str,
-        kind: &str,
-        body: Vec<u8>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
+    fn request<B>(&self, method: Method, path: &str, kind: &str, body: B) -> Result<Request<B>, Failure> {
         let token = String::from_utf8_lossy(self.token.expose()).into_owned();
         Request::builder()
             .method(method)
@@ -136,7 +191,7 @@ impl Admin {
             .header("host", &self.authority)
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", kind)
-            .body(Full::new(Bytes::from(body)))
+            .body(body)
             .map_err(|error| Failure::usage(format_args!("{path}: {error}")))
     }
 
@@ -193,26 +248,67 @@ fn next_command(code: &str) -> Option<&'static str> {
     })
 }
 
-/// One path segment or query value, percent-encoded (RFC 3986 unreserved characters stay).
-pub fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|octet| match octet {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(octet).to_string()
+/// What a request carries.
+pub enum Body {
+    /// Nothing.
+    Nothing,
+    /// JSON of that media type.
+    Json(Option<&'static str>, Value),
+}
+
+/// JSON lines that are still coming.
+pub struct Report<'a> {
+    admin: &'a Admin,
+    /// The connection lasts as long.
+    _client: HttpClient,
+    body: Incoming,
+    waiting: Vec<u8>,
+}
+
+impl Report<'_> {
+    /// The next octets.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = tokio::time::timeout(TIME, self.body.frame()).await;
+            match frame.map_err(|_| self.admin.unreachable("it sends no more"))? {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(error)) => return Err(self.admin.unreachable(error)),
+                None => return Ok(None),
             }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
+        }
+    }
+
+    /// The next line.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub async fn next(&mut self) -> Result<Option<Value>, Failure> {
+        loop {
+            if let Some(end) = self.waiting.iter().position(|octet| *octet == b'\n') {
+                let line: Vec<u8> = self.waiting.drain(..=end).collect();
+                return self.admin.read(&line).map(Some);
+            }
+            let frame = tokio::time::timeout(TIME, self.body.frame()).await;
+            match frame.map_err(|_| self.admin.unreachable("it reports no more"))? {
+                Some(Ok(frame)) => self.waiting.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Some(Err(error)) => return Err(self.admin.unreachable(error)),
+                None if self.waiting.is_empty() => return Ok(None),
+                None => return Err(self.admin.unreachable("its report ends within a line")),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn token_ids_are_encoded_for_a_path() {
-        assert_eq!(encoded("a+/==@rs.as.example"), "a%2B%2F%3D%3D%40rs.as.example");
-    }
 
     #[test]
     fn problems_keep_their_code() {

@@ -1,12 +1,12 @@
 //! What can be typed. Flags are described here and in the commands' files, once; help and completions come from it.
 
 use crate::{
-    commands::{app, client, completions, demo, device, grant, init, serve, token},
+    commands::{app, client, completions, demo, described, device, init, kms, serve, token},
     configuration::Configuration,
     failure::Failure,
     output::Output,
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -53,9 +53,9 @@ pub enum Command {
     /// Applications: add, list, show, suspend, resume, remove; run a small one.
     #[command(subcommand)]
     App(app::App),
-    /// Which device may use which application: add, list, remove.
+    /// Keys: status, rotation, rotate, create.
     #[command(subcommand)]
-    Grant(grant::Grant),
+    Kms(kms::Kms),
     /// What is live: list, show, revoke.
     #[command(subcommand)]
     Token(token::Token),
@@ -72,6 +72,47 @@ impl Command {
     /// Whether it runs servers, whose log is wanted by default.
     pub const fn serves(&self) -> bool {
         matches!(self, Self::Serve(_) | Self::App(app::App::Run(_)))
+    }
+}
+
+/// What was typed.
+pub struct Typed {
+    /// `--config`.
+    pub config: PathBuf,
+    /// `--json`.
+    pub json: bool,
+    /// What to do.
+    pub command: Either,
+}
+
+/// A command of a file here, or one that is made from the description of the admin API.
+pub enum Either {
+    /// Of a file here.
+    Own(Command),
+    /// Made from the description.
+    Described(described::Typed),
+}
+
+/// Everything that can be typed.
+pub fn command() -> clap::Command {
+    described::add_to(Cli::command())
+}
+
+/// Reads the command line; ends the process with help or an error if there is nothing to do.
+pub fn parse() -> Typed {
+    let matches = command().get_matches();
+    if let Some(typed) = described::typed(&matches) {
+        let config = matches.get_one::<PathBuf>("config").cloned().unwrap_or_default();
+        return Typed { config, json: matches.get_flag("json"), command: Either::Described(typed) };
+    }
+    let Cli { config, json, command } = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    Typed { config, json, command: Either::Own(command) }
+}
+
+impl Either {
+    /// Whether it runs servers, whose log is wanted by default.
+    pub const fn serves(&self) -> bool {
+        matches!(self, Self::Own(command) if command.serves())
     }
 }
 

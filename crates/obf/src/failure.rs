@@ -60,7 +60,9 @@ impl Failure {
             Refusal::WrongResponse | Refusal::UnknownIdentity | Refusal::StaleChallenge => {
                 Exit::NotAuthenticated
             }
-            Refusal::ResourceServerUnreachable | Refusal::Overloaded => Exit::Unreachable,
+            Refusal::ResourceServerUnreachable | Refusal::HlrUnavailable | Refusal::Overloaded => {
+                Exit::Unreachable
+            }
             Refusal::StorageFailed => Exit::Other,
             Refusal::MalformedRequest | Refusal::UnsupportedOperation => Exit::BadData,
             _ => Exit::Refused,

@@ -17,11 +17,10 @@ mod pki;
 mod signals;
 mod systemd;
 
-use clap::Parser;
 use std::{io::IsTerminal, process::ExitCode};
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::parse();
     start_logging(cli.command.serves());
     let json = cli.json;
     match run(cli) {
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: cli::Cli) -> failure::Outcome {
+fn run(cli: cli::Typed) -> failure::Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -117,6 +117,128 @@ fn devices_applications_and_grants_come_and_go() {
     assert_eq!(deployment.obf(&["--json", "device", "list"]).json_lines().len(), 1);
 }
 
+/// Issue 4 sentences 3, 4, 8 and 11: each operation of the admin API is a command with the flags of its fields.
+#[test]
+fn every_resource_is_administered_by_its_commands() {
+    let deployment = running();
+    let lines: Vec<String> = (1..=3).map(|number| Sim::number(number).import_line()).collect();
+    let file = |name: &str| deployment.file(name).to_str().unwrap().to_owned();
+    fs::write(file("sims.jsonl"), lines.concat()).unwrap();
+    deployment.obf(&["device", "import", &file("sims.jsonl")]).expect_success();
+    let ran = deployment.obf(&["--json", "device", "import", &file("sims.jsonl"), "--from-line", "3"]);
+    assert_eq!((ran.json_lines().len(), &ran.json_lines()[0]["line"]), (1, &3.into()));
+    let members: Vec<String> = (1..=3).map(|number| Sim::number(number).imsi).collect();
+    fs::write(file("members.txt"), members.join("\n")).unwrap();
+    deployment.add_app("track.example");
+    let members = format!("@{}", file("members.txt"));
+    let first = Sim::number(1).imsi;
+    for arguments in [
+        &["custodian", "add", "acme", "--name", "Acme Ltd", "--kind", "organisation"][..],
+        &["device", "set", &first, "--custodian", "acme", "--reason", "sold"],
+        &[
+            "kyc",
+            "add",
+            "--custodian",
+            "acme",
+            "--level",
+            "2",
+            "--method",
+            "physical",
+            "--verifier",
+            "branch 12",
+            "--verified-at",
+            "2026-01-31T00:00:00Z",
+            "--valid-until",
+            "2099-01-31T00:00:00Z",
+            "--evidence",
+            r#"{"reference":"dms:4711","sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#,
+        ],
+        &["group", "add", "fleet", "--name", "Northern depot"],
+        &["group", "join", "fleet", "--device", &members],
+        &["grant", "add", "--group", "fleet", "--app", "track.example", "--lifetime", "15m"],
+        &["app", "set", "track.example", "--max-lifetime", "10m", "--protocol", "mqtt", "--protocol", "tcp"],
+        &["app", "set", "track.example", "--unset", "max-lifetime", "--if-version", "2"],
+        &["provider", "add", "mno", "--name", "Example Mobile", "--kind", "mno"],
+        &["resource-server", "add", "rs.example", "--provider", "mno"],
+        &["application-provider", "add", "tracking", "--name", "Tracking", "--contact", "ops@track.example"],
+        &["administrator", "add", "auditor-1", "--role", "auditor"],
+        &["audit", "verify"],
+    ] {
+        deployment.obf(arguments).expect_success();
+    }
+    let json = |arguments: &[&str]| {
+        let ran = deployment.obf(&[&["--json"], arguments].concat());
+        ran.expect_success();
+        ran.json_lines()
+    };
+    assert_eq!(json(&["group", "members", "fleet"]).len(), 3);
+    assert_eq!(json(&["grant", "list", "--group", "fleet"])[0]["lifetime"], 900);
+    assert_eq!(json(&["custodian", "show", "acme"])[0]["kyc"]["level"], 2);
+    let app = &json(&["app", "show", "track.example"])[0];
+    assert!(app["max_lifetime"].is_null() && app["protocols"].as_array().unwrap().len() == 2);
+    let stale =
+        deployment.obf(&["--json", "app", "set", "track.example", "--kyc-level", "1", "--if-version", "1"]);
+    assert!(stale.code() == 6 && stale.stderr.contains("precondition-failed"), "{stale:?}");
+    let acts = json(&["audit", "export"]);
+    assert!(acts.iter().any(|act| act["action"] == "device.update" && act["reason"] == "sold"), "{acts:?}");
+    assert_eq!(acts.len(), json(&["audit", "list"]).len());
+    deployment.obf(&["device", "retire", &first]).expect_success();
+    assert_eq!(json(&["device", "list", "--state", "retired"]).len(), 1);
+    for wrong in [
+        &["app", "set", "track.example", "--kyc-level", "4"][..],
+        &["custodian", "add", "A", "--name", "a", "--kind", "person"],
+    ] {
+        assert_eq!(deployment.obf(wrong).code(), 2);
+    }
+}
+
+/// Issue 4 sentences 1 and 2: keys are made for a maker, taken in from a maker, and rotated, by commands.
+#[test]
+fn key_files_and_rotations_are_made_by_commands() {
+    let deployment = running();
+    let file = |name: &str| deployment.file(name).to_str().unwrap().to_owned();
+    fs::write(file("maker.key"), "000102030405060708090a0b0c0d0e0f\n").unwrap();
+    let transport = ["--transport-key", &file("maker.key")];
+    for (format, imsi) in [("pskc", "001010000500000"), ("csv", "001010000600000")] {
+        let out = file(&format!("maker.{format}"));
+        let create = ["kms", "create", "--imsi", imsi, "--count", "300", "--format", format, "--out", &out];
+        deployment.obf(&[&create[..], &transport[..]].concat()).expect_success();
+        // What was made is registered already: taken in again, it changes nothing.
+        let import = ["--json", "device", "import", &out];
+        let report = deployment.obf(&[&import[..], &transport[..]].concat());
+        report.expect_success();
+        let report = report.json_lines();
+        assert_eq!(report.len(), 300);
+        assert!(report.iter().all(|line| line["result"] == "unchanged"), "{format}: {:?}", report[0]);
+    }
+    fs::write(file("other.key"), "ff".repeat(16)).unwrap();
+    let import = [
+        "device",
+        "import",
+        &file("maker.csv"),
+        "--transport-key",
+        &file("other.key"),
+        "--transport-key-name",
+        "maker",
+    ];
+    let refused = deployment.obf(&import);
+    assert_eq!(refused.code(), 6, "{refused:?}");
+    let status = deployment.obf(&["--json", "kms", "status"]).json_lines();
+    let before = status[0]["data_keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["records"].as_u64().unwrap())
+        .sum::<u64>();
+    assert_eq!(before, 600);
+    let rotated = deployment.obf(&["--json", "kms", "rotate", "--full"]);
+    rotated.expect_success();
+    assert_eq!(
+        (&rotated.json_lines()[0]["running"], &rotated.json_lines()[0]["total"]),
+        (&false.into(), &600.into())
+    );
+}
+
 /// The main job by commands alone: bootstrap, a byte echoed over TLS-PSK, revocation.
 #[test]
 fn a_device_reaches_an_application_until_it_is_revoked() {

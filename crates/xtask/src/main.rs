@@ -1,13 +1,15 @@
-//! Checks of the house that no compiler makes: `cargo xtask tidy`, `cargo xtask licences`, `cargo xtask no-std`.
+//! Checks of the house that no compiler makes: `cargo xtask tidy`, `cargo xtask licences`, `cargo xtask no-std`; and
+//! what is made from the code: `cargo xtask openapi`.
 //!
 //! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`sources`],
-//! [`conformance`], [`licences`], [`nostd`]. Each check returns its complaints as lines; none of them means fine.
+//! [`conformance`], [`licences`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
 
 mod code;
 mod conformance;
 mod layers;
 mod licences;
 mod nostd;
+mod openapi;
 mod sources;
 mod spdx;
 mod workspace;
@@ -15,11 +17,12 @@ mod workspace;
 use std::process::ExitCode;
 use workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask tidy|licences|no-std
+const USAGE: &str = "usage: cargo xtask tidy|licences|no-std|openapi
 
   tidy      layers of the crate graph, forbidden words in sources, docs/conformance.md against tests, paths, lengths
   licences  every dependency's licence is allowed, none has an advisory in crates/xtask/denied.txt
-  no-std    what a device needs links without std (tests/nostd)";
+  no-std    what a device needs links without std (tests/nostd)
+  openapi   writes docs/openapi.json";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
         "tidy" => tidy,
         "licences" => licences::check,
         "no-std" => nostd::check,
+        "openapi" => openapi::write,
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

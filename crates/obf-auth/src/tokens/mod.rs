@@ -249,11 +249,29 @@ impl TokenTable {
         ended
     }
 
-    /// After a new bootstrap: every other token of the device lives until `until` at most (WIRES "Lifetime").
-    pub fn supersede(&self, device: &GlobalIdentity, new: &TokenId, until: UnixTime) {
+    /// After a new bootstrap: every other token of the device lives until `until` at most (WIRES "Lifetime"). Returns how
+    /// many it has.
+    pub fn supersede(&self, device: &GlobalIdentity, new: &TokenId, until: UnixTime) -> usize {
         let hash = shard::device_hash(&self.seed, device.kind() as u8, device.value());
+        self.shards.iter().map(|shard| lock(shard).shorten_device(hash, device, new.rand(), until)).sum()
+    }
+
+    /// Ends all tokens of a device but the `most` that were bootstrapped last.
+    pub fn keep_last(&self, device: &GlobalIdentity, most: usize) {
+        let hash = shard::device_hash(&self.seed, device.kind() as u8, device.value());
+        let mut counters = Vec::with_capacity(most + 1);
         for shard in &self.shards {
-            lock(shard).shorten_device(hash, device, new.rand(), until);
+            lock(shard).each_of_device(hash, device, |record, _| {
+                counters.push(View::new(record).facts().counter);
+            });
+        }
+        let Some(surplus) = counters.len().checked_sub(most + 1) else { return };
+        let (_, last_to_go, _) = counters.select_nth_unstable(surplus);
+        let last_to_go = *last_to_go;
+        for shard in &self.shards {
+            lock(shard).remove_of_device(hash, &self.seed, device, |record, _| {
+                View::new(record).facts().counter <= last_to_go
+            });
         }
     }
 

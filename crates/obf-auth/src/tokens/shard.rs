@@ -152,18 +152,20 @@ impl Shard {
         }
     }
 
-    /// Lets no token of a device but `keep` live longer than `until`.
+    /// Lets no token of a device but `keep` live longer than `until`; returns how many there are.
     pub(super) fn shorten_device(
         &mut self,
         hash: u64,
         device: &GlobalIdentity,
         keep: &[u8; 16],
         until: UnixTime,
-    ) {
+    ) -> usize {
+        let mut count = 0;
         let found = self.by_device.find(hash, |index| self.is_of(*index, device));
         let mut next = found.copied().unwrap_or(NONE);
         while let Some(slot) = self.slots.get_mut(next as usize) {
             let index = std::mem::replace(&mut next, slot.next_of_device);
+            count += 1;
             let view = record::View::new(&slot.record);
             if view.rand() == keep || view.expires() <= until {
                 continue;
@@ -174,6 +176,7 @@ impl Shard {
             }
             self.link_due(index, until);
         }
+        count
     }
 
     /// Erases what has expired by `now`; returns how many.

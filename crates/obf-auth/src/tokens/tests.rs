@@ -49,13 +49,17 @@ fn table() -> TokenTable {
 }
 
 fn insert(table: &TokenTable, number: u64, of: u64, epoch: u64, expires: u64) -> Result<(), InsertError> {
+    insert_with(table, number, of, &facts(epoch, expires))
+}
+
+fn insert_with(table: &TokenTable, number: u64, of: u64, facts: &Facts) -> Result<(), InsertError> {
     let identity = device(of);
     table.insert(&NewToken {
         id: &id(number),
         identity: &identity,
         user_name: identity.value().as_bytes(),
         ks: &Ks::new([number as u8; 32]),
-        facts: &facts(epoch, expires),
+        facts,
         rights: table.intern(rights("track.example")),
     })
 }
@@ -119,6 +123,25 @@ fn a_new_bootstrap_leaves_the_former_token_60_seconds() {
     assert!(live(&table, 3, UnixTime(NOW.0 + 1999)));
     assert_eq!(table.erase_expired(UnixTime(NOW.0 + 60)), 2);
     assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn of_many_tokens_of_a_device_the_last_are_kept() {
+    let table = table();
+    for number in 1..=20 {
+        let facts = Facts { counter: number, ..facts(0, NOW.0 + 1000) };
+        insert_with(&table, number, 7, &facts).unwrap();
+    }
+    insert(&table, 30, 8, 0, NOW.0 + 1000).unwrap();
+    assert_eq!(table.supersede(&device(7), &id(20), UnixTime(NOW.0 + 60)), 20);
+    table.keep_last(&device(7), 16);
+    assert_eq!(table.supersede(&device(7), &id(20), UnixTime(NOW.0 + 60)), 16);
+    table.keep_last(&device(7), 16);
+    assert_eq!(
+        (1..=20).filter(|number| live(&table, *number, NOW)).collect::<Vec<_>>(),
+        (5..=20).collect::<Vec<_>>()
+    );
+    assert!(live(&table, 30, NOW));
 }
 
 #[test]

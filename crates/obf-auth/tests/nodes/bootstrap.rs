@@ -26,6 +26,20 @@ async fn w2_a_device_bootstraps_over_udp_and_over_tls_to_the_resource_server() {
 }
 
 #[tokio::test]
+async fn r1_what_the_server_offers_is_published() {
+    let deployment = Deployment::start(Rpr::Tls).await;
+    let answer = Ue::connect(&deployment, 0).await.get("/.well-known/obf").await;
+    let offer: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+    assert_eq!(offer["addresses"]["rpb"], deployment.auth_address(0, "rpb").to_string());
+    assert_eq!(
+        (&offer["domain"], &offer["resource_server"]),
+        (&"as.obf.example".into(), &"rs.as.obf.example".into())
+    );
+    let other = Ue::connect(&deployment, 0).await.get("/.well-known/obf/").await;
+    assert_ne!(other.status(), 200);
+}
+
+#[tokio::test]
 async fn r9_the_impi_derived_from_the_imsi_is_the_same_device_and_a_stock_ue_gets_gba_me() {
     let deployment = Deployment::start(Rpr::Tls).await;
     let sim = Sim::new(1);

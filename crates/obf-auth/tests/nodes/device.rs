@@ -83,6 +83,12 @@ impl Ue {
         })
     }
 
+    /// `GET` of a path.
+    pub async fn get(&mut self, path: &str) -> Response<Bytes> {
+        let request = Request::builder().uri(path).header("host", DOMAIN).body(Full::default()).unwrap();
+        self.client.send(request).await.unwrap()
+    }
+
     /// As [`Ue::bootstrap`] where the node may be gone.
     pub async fn try_bootstrap(&mut self, sim: &Sim) -> Option<Result<SecurityAssociation, BootstrapError>> {
         let mut machine = machine(&sim.imsi, &[KeySchema::Obf1]);

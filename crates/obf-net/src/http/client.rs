@@ -2,14 +2,27 @@
 
 use super::{BodyError, read_body};
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Request, Response, client::conn::http1};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::{
+    Request, Response,
+    body::{Body, Frame, Incoming},
+    client::conn::http1,
+};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::mpsc,
 };
 use tokio_rustls::TlsConnector;
 
@@ -54,7 +67,7 @@ pub enum HttpClientError {
 /// An open connection.
 pub struct HttpClient {
     host: String,
-    sender: http1::SendRequest<Full<Bytes>>,
+    sender: http1::SendRequest<UnsyncBoxBody<Bytes, Infallible>>,
     time: Duration,
 }
 
@@ -83,15 +96,28 @@ impl HttpClient {
     /// # Errors
     /// [`HttpClientError`]; the connection is then of no more use.
     pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, HttpClientError> {
-        let host = self.host.clone();
-        let slow = |_| HttpClientError::Slow { host: host.clone(), seconds: self.time.as_secs() };
-        let exchange = async {
-            self.sender.ready().await?;
-            self.sender.send_request(request).await
-        };
-        let answer = tokio::time::timeout(self.time, exchange).await.map_err(slow)?.map_err(|error| {
-            HttpClientError::Unreachable { host: host.clone(), reason: error.to_string() }
-        })?;
+        let answer = self.begin(request.map(BodyExt::boxed_unsync)).await?;
+        self.whole(answer).await
+    }
+
+    /// Sends a request whose body is still being made; the answer's body may be read meanwhile. Its head must come in
+    /// time.
+    ///
+    /// # Errors
+    /// [`HttpClientError`]; the connection is then of no more use.
+    pub async fn send_stream(
+        &mut self,
+        request: Request<Pieces>,
+    ) -> Result<Response<Incoming>, HttpClientError> {
+        self.begin(request.map(BodyExt::boxed_unsync)).await
+    }
+
+    /// Reads the whole body of an answer.
+    ///
+    /// # Errors
+    /// [`HttpClientError`].
+    pub async fn whole(&self, answer: Response<Incoming>) -> Result<Response<Bytes>, HttpClientError> {
+        let host = &self.host;
         let (head, body) = answer.into_parts();
         match read_body(body, Self::MAX_BODY, self.time).await {
             Ok(body) => Ok(Response::from_parts(head, body)),
@@ -99,6 +125,22 @@ impl HttpClient {
                 Err(HttpClientError::Slow { host: host.clone(), seconds: self.time.as_secs() })
             }
             Err(error) => Err(HttpClientError::BadAnswer { host: host.clone(), reason: error.to_string() }),
+        }
+    }
+
+    async fn begin(
+        &mut self,
+        request: Request<UnsyncBoxBody<Bytes, Infallible>>,
+    ) -> Result<Response<Incoming>, HttpClientError> {
+        let host = self.host.clone();
+        let exchange = async {
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        match tokio::time::timeout(self.time, exchange).await {
+            Err(_) => Err(HttpClientError::Slow { host, seconds: self.time.as_secs() }),
+            Ok(Err(error)) => Err(HttpClientError::Unreachable { host, reason: error.to_string() }),
+            Ok(Ok(answer)) => Ok(answer),
         }
     }
 
@@ -139,7 +181,33 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-async fn converse<S>(stream: S, host: &str) -> Result<http1::SendRequest<Full<Bytes>>, HttpClientError>
+/// A body that comes in pieces; it ends when the sender is dropped.
+#[derive(Debug)]
+pub struct Pieces(mpsc::Receiver<Bytes>);
+
+impl Pieces {
+    /// Of what comes through the channel.
+    pub const fn new(pieces: mpsc::Receiver<Bytes>) -> Self {
+        Self(pieces)
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+async fn converse<S>(
+    stream: S,
+    host: &str,
+) -> Result<http1::SendRequest<UnsyncBoxBody<Bytes, Infallible>>, HttpClientError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

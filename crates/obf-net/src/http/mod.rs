@@ -3,7 +3,7 @@
 mod client;
 mod server;
 
-pub use client::{HttpClient, HttpClientError};
+pub use client::{HttpClient, HttpClientError, Pieces};
 pub use server::{HttpLimits, Peer, Reply, serve};
 
 use bytes::Bytes;

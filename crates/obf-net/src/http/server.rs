@@ -1,6 +1,6 @@
 //! The server: accepts within limits, reads heads of bounded size in bounded time, drains when told.
 
-use crate::{ConnectionLimits, Gate, Permit, Running};
+use crate::{ConnectionLimits, Gate, Permit, Running, certificates::dns_names};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -46,12 +46,14 @@ impl Default for HttpLimits {
 }
 
 /// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The address of the other end of the TCP connection.
     pub address: SocketAddr,
     /// Whether the request came in TLS.
     pub tls: bool,
+    /// dNSNames of the certificate that it has shown, if the listener asks for one and it was verified.
+    pub names: Option<Arc<[String]>>,
 }
 
 /// Serves `handler` on `listener` until the group of `running` is told to finish; then requests under way are
@@ -109,12 +111,16 @@ async fn converse<H, F, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
-    let peer = Peer { address, tls: acceptor.is_some() };
+    let mut peer = Peer { address, tls: acceptor.is_some(), names: None };
     let Some(acceptor) = acceptor else {
         return answer(stream, peer, limits, running, handler).await;
     };
     match tokio::time::timeout(limits.head_time, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => answer(stream, peer, limits, running, handler).await,
+        Ok(Ok(stream)) => {
+            let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            peer.names = certificate.map(|certificate| dns_names(certificate).into());
+            answer(stream, peer, limits, running, handler).await;
+        }
         Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(%address, "TLS handshake too slow"),
     }
@@ -129,7 +135,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let service = service_fn(|request| {
-        let reply = handler(request, peer);
+        let reply = handler(request, peer.clone());
         async move { Ok::<_, Infallible>(reply.await) }
     });
     let mut connection = pin!(

@@ -8,6 +8,7 @@ use obf_radius::{
 use std::{
     fmt,
     future::Future,
+    io,
     net::SocketAddr,
     pin::pin,
     sync::{
@@ -217,11 +218,7 @@ impl Connection {
                     break;
                 }
                 self.0.written.notify_waiters();
-                let sent = match writer.write_all(&batch).await {
-                    Ok(()) => writer.flush().await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = sent {
+                if let Err(error) = write_records(&mut writer, &batch).await {
                     return ConnectionEnded::Lost(error.to_string());
                 }
             }
@@ -323,6 +320,33 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Writes packets: answers that are ready together in one TLS record, each request in one of its own. FreeRADIUS 3 takes
+/// a record with more than one request for a bad packet and closes the connection (`tls_listen.c`).
+async fn write_records<W: AsyncWrite + Unpin>(writer: &mut W, mut packets: &[u8]) -> io::Result<()> {
+    while !packets.is_empty() {
+        let (record, rest) = packets.split_at(record_length(packets).min(packets.len()));
+        writer.write_all(record).await?;
+        packets = rest;
+    }
+    writer.flush().await
+}
+
+/// Octets of the first record of those packets.
+fn record_length(packets: &[u8]) -> usize {
+    let mut length = 0;
+    while let Some([code, _, high, low, ..]) = packets.get(length..) {
+        let request = Code::from_number(*code).is_some_and(Code::is_request);
+        if request && length > 0 {
+            break;
+        }
+        length += usize::from(u16::from_be_bytes([*high, *low])).max(HEADER);
+        if request {
+            break;
+        }
+    }
+    length
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -337,5 +361,35 @@ fn ended_by(error: &StreamError) -> ConnectionEnded {
     match error {
         StreamError::Dead => ConnectionEnded::Lost("no sign of life".into()),
         error => ConnectionEnded::Malformed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_request_has_a_record_of_its_own_and_answers_share_one() {
+        let packet = |code: Code, length: u8| {
+            let mut packet = vec![0; length.into()];
+            packet[0] = code as u8;
+            packet[3] = length;
+            packet
+        };
+        let packets = [
+            packet(Code::AccessAccept, 20),
+            packet(Code::AccessReject, 30),
+            packet(Code::AccessRequest, 40),
+            packet(Code::DisconnectRequest, 50),
+            packet(Code::AccessAccept, 60),
+        ]
+        .concat();
+        let mut lengths = Vec::new();
+        let mut rest = packets.as_slice();
+        while !rest.is_empty() {
+            lengths.push(record_length(rest));
+            rest = &rest[record_length(rest)..];
+        }
+        assert_eq!(lengths, [50, 40, 50, 60]);
     }
 }

@@ -47,6 +47,16 @@ pub fn stream() -> (mpsc::Sender<Bytes>, Answer) {
     (sender, Answer(Content::Lines(receiver)))
 }
 
+impl Answer {
+    /// Its octets, unless they are still being written.
+    pub const fn octets(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Content::Whole(Some(octets)) => Some(octets),
+            _ => None,
+        }
+    }
+}
+
 impl Body for Answer {
     type Data = Bytes;
     type Error = Infallible;

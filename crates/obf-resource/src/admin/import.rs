@@ -1,11 +1,14 @@
-//! The import: JSON lines in, one JSON line out for each, in bounded memory however many there are.
+//! The import: JSON lines or a key file in, one JSON line out for each record, in bounded memory however many there are.
 //!
 //! A bad line is named and the good ones go in: `{"line":1,"device":"001…","result":"added"}` (or `"unchanged"`) and
 //! `{"line":2,"code":"bad-record","error":"k: 16 octets are needed, as hex digits"}`. The report is streamed while the
 //! lines come; a caller who does not read it is, after a few thousand lines, read no further.
 
 use super::Problem;
-use crate::registry::{DeviceRecord, MAX_RECORD, RecordError, Registration, Registry};
+use crate::{
+    kms::ingest::{Row, RowError},
+    registry::{DeviceRecord, MAX_RECORD, RecordError, Registration, Registry},
+};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -38,12 +41,42 @@ pub async fn run(
     }
 }
 
+/// Passes `body` to the reader of a key file and reports every record that comes out of it.
+pub async fn key_file(
+    registry: Registry,
+    home_network: HomeNetwork,
+    clock: Arc<dyn Clock>,
+    mut body: Incoming,
+    (octets, mut rows): (mpsc::Sender<Bytes>, mpsc::Receiver<Vec<Row>>),
+    report: mpsc::Sender<Bytes>,
+) {
+    let feed = async move {
+        while let Ok(Some(Ok(frame))) = timeout(PATIENCE, body.frame()).await {
+            let Ok(data) = frame.into_data() else { continue };
+            if octets.send(data).await.is_err() {
+                break;
+            }
+        }
+    };
+    let mut import = Import { registry, home_network, clock, report, batch: Vec::new() };
+    let take = async move {
+        while let Some(batch) = rows.recv().await {
+            import.batch = batch.into_iter().map(|row| (row.line, row.record)).collect();
+            if import.register().await.is_err() {
+                tracing::info!("an import of a key file ended early: its caller went away");
+                return;
+            }
+        }
+    };
+    tokio::join!(feed, take);
+}
+
 struct Import {
     registry: Registry,
     home_network: HomeNetwork,
     clock: Arc<dyn Clock>,
     report: mpsc::Sender<Bytes>,
-    batch: Vec<(u64, Result<DeviceRecord, RecordError>)>,
+    batch: Vec<(u64, Result<DeviceRecord, RowError>)>,
 }
 
 impl Import {
@@ -69,8 +102,11 @@ impl Import {
         let (number, line) = lines.end();
         match line {
             Some(line) if line.iter().all(u8::is_ascii_whitespace) => return Ok(()),
-            Some(line) => self.batch.push((number, DeviceRecord::parse(&line, self.home_network))),
-            None => self.batch.push((number, Err(RecordError::TooLong))),
+            Some(line) => {
+                let record = DeviceRecord::parse(&line, self.home_network);
+                self.batch.push((number, record.map_err(RowError::from)));
+            }
+            None => self.batch.push((number, Err(RecordError::TooLong.into()))),
         }
         if self.batch.len() >= BATCH { self.register().await } else { Ok(()) }
     }

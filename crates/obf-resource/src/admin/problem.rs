@@ -4,15 +4,16 @@
 
 use super::body::{self, Answer};
 use crate::{
-    kms::KmsError,
-    registry::{FieldError, GrantError, RecordError, RegistryError},
+    kms::{KmsError, ingest::RowError},
+    registry::{FieldError, RecordError, RegistryError},
 };
 use hyper::{
     Method, Response, StatusCode,
-    header::{HeaderValue, WWW_AUTHENTICATE},
+    header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use obf_admin::{Fault, NoRoute, Operation, ProblemDocument, ProblemFault, Role, Roles};
 use obf_net::http::BodyError;
-use obf_store::StoreError;
+use obf_store::{StoreError, resource::State};
 use obf_types::Refusal;
 
 /// An answer that is an error.
@@ -26,83 +27,262 @@ pub struct Problem {
     pub detail: String,
     /// What to do about it.
     pub next: &'static str,
+    /// What few problems have.
+    pub more: Box<More>,
+}
+
+/// What few problems have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// Every fault of a request that does not fit its description.
+    pub faults: Vec<ProblemFault>,
+    /// The version of the object, where another was expected.
+    pub version: Option<u64>,
+    /// Seconds to wait before asking again.
+    pub wait: Option<u64>,
+    /// Methods that the path has.
+    pub allow: Option<String>,
 }
 
 impl Problem {
+    /// A problem.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl ToString, next: &'static str) -> Self {
+        let detail = detail.to_string();
+        Self { status, code, detail, next, more: Box::default() }
+    }
+
+    fn with(self, more: More) -> Self {
+        Self { more: Box::new(more), ..self }
+    }
+
     /// No, or no valid, token.
     pub fn unauthenticated() -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            code: "not-authenticated",
-            detail: "the request has no valid administrator token".into(),
-            next: "send 'Authorization: Bearer TOKEN' with the token of a configured administrator",
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not-authenticated",
+            "the request has no valid administrator token",
+            "send 'Authorization: Bearer TOKEN' with the token of a configured administrator",
+        )
+    }
+
+    /// Another role is needed.
+    pub fn not_permitted(operation: &Operation, role: Role, needed: Roles) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "not-permitted",
+            format_args!("{} is for {needed}; this administrator is {}", operation.id, role.name()),
+            "ask an administrator of that role",
+        )
+    }
+
+    /// Too many requests.
+    pub fn too_many(wait: u64) -> Self {
+        let detail = format_args!("too many requests: wait {wait} s");
+        let next = "send fewer requests, or many devices in one import";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail, next)
+            .with(More { wait: Some(wait), ..More::default() })
+    }
+
+    /// No operation.
+    pub fn no_route(method: &Method, path: &str, reason: NoRoute) -> Self {
+        match reason {
+            NoRoute::Unknown => Self::new(
+                StatusCode::NOT_FOUND,
+                "unknown-route",
+                format_args!("nothing is served at {path}"),
+                "see /v1/openapi.json",
+            ),
+            NoRoute::Method(allowed) => {
+                let allow = allowed.join(", ");
+                let detail = format_args!("{method} does nothing here; {allow} do");
+                let problem = Self::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method-not-allowed",
+                    detail,
+                    "see /v1/openapi.json",
+                );
+                problem.with(More { allow: Some(allow), ..More::default() })
+            }
+            NoRoute::Encoding => Self::parameter("path or query", "malformed percent-encoding"),
         }
     }
 
-    /// No such path.
-    pub fn route(path: &str) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            code: "unknown-route",
-            detail: format!("nothing is served at {path}"),
-            next: "see the routes under /v1/devices, /v1/apps and /v1/grants",
-        }
-    }
-
-    /// Not that method.
-    pub fn method(method: &Method) -> Self {
-        Self {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            code: "method-not-allowed",
-            detail: format!("{method} does nothing here"),
-            next: "GET reads, POST adds or acts, DELETE removes",
-        }
-    }
-
-    /// A malformed part of path or query.
+    /// A malformed part of path, query or head.
     pub fn parameter(name: &str, wanted: impl std::fmt::Display) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad-parameter",
-            detail: format!("{name}: {wanted}"),
-            next: "correct the path or the query",
-        }
+        let fault = ProblemFault { pointer: format!("?{name}"), detail: wanted.to_string() };
+        let detail = format_args!("{name}: {wanted}");
+        let problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-parameter",
+            detail,
+            "correct the path, the query or the head",
+        );
+        problem.with(More { faults: vec![fault], ..More::default() })
     }
 
-    /// The body is no JSON of the kind that is needed.
+    /// The same as what an object's version would have answered.
+    pub fn precondition(self) -> Self {
+        Self { status: StatusCode::PRECONDITION_FAILED, code: "precondition-failed", ..self }
+    }
+
+    /// The body is no JSON.
     pub fn syntax(error: &serde_json::Error) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad-body",
-            detail: error.to_string(),
-            next: "send one JSON object with the fields of this route",
-        }
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-body",
+            error,
+            "send one JSON object with the fields of this route",
+        )
+    }
+
+    /// The body is not as its description says.
+    pub fn faults(faults: Vec<Fault>) -> Self {
+        let name = |pointer: &str| pointer.trim_start_matches('/').to_owned();
+        let said = faults.first().map(|Fault { pointer, wanted }| match name(pointer) {
+            field if field.is_empty() => wanted.clone(),
+            field => format!("{field}: {wanted}"),
+        });
+        let problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-record",
+            said.unwrap_or_default(),
+            "correct the field named",
+        );
+        let fault = |Fault { pointer, wanted }| ProblemFault { pointer, detail: wanted };
+        problem.with(More { faults: faults.into_iter().map(fault).collect(), ..More::default() })
+    }
+
+    /// What fits its description breaks a rule that no description says: a check digit, two fields that do not go
+    /// together, a name of nothing.
+    pub fn rule(detail: impl ToString) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad-record", detail, "correct the field named")
+    }
+
+    /// There is none of that kind with that id.
+    pub fn unknown(kind: &str, id: &str) -> Self {
+        let (code, name, next) = match kind {
+            "device" => ("unknown-device", "device", "import the device first: obf device import FILE"),
+            "app" => ("unknown-app", "application", "register it first: obf app add APP --cert-name NAME"),
+            "group" => ("unknown-group", "group", "make it first: obf group add GROUP"),
+            "custodian" => ("unknown-custodian", "custodian", "register it first: obf custodian add"),
+            "kyc" => ("unknown-kyc", "verification", "see those there are: obf kyc list"),
+            "provider" => ("unknown-provider", "provider", "register it first: obf provider add"),
+            "resource-server" => ("unknown-resource-server", "Resource Server", "obf resource-server list"),
+            "application-provider" => (
+                "unknown-application-provider",
+                "application provider",
+                "register it first: obf application-provider add",
+            ),
+            _ => ("unknown-administrator", "administrator", "obf administrator list"),
+        };
+        Self::new(StatusCode::NOT_FOUND, code, format_args!("no {name} {id}"), next)
+    }
+
+    /// The device or group has no such grant.
+    pub fn no_grant(whom: &str, app: &str) -> Self {
+        let detail = format_args!("{whom} has no grant for {app}");
+        Self::new(StatusCode::NOT_FOUND, "unknown-grant", detail, "see what is granted: obf grant list")
+    }
+
+    /// No listing has ended there.
+    pub fn no_cursor() -> Self {
+        let detail = "after: no page has ended there";
+        Self::new(StatusCode::NOT_FOUND, "unknown-cursor", detail, "give the 'next' of the page before")
+    }
+
+    /// There is one of that id, with other content.
+    pub fn exists(kind: &'static str, id: &str) -> Self {
+        let detail = format_args!("{kind} {id} is registered already, with other content");
+        Self::new(StatusCode::CONFLICT, "exists", detail, "choose another id, or change the one there is")
+    }
+
+    /// Something else refers to it.
+    pub fn in_use(kind: &'static str, id: &str) -> Self {
+        let detail = format_args!("{kind} {id} is referred to");
+        let next = "change what refers to it first, or retire it";
+        Self::new(StatusCode::CONFLICT, "in-use", detail, next)
+    }
+
+    /// It cannot go from the state that it is in to the one wanted.
+    pub fn state(id: &str, state: State) -> Self {
+        let detail = format_args!("{id} is {}", state.name());
+        let next = match state {
+            State::Registered => "activate it first",
+            State::Retired => "what is retired stays retired; register it anew",
+            _ => "suspend and resume go to and fro, activate is for what is registered",
+        };
+        Self::new(StatusCode::CONFLICT, "wrong-state", detail, next)
+    }
+
+    /// An application provider asks for something of others.
+    pub fn not_yours(what: &str) -> Self {
+        let detail = format_args!("an application provider does not see {what}");
+        Self::new(StatusCode::FORBIDDEN, "not-permitted", detail, "ask for one of your own applications")
+    }
+
+    /// The administrator is known, but may do nothing: it, or its application provider, is not active.
+    pub fn not_active(state: State) -> Self {
+        let (code, detail, next) = match state {
+            State::Registered => {
+                ("not-approved", "this administrator awaits approval", "an operator approves it")
+            }
+            _ => ("suspended", "this administrator is out of use", "an operator resumes it"),
+        };
+        Self::new(StatusCode::FORBIDDEN, code, detail, next)
+    }
+
+    /// It is not at the version that was expected.
+    pub fn stale(version: u64) -> Self {
+        let detail = format_args!("it is at version {version} now");
+        let next = "read it again and decide anew";
+        let problem = Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail, next);
+        problem.with(More { version: Some(version), ..More::default() })
+    }
+
+    /// A request with the same Idempotency-Key is being carried out.
+    pub fn under_way() -> Self {
+        let detail = "this request is being carried out";
+        Self::new(StatusCode::CONFLICT, "under-way", detail, "ask again in a moment")
+    }
+
+    /// The Idempotency-Key was another request's.
+    pub fn other_request() -> Self {
+        let detail = "this Idempotency-Key was sent with another request";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail, "choose another key")
     }
 
     /// Ours.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            code: "internal",
-            detail: error.to_string(),
-            next: "look into the server's log",
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error, "look into the server's log")
+    }
+
+    /// The document.
+    pub fn document(&self) -> ProblemDocument {
+        ProblemDocument {
+            kind: "about:blank".into(),
+            title: self.status.canonical_reason().unwrap_or("Error").into(),
+            status: self.status.as_u16(),
+            code: self.code.into(),
+            detail: self.detail.clone(),
+            next: self.next.into(),
+            errors: self.more.faults.clone(),
+            version: self.more.version,
         }
     }
 
     /// As an answer.
     pub fn into_response(self) -> Response<Answer> {
-        let document = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-            "next": self.next,
-        });
-        let octets = document.to_string().into_bytes();
-        let mut response = body::whole(self.status, "application/problem+json", octets);
+        let octets = serde_json::to_vec(&self.document()).unwrap_or_default();
+        let mut response = body::whole(self.status, obf_admin::problem::MEDIA_TYPE, octets);
+        let headers = response.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.more.wait.unwrap_or(1)));
+        }
+        if let Some(allow) = self.more.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+            headers.insert(ALLOW, allow);
         }
         response
     }
@@ -116,44 +296,49 @@ impl From<BodyError> for Problem {
             _ => StatusCode::BAD_REQUEST,
         };
         let next = "send one object here, and many as JSON lines to /v1/devices:import";
-        Self { status, code: "bad-body", detail: error.to_string(), next }
+        Self::new(status, "bad-body", error, next)
     }
 }
 
 impl From<RecordError> for Problem {
     fn from(error: RecordError) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad-record",
-            detail: error.to_string(),
-            next: "correct the field named",
+        Self::rule(error)
+    }
+}
+
+impl From<RowError> for Problem {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Record(error) => error.into(),
+            RowError::File(_) => {
+                let code = if error.ends_the_file() { "bad-key-file" } else { "bad-record" };
+                Self { code, ..Self::rule(error) }
+            }
         }
+    }
+}
+
+impl From<KmsError> for Problem {
+    fn from(error: KmsError) -> Self {
+        RegistryError::Kms(error).into()
     }
 }
 
 impl From<FieldError> for Problem {
     fn from(error: FieldError) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad-record",
-            detail: error.to_string(),
-            next: "correct the field named",
-        }
+        Self::rule(error)
     }
 }
 
-impl From<GrantError> for Problem {
-    fn from(error: GrantError) -> Self {
-        match error {
-            GrantError::Field(error) => error.into(),
-            GrantError::Registry(error) => error.into(),
-        }
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        store(&error)
     }
 }
 
 impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
-        let detail = error.to_string();
+        let said = error.to_string();
         let (status, code, next) = match error {
             RegistryError::Conflict { .. } => {
                 (StatusCode::CONFLICT, "device-conflict", "remove the device first, or correct the record")
@@ -167,17 +352,11 @@ impl From<RegistryError> for Problem {
             RegistryError::UnknownCustodian(_) => {
                 (StatusCode::NOT_FOUND, "unknown-custodian", "register the custodian first")
             }
-            RegistryError::State { .. } => {
-                (StatusCode::CONFLICT, "wrong-state", "what is retired stays retired; register it anew")
-            }
             RegistryError::UnknownApplication(_) => {
                 (StatusCode::NOT_FOUND, "unknown-app", "register it first: obf app add APP --cert-name NAME")
             }
             RegistryError::ApplicationConflict(_) => {
                 (StatusCode::CONFLICT, "app-conflict", "remove the application first, or send it as it is")
-            }
-            RegistryError::UnknownGrant { .. } => {
-                (StatusCode::NOT_FOUND, "unknown-grant", "see what is granted: obf grant list")
             }
             RegistryError::Kms(KmsError::DoesNotOpen { .. }) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -187,7 +366,7 @@ impl From<RegistryError> for Problem {
             RegistryError::Kms(_) => (StatusCode::INTERNAL_SERVER_ERROR, "kms", "look into the server's log"),
             RegistryError::Store(ref error) => return store(error),
         };
-        Self { status, code, detail, next }
+        Self::new(status, code, said, next)
     }
 }
 
@@ -199,5 +378,5 @@ fn store(error: &StoreError) -> Problem {
     };
     let code = if code == Refusal::Overloaded { "OBF-303" } else { "OBF-304" };
     let next = "nothing was changed: see to the cause and send the request again";
-    Problem { status, code, detail: error.to_string(), next }
+    Problem::new(status, code, error, next)
 }

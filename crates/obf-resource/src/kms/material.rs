@@ -1,9 +1,8 @@
 //! A subscriber's key in clear, and how it is written inside an envelope.
 
+pub use obf_admin::resource::devices::HexSecret;
 use obf_aka::{Algorithm, Milenage, Tuak, TuakKey, TuakSizes};
 use obf_types::{Secret, SecretBytes};
-use serde::{Deserialize, Deserializer, de};
-use std::fmt;
 use zeroize::Zeroizing;
 
 /// K with the operator's variant bound to it. `Debug` shows no octet.
@@ -50,10 +49,6 @@ pub enum MaterialError {
     },
 }
 
-/// The key parts of a record, as read. Each is a text of hex digits; anything else is refused without being echoed.
-#[derive(Debug)]
-pub struct HexSecret(SecretBytes);
-
 impl KeyMaterial {
     /// Milenage from K and one of OPc and OP.
     ///
@@ -64,10 +59,10 @@ impl KeyMaterial {
         opc: Option<&HexSecret>,
         op: Option<&HexSecret>,
     ) -> Result<Self, MaterialError> {
-        let k = k.exactly("k", "16")?;
+        let k = exactly(k, "k", "16")?;
         let opc = match (opc, op) {
-            (Some(opc), None) => opc.exactly("opc", "16")?,
-            (None, Some(op)) => Milenage::with_op(&k, &op.exactly("op", "16")?).opc().clone(),
+            (Some(opc), None) => exactly(opc, "opc", "16")?,
+            (None, Some(op)) => Milenage::with_op(&k, &exactly(op, "op", "16")?).opc().clone(),
             _ => return Err(MaterialError::ExactlyOne("opc", "op")),
         };
         Ok(Self::Milenage { k, opc })
@@ -83,11 +78,11 @@ impl KeyMaterial {
         top: Option<&HexSecret>,
     ) -> Result<Self, MaterialError> {
         let wrong = MaterialError::Length { field: "k", wanted: "16 or 32" };
-        let k = TuakKey::from_slice(k.0.expose()).ok_or(wrong)?;
+        let k = TuakKey::from_slice(k.expose()).ok_or(wrong)?;
         let topc = match (topc, top) {
-            (Some(topc), None) => topc.exactly("topc", "32")?,
+            (Some(topc), None) => exactly(topc, "topc", "32")?,
             (None, Some(top)) => {
-                let top = top.exactly("top", "32")?;
+                let top = exactly(top, "top", "32")?;
                 Tuak::with_top(k.clone(), &top, TuakSizes::DEFAULT, 1).topc().clone()
             }
             _ => return Err(MaterialError::ExactlyOne("topc", "top")),
@@ -100,7 +95,7 @@ impl KeyMaterial {
     /// # Errors
     /// [`MaterialError`] names the part.
     pub fn from_key_file(record: &obf_keyfile::KeyRecord) -> Result<Self, MaterialError> {
-        let (k, c) = (HexSecret(record.k.clone()), HexSecret(record.c.clone()));
+        let (k, c) = (HexSecret::new(record.k.clone()), HexSecret::new(record.c.clone()));
         match record.algorithm {
             obf_keyfile::Algorithm::Milenage => Self::milenage(&k, Some(&c), None),
             obf_keyfile::Algorithm::Tuak => Self::tuak(&k, Some(&c), None),
@@ -147,49 +142,12 @@ impl KeyMaterial {
     }
 }
 
-impl HexSecret {
-    fn exactly<const N: usize>(
-        &self,
-        field: &'static str,
-        wanted: &'static str,
-    ) -> Result<Secret<N>, MaterialError> {
-        Secret::from_slice(self.0.expose()).ok_or(MaterialError::Length { field, wanted })
-    }
-}
-
-impl<'de> Deserialize<'de> for HexSecret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(HexVisitor)
-    }
-}
-
-/// Every kind of value has its visit here, because the default ones repeat the value in their error.
-struct HexVisitor;
-
-const WANTED: &str = "a key is a text of hex digits";
-
-impl de::Visitor<'_> for HexVisitor {
-    type Value = HexSecret;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(WANTED)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<HexSecret, E> {
-        octets_from_hex(text).map(HexSecret).ok_or_else(|| E::custom(WANTED))
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<HexSecret, E> {
-        Err(E::custom(WANTED))
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<HexSecret, E> {
-        Err(E::custom(WANTED))
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<HexSecret, E> {
-        Err(E::custom(WANTED))
-    }
+fn exactly<const N: usize>(
+    part: &HexSecret,
+    field: &'static str,
+    wanted: &'static str,
+) -> Result<Secret<N>, MaterialError> {
+    Secret::from_slice(part.expose()).ok_or(MaterialError::Length { field, wanted })
 }
 
 /// A secret of `N` octets from 2·N hex digits.
@@ -217,7 +175,7 @@ mod tests {
     use super::*;
 
     fn hex(octet: u8, length: usize) -> HexSecret {
-        HexSecret(SecretBytes::new(vec![octet; length]))
+        HexSecret::new(SecretBytes::new(vec![octet; length]))
     }
 
     #[test]
@@ -246,18 +204,5 @@ mod tests {
         assert_eq!(none.to_string(), "exactly one of opc and op is needed");
         assert!(KeyMaterial::milenage(&k, Some(&k), Some(&k)).is_err());
         assert!(KeyMaterial::tuak(&hex(1, 24), Some(&hex(1, 32)), None).is_err());
-    }
-
-    /// Neither a parse error nor `Debug` repeats a key, whatever JSON it was written as.
-    #[test]
-    fn errors_never_repeat_a_key() {
-        for bad in
-            ["\"00112233445566778899aabbccddeefg\"", "112233445566778899", "-1122334455", "1.122334455e7"]
-        {
-            let error = serde_json::from_str::<HexSecret>(bad).unwrap_err().to_string();
-            assert!(error.starts_with(WANTED) && !error.contains("2233"), "{error}");
-        }
-        let secret: HexSecret = serde_json::from_str("\"0a0b\"").unwrap();
-        assert_eq!(format!("{secret:?}"), "HexSecret(SecretBytes<2 octets>)");
     }
 }

@@ -18,16 +18,20 @@ pub(crate) use material::octets_32_from_hex;
 pub use material::{HexSecret, KeyMaterial, MaterialError};
 pub use ring::Settings;
 
+use crate::backup::envelope::Header;
 use obf_aka::{AkaVector, Amf, Sqn};
 use obf_net::Clock;
 use obf_store::{
     StoreError,
-    resource::{AkaAlgorithm, Device, ResourceDb},
+    resource::{AkaAlgorithm, DataKey, Device, ResourceDb},
 };
 use obf_token::{SealingKey, envelope::NONCE_LEN};
-use obf_types::GlobalIdentity;
+use obf_types::{GlobalIdentity, Secret, UnixTime};
 use ring::Ring;
 use std::sync::Arc;
+
+/// What a backup's key is wrapped as: the number of no data key in use.
+const BACKUP_KEY: u32 = 0;
 
 /// Why a key could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -157,6 +161,32 @@ impl Kms {
         Ok(obf_aka::verify_auts(&algorithm, rand, auts))
     }
 
+    /// A fresh key for a backup, and how it stands wrapped in front of it.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn new_backup_key(&self) -> Result<(Header, SealingKey), KmsError> {
+        let secret = Secret::new(drawn()?);
+        let key = SealingKey::new(BACKUP_KEY, &secret);
+        let kek = self.ring.current_kek()?.name().to_owned();
+        let wrapped = self.ring.wrap(BACKUP_KEY, secret).await?;
+        Ok((Header { kek, wrapped }, key))
+    }
+
+    /// The key of a backup.
+    ///
+    /// # Errors
+    /// [`KmsError::UnknownKek`] if the backup was made under a key-encryption key that the configuration does not name.
+    pub async fn backup_key(&self, header: &Header) -> Result<SealingKey, KmsError> {
+        let wrapped = DataKey {
+            id: BACKUP_KEY,
+            kek: header.kek.clone(),
+            wrapped: header.wrapped.clone(),
+            created_at: UnixTime(0),
+        };
+        Ok(SealingKey::new(BACKUP_KEY, &self.ring.unwrap(&wrapped).await?))
+    }
+
     async fn open_key(&self, device: &Device) -> Result<KeyMaterial, KmsError> {
         let damaged = || KmsError::Damaged(name(device));
         let primary = device.primary().ok_or_else(damaged)?;
@@ -205,7 +235,7 @@ fn associated(primary: &GlobalIdentity) -> Vec<u8> {
     octets
 }
 
-fn drawn<const N: usize>() -> Result<[u8; N], KmsError> {
+pub(crate) fn drawn<const N: usize>() -> Result<[u8; N], KmsError> {
     let mut octets = [0; N];
     getrandom::fill(&mut octets).map_err(|error| KmsError::NoRandomness(error.to_string()))?;
     Ok(octets)

@@ -236,14 +236,16 @@ impl Ring {
         remote.then(|| Instant::now() + self.settings.lease)
     }
 
-    async fn unwrap(&self, key: &DataKey) -> Result<Secret<32>, KmsError> {
+    /// A key, unwrapped by whichever KEK it is under.
+    pub async fn unwrap(&self, key: &DataKey) -> Result<Secret<32>, KmsError> {
         let kek = self.keks.iter().find(|kek| kek.name() == key.kek).cloned();
         let kek = kek.ok_or_else(|| KmsError::UnknownKek { kek: key.kek.clone(), id: key.id })?;
         let (id, wrapped) = (key.id, key.wrapped.clone());
         self.ask(kek, move |kek| kek.unwrap(id, &wrapped)).await
     }
 
-    async fn wrap(&self, id: u32, key: Secret<32>) -> Result<Vec<u8>, KmsError> {
+    /// A key, wrapped under the current KEK.
+    pub async fn wrap(&self, id: u32, key: Secret<32>) -> Result<Vec<u8>, KmsError> {
         let kek = self.current_kek()?.clone();
         self.ask(kek, move |kek| kek.wrap(id, &key)).await
     }

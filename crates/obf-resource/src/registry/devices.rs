@@ -4,13 +4,9 @@ use super::DeviceRecord;
 use crate::kms::{Kms, KmsError, Sealer};
 use obf_store::{
     StoreError,
-    resource::{
-        Added, AkaAlgorithm, Change, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, KeyEnvelope,
-        NewDevice, Outcome, ResourceDb, State,
-    },
+    resource::{Added, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
 };
 use obf_types::{IdentityKind, UnixTime};
-use serde::Serialize;
 use std::sync::Arc;
 
 /// Why the registry did not do something.
@@ -34,28 +30,12 @@ pub enum RegistryError {
     /// There is no such custodian.
     #[error("no custodian {0}")]
     UnknownCustodian(String),
-    /// It cannot go from the state it is in to the one wanted.
-    #[error("{what} is {state} and stays so")]
-    State {
-        /// What.
-        what: String,
-        /// Its state.
-        state: &'static str,
-    },
     /// There is no such application.
     #[error("no application {0}")]
     UnknownApplication(String),
     /// An application of that id is there, and is not the same.
     #[error("{0} is registered already, with other content; remove it first")]
     ApplicationConflict(String),
-    /// The device has no such grant.
-    #[error("{device} has no grant for {app}")]
-    UnknownGrant {
-        /// The device asked for.
-        device: String,
-        /// The application asked for.
-        app: String,
-    },
     /// The key management system failed.
     #[error(transparent)]
     Kms(#[from] KmsError),
@@ -76,7 +56,7 @@ pub enum Registration {
 /// The registry on its store and key management system.
 #[derive(Clone)]
 pub struct Registry {
-    pub(super) store: ResourceDb,
+    pub(crate) store: ResourceDb,
     kms: Kms,
     actor: Arc<str>,
     reason: Arc<str>,
@@ -147,58 +127,18 @@ impl Registry {
         }
     }
 
-    /// Up to `limit` devices after that one.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn list(&self, after: Option<DeviceId>, limit: u32) -> Result<Vec<Device>, RegistryError> {
-        Ok(self.store.list_devices(DeviceFilter::default(), after, limit).await?)
-    }
-
-    /// Ends its tokens and lets it authenticate no more.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn suspend(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
-        self.set_state(identity, State::Suspended, now).await
-    }
-
-    /// Ends its tokens; it may authenticate again at once.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn revoke(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
-        let device = self.device(identity).await?;
-        let ended = self.store.end_tokens(device.id, None, self.change(now)).await?;
-        self.announce();
-        done(ended.map(|_| ()), identity)
-    }
-
-    /// Lets it authenticate again.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn resume(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
-        self.set_state(identity, State::Active, now).await
-    }
-
-    /// Ends its tokens and forgets it, its key and its grants.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn remove(&self, identity: &str, now: UnixTime) -> Result<(), RegistryError> {
-        let device = self.device(identity).await?;
-        let removed = self.store.remove_device(device.id, None, self.change(now)).await?;
-        self.announce();
-        done(removed, identity)
+    /// Its key management system.
+    pub(crate) const fn kms(&self) -> &Kms {
+        &self.kms
     }
 
     /// Something may have been put into the outbox.
-    pub(super) fn announce(&self) {
+    pub(crate) fn announce(&self) {
         (self.announce)();
     }
 
-    pub(super) fn change(&self, at: UnixTime) -> Change {
+    /// A change by whom this registry acts for.
+    pub(crate) fn change(&self, at: UnixTime) -> Change {
         Change {
             actor: self.actor.clone(),
             reason: self.reason.clone(),
@@ -207,24 +147,18 @@ impl Registry {
         }
     }
 
-    async fn set_state(&self, identity: &str, state: State, now: UnixTime) -> Result<(), RegistryError> {
-        let device = self.device(identity).await?;
-        let update = DeviceUpdate {
-            state,
-            minimum_algorithm: device.minimum_algorithm,
-            kyc_expiry: device.kyc_expiry,
-            custodian: device.custodian.map(|holder| holder.id),
-        };
-        let updated = self.store.update_device(device.id, update, None, self.change(now)).await?;
-        self.announce();
-        done(updated.map(|_| ()), identity)
-    }
-
     async fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {
         let differs: Vec<&str> = [
             ("identities", record.identities != device.identities),
             ("home network", record.home_network != device.home_network),
-            ("key", !self.kms.is_key_of(&record.key, device).await?),
+            (
+                "key",
+                match (&record.key, &device.key) {
+                    (Some(key), Some(_)) => !self.kms.is_key_of(key, device).await?,
+                    (None, None) => false,
+                    _ => true,
+                },
+            ),
             ("amf", record.amf != device.amf),
             ("sqn", record.sqn != device.initial_sqn),
             ("minimum algorithm", record.minimum_algorithm != device.minimum_algorithm),
@@ -247,74 +181,19 @@ impl Registry {
 
 fn wrapped(record: &DeviceRecord, sealer: &Sealer) -> Result<NewDevice, RegistryError> {
     let primary = record.primary().ok_or_else(|| RegistryError::UnknownDevice(String::new()))?;
+    let key = match &record.key {
+        None => None,
+        Some(key) => Some(KeyEnvelope { algorithm: key.kind(), wrapped: sealer.wrap(key, primary)? }),
+    };
     Ok(NewDevice {
         identities: record.identities.clone(),
         home_network: record.home_network,
-        key: Some(KeyEnvelope { algorithm: record.algorithm(), wrapped: sealer.wrap(&record.key, primary)? }),
+        key,
         amf: record.amf,
         sqn: record.sqn,
-        state: State::Active,
+        state: record.state,
         minimum_algorithm: record.minimum_algorithm,
         kyc_expiry: record.kyc_expiry,
         custodian: record.custodian.clone(),
     })
-}
-
-/// What became of a change to the device of that identity.
-fn done(outcome: Outcome, identity: &str) -> Result<(), RegistryError> {
-    match outcome {
-        Outcome::Done(()) => Ok(()),
-        Outcome::Forbidden { state } => {
-            Err(RegistryError::State { what: identity.into(), state: state.name() })
-        }
-        _ => Err(RegistryError::UnknownDevice(identity.into())),
-    }
-}
-
-/// A device as it is shown: everything but its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DeviceView {
-    /// Its primary identity.
-    pub device: String,
-    /// All its identities, `kind:value`.
-    pub identities: Vec<String>,
-    /// `milenage` or `tuak`.
-    pub algorithm: &'static str,
-    /// `registered`, `active`, `suspended` or `retired`.
-    pub state: &'static str,
-    /// How often its tokens were ended.
-    pub epoch: u64,
-    /// AMF, 4 hex digits.
-    pub amf: String,
-    /// The last SQN handed out, 12 hex digits.
-    pub sqn: String,
-    /// The lowest algorithm it may bootstrap with.
-    pub minimum_algorithm: &'static str,
-    /// When its custodian's KYC ends.
-    pub kyc_expiry: Option<String>,
-    /// Its custodian.
-    pub custodian: Option<String>,
-    /// When it was added.
-    pub created_at: String,
-}
-
-impl From<&Device> for DeviceView {
-    fn from(device: &Device) -> Self {
-        Self {
-            device: device.primary().map(ToString::to_string).unwrap_or_default(),
-            identities: device.identities.iter().map(|identity| format!("{identity:?}")).collect(),
-            algorithm: match device.key.as_ref().map(|key| key.algorithm) {
-                Some(AkaAlgorithm::Tuak) => "tuak",
-                _ => "milenage",
-            },
-            state: device.state.name(),
-            epoch: device.epoch.0,
-            amf: format!("{:04x}", u16::from_be_bytes(device.amf)),
-            sqn: format!("{:012x}", device.sqn),
-            minimum_algorithm: if device.minimum_algorithm == 2 { "AKAv2-SHA-256" } else { "AKAv1-MD5" },
-            kyc_expiry: device.kyc_expiry.map(UnixTime::to_xs_date_time),
-            custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
-            created_at: device.created_at.to_xs_date_time(),
-        }
-    }
 }

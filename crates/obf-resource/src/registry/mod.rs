@@ -5,6 +5,6 @@ mod applications;
 mod devices;
 mod record;
 
-pub use applications::{ApplicationRecord, ApplicationView, FieldError, GrantError, GrantRecord, GrantView};
-pub use devices::{DeviceView, Registration, Registry, RegistryError};
+pub use applications::{FieldError, application, described, hex, terms};
+pub use devices::{Registration, Registry, RegistryError};
 pub use record::{DeviceRecord, MAX_RECORD, RecordError};

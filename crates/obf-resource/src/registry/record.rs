@@ -1,12 +1,13 @@
 //! One device as it is imported: a JSON object (DESIGN.md's contract for `obf device import`).
 
 use crate::kms::{KeyMaterial, MaterialError};
+use obf_admin::{
+    pattern,
+    resource::devices::{AlgorithmName, BootstrapAlgorithm, DeviceRecord as Described, FirstState, Source},
+};
 use obf_keyfile::KeyRecord;
-use obf_store::resource::AkaAlgorithm;
+use obf_store::resource::State;
 use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, UnixTime};
-use serde::Deserialize;
-
-use crate::kms::HexSecret;
 
 /// The longest line of an import, octets.
 pub const MAX_RECORD: usize = 16 * 1024;
@@ -52,8 +53,10 @@ pub struct DeviceRecord {
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
-    /// Its key.
-    pub key: KeyMaterial,
+    /// Its key; none if the HLR of the network has it.
+    pub key: Option<KeyMaterial>,
+    /// Where it begins.
+    pub state: State,
     /// AMF of its vectors.
     pub amf: [u8; 2],
     /// The last SQN used, 48 bits.
@@ -66,38 +69,6 @@ pub struct DeviceRecord {
     pub custodian: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    imsi: Option<String>,
-    impi: Option<String>,
-    iccid: Option<String>,
-    eid: Option<String>,
-    deveui: Option<String>,
-    imei: Option<String>,
-    #[serde(default)]
-    algorithm: Name,
-    k: HexSecret,
-    op: Option<HexSecret>,
-    opc: Option<HexSecret>,
-    top: Option<HexSecret>,
-    topc: Option<HexSecret>,
-    amf: Option<String>,
-    sqn: Option<String>,
-    mnc_digits: Option<u8>,
-    minimum_algorithm: Option<String>,
-    kyc_expiry: Option<String>,
-    custodian: Option<String>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Name {
-    #[default]
-    Milenage,
-    Tuak,
-}
-
 impl DeviceRecord {
     /// Reads one JSON object. Identities in order of rank: IMSI, IMPI (the registered one, otherwise the one derived
     /// from the IMSI, TS 23.003 13.3), ICCID, EID, DevEUI, IMEI; the first is the primary one.
@@ -108,25 +79,36 @@ impl DeviceRecord {
         if line.len() > MAX_RECORD {
             return Err(RecordError::TooLong);
         }
-        let line: Line =
+        let record: Described =
             serde_json::from_slice(line).map_err(|error| RecordError::Syntax(error.to_string()))?;
-        let home_network = match line.mnc_digits {
+        Self::read(&record, default_network)
+    }
+
+    /// Of a record that has the described form.
+    ///
+    /// # Errors
+    /// [`RecordError`] names the field.
+    pub fn read(record: &Described, default_network: HomeNetwork) -> Result<Self, RecordError> {
+        let home_network = match record.mnc_digits {
             None => default_network,
             Some(2) => HomeNetwork::TwoDigitMnc,
             Some(3) => HomeNetwork::ThreeDigitMnc,
             Some(_) => return Err(RecordError::Field { field: "mnc_digits", wanted: "2 or 3" }),
         };
+        if record.custodian.as_deref().is_some_and(|id| pattern::mismatch(pattern::SLUG, id).is_some()) {
+            return Err(RecordError::Field { field: "custodian", wanted: "the id of a custodian" });
+        }
         Ok(Self {
-            identities: line.identities(home_network)?,
+            identities: identities(record, home_network)?,
             home_network,
-            key: line.key()?,
-            amf: match &line.amf {
+            key: key(record)?,
+            amf: match &record.amf {
                 None => [0, 0],
                 Some(amf) => {
                     octets(amf).ok_or(RecordError::Field { field: "amf", wanted: "4 hex digits" })?
                 }
             },
-            sqn: match &line.sqn {
+            sqn: match &record.sqn {
                 None => 0,
                 Some(sqn) => {
                     let octets = octets::<6>(sqn);
@@ -135,26 +117,15 @@ impl DeviceRecord {
                     u64::from_be_bytes([0, 0, a, b, c, d, e, f])
                 }
             },
-            minimum_algorithm: match line.minimum_algorithm.as_deref() {
-                None | Some("AKAv1-MD5") => 1,
-                Some("AKAv2-SHA-256") => 2,
-                Some(_) => {
-                    let wanted = "AKAv1-MD5 or AKAv2-SHA-256";
-                    return Err(RecordError::Field { field: "minimum_algorithm", wanted });
-                }
+            minimum_algorithm: match record.minimum_algorithm {
+                None | Some(BootstrapAlgorithm::Akav1Md5) => 1,
+                Some(BootstrapAlgorithm::Akav2Sha256) => 2,
             },
-            kyc_expiry: match &line.kyc_expiry {
-                None => None,
-                Some(date) => Some(UnixTime::from_xs_date_time(date).ok_or(RecordError::Field {
-                    field: "kyc_expiry",
-                    wanted: "a date like 2027-01-31T00:00:00Z",
-                })?),
-            },
-            custodian: match line.custodian {
-                Some(name) if name.is_empty() || name.len() > 253 || name.contains(char::is_control) => {
-                    return Err(RecordError::Field { field: "custodian", wanted: "1 to 253 octets of text" });
-                }
-                custodian => custodian,
+            kyc_expiry: record.kyc_expiry.map(|expiry| expiry.0),
+            custodian: record.custodian.clone(),
+            state: match record.state {
+                None | Some(FirstState::Active) => State::Active,
+                Some(FirstState::Registered) => State::Registered,
             },
         })
     }
@@ -179,7 +150,8 @@ impl DeviceRecord {
         Ok(Self {
             identities,
             home_network,
-            key: KeyMaterial::from_key_file(record)?,
+            key: Some(KeyMaterial::from_key_file(record)?),
+            state: State::Active,
             amf: record.amf.unwrap_or_default(),
             sqn: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
             minimum_algorithm: 1,
@@ -192,53 +164,60 @@ impl DeviceRecord {
     pub fn primary(&self) -> Option<&GlobalIdentity> {
         self.identities.first()
     }
-
-    /// What its key is for.
-    pub const fn algorithm(&self) -> AkaAlgorithm {
-        self.key.kind()
-    }
 }
 
-impl Line {
-    fn identities(&self, home_network: HomeNetwork) -> Result<Vec<GlobalIdentity>, RecordError> {
-        let field = |kind: IdentityKind, value: &Option<String>| {
-            let identity = value.as_ref().map(|value| GlobalIdentity::new(kind, value)).transpose();
-            identity.map_err(|error| RecordError::Identity { field: kind.name(), error })
-        };
-        let imsi = field(IdentityKind::Imsi, &self.imsi)?;
-        let impi = match (field(IdentityKind::Impi, &self.impi)?, &imsi) {
-            (None, Some(imsi)) => Some(
-                home_network.impi_of(imsi).map_err(|error| RecordError::Identity { field: "imsi", error })?,
-            ),
-            (impi, _) => impi,
-        };
-        let mut identities: Vec<_> = [
-            imsi,
-            impi,
-            field(IdentityKind::Iccid, &self.iccid)?,
-            field(IdentityKind::Eid, &self.eid)?,
-            field(IdentityKind::DevEui, &self.deveui)?,
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if identities.is_empty() {
-            return Err(RecordError::NoIdentity);
+fn identities(record: &Described, home_network: HomeNetwork) -> Result<Vec<GlobalIdentity>, RecordError> {
+    let field = |kind: IdentityKind, value: &Option<String>| {
+        let identity = value.as_ref().map(|value| GlobalIdentity::new(kind, value)).transpose();
+        identity.map_err(|error| RecordError::Identity { field: kind.name(), error })
+    };
+    let imsi = field(IdentityKind::Imsi, &record.imsi)?;
+    let impi = match (field(IdentityKind::Impi, &record.impi)?, &imsi) {
+        (None, Some(imsi)) => {
+            Some(home_network.impi_of(imsi).map_err(|error| RecordError::Identity { field: "imsi", error })?)
         }
-        identities.extend(field(IdentityKind::Imei, &self.imei)?);
-        Ok(identities)
+        (impi, _) => impi,
+    };
+    let mut identities: Vec<_> = [
+        imsi,
+        impi,
+        field(IdentityKind::Iccid, &record.iccid)?,
+        field(IdentityKind::Eid, &record.eid)?,
+        field(IdentityKind::DevEui, &record.deveui)?,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if identities.is_empty() {
+        return Err(RecordError::NoIdentity);
     }
+    identities.extend(field(IdentityKind::Imei, &record.imei)?);
+    Ok(identities)
+}
 
-    fn key(&self) -> Result<KeyMaterial, RecordError> {
-        let foreign = |field, algorithm| Err(MaterialError::OtherAlgorithm { field, algorithm }.into());
-        match self.algorithm {
-            Name::Milenage if self.top.is_some() => foreign("top", "milenage"),
-            Name::Milenage if self.topc.is_some() => foreign("topc", "milenage"),
-            Name::Tuak if self.op.is_some() => foreign("op", "tuak"),
-            Name::Tuak if self.opc.is_some() => foreign("opc", "tuak"),
-            Name::Milenage => Ok(KeyMaterial::milenage(&self.k, self.opc.as_ref(), self.op.as_ref())?),
-            Name::Tuak => Ok(KeyMaterial::tuak(&self.k, self.topc.as_ref(), self.top.as_ref())?),
-        }
+fn key(record: &Described) -> Result<Option<KeyMaterial>, RecordError> {
+    let Described { k, op, opc, top, topc, .. } = record;
+    if record.source == Some(Source::Hlr) {
+        let parts = [("k", k), ("op", op), ("opc", opc), ("top", top), ("topc", topc)];
+        return match parts.iter().find(|(_, part)| part.is_some()) {
+            Some((field, _)) => {
+                Err(RecordError::Field { field, wanted: "does not belong to a device whose source is hlr" })
+            }
+            None if record.imsi.is_none() => {
+                Err(RecordError::Field { field: "imsi", wanted: "is needed: the HLR knows devices by it" })
+            }
+            None => Ok(None),
+        };
+    }
+    let Some(k) = k else { return Err(RecordError::Field { field: "k", wanted: "is needed" }) };
+    let foreign = |field, algorithm| Err(MaterialError::OtherAlgorithm { field, algorithm }.into());
+    match record.algorithm {
+        AlgorithmName::Milenage if top.is_some() => foreign("top", "milenage"),
+        AlgorithmName::Milenage if topc.is_some() => foreign("topc", "milenage"),
+        AlgorithmName::Tuak if op.is_some() => foreign("op", "tuak"),
+        AlgorithmName::Tuak if opc.is_some() => foreign("opc", "tuak"),
+        AlgorithmName::Milenage => Ok(Some(KeyMaterial::milenage(k, opc.as_ref(), op.as_ref())?)),
+        AlgorithmName::Tuak => Ok(Some(KeyMaterial::tuak(k, topc.as_ref(), top.as_ref())?)),
     }
 }
 
@@ -286,7 +265,7 @@ mod tests {
     fn every_fault_names_its_field_and_no_key() {
         for (line, wanted) in [
             ("", "EOF while parsing a value at line 1 column 0"),
-            (r#"{"imsi":"001010000000001"}"#, "missing field `k` at line 1 column 26"),
+            (r#"{"imsi":"001010000000001"}"#, "k: is needed"),
             (r#"{"imsi":"00101x",KEYS}"#, "imsi: 'x' cannot stand in imsi"),
             (r#"{KEYS}"#, "one of imsi, impi, iccid, eid and deveui is needed"),
             (r#"{"imei":"490154203237518",KEYS}"#, "one of imsi, impi, iccid, eid and deveui is needed"),
@@ -298,7 +277,7 @@ mod tests {
             (r#"{"imsi":"001010000000001",KEYS,"mnc_digits":4}"#, "mnc_digits: 2 or 3"),
             (
                 r#"{"imsi":"001010000000001",KEYS,"kyc_expiry":"soon"}"#,
-                "kyc_expiry: a date like 2027-01-31T00:00:00Z",
+                "a date like 2027-01-31T00:00:00Z is needed at line 1 column 126",
             ),
         ] {
             let error = parse(&line.replace("KEYS", KEYS)).unwrap_err().to_string();

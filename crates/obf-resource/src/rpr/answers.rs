@@ -3,7 +3,7 @@
 use super::Slice;
 use crate::{
     authorisation::{self, Decision},
-    kms::{Kms, KmsError},
+    vectors::{SqnAuthority, Vectors},
 };
 use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
@@ -30,14 +30,15 @@ const PAGE: u32 = 128;
 #[derive(Debug)]
 pub struct Answerer {
     pub store: ResourceDb,
-    pub kms: Kms,
+    pub vectors: Vectors,
     pub slice: Slice,
     pub clock: Arc<dyn Clock>,
     pub vendor: Vendor,
 }
 
 impl Answerer {
-    /// Writes the Access-Accept into `out`, or says why not. A vector is there only after its SQN has been fsynced.
+    /// Writes the Access-Accept into `out`, or says why not. A vector is there only after its SQN, or that the HLR was
+    /// to make one, has been fsynced.
     pub async fn answer(
         &self,
         request: &Request,
@@ -51,13 +52,13 @@ impl Answerer {
                 let identity = identity_of(&wanted.user_name)?;
                 let ind = self.slice.ind(asker.node);
                 let key_use = KeyUse { actor: name.clone(), at: self.clock.now() };
-                let taken = match wanted.resynchronisation {
+                let taken = match &wanted.resynchronisation {
                     None => self.take(identity, ind, key_use).await?,
                     Some(resynchronisation) => {
                         self.resynchronise(identity, ind, key_use, resynchronisation).await?
                     }
                 };
-                let vector = self.kms.vector(&taken.device).await.map_err(|error| broken_key(&error))?;
+                let vector = self.vectors.vector(&taken.device, wanted.resynchronisation.as_ref()).await?;
                 let rights = self.rights(&taken.device, taken.rights).await?;
                 let answer = VectorAnswer { vector, device: facts(&taken.device)?, rights };
                 let salts = salts()?;
@@ -84,28 +85,32 @@ impl Answerer {
     }
 
     /// MAC-S first, then (device, RAND) durably, then SQN_HE := SQN_MS only if the next SQN would be refused
-    /// (TS 33.102 6.3.5; WIRES "Resynchronisation").
+    /// (TS 33.102 6.3.5; WIRES "Resynchronisation"). Where an HLR has the key, only (device, RAND) is ours to keep: one
+    /// AUTS moves its SQN once at most.
     async fn resynchronise(
         &self,
         identity: GlobalIdentity,
         ind: u8,
         key_use: KeyUse,
-        Resynchronisation { rand, auts }: Resynchronisation,
+        resynchronisation: &Resynchronisation,
     ) -> Result<Taken, Refusal> {
         let now = key_use.at;
         let found = self.store.rights(identity, None, 0, now).await.map_err(|error| failed(&error))?;
         let (device, _) = found.ok_or(Refusal::UnknownIdentity)?;
         authorisation::standing(&device, now)?;
-        let sqn_ms = self.kms.verify_auts(&device, &rand, &auts).await.map_err(|error| broken_key(&error))?;
-        let sqn_ms = sqn_ms.ok_or(Refusal::BadResynchronisation)?;
-        let adopt = move |sqn: u64| {
-            Sqn::new(sqn).is_none_or(|sqn_he| {
+        let authority = self.vectors.authority(&device, resynchronisation).await?;
+        let adopt = move |sqn: u64| match authority {
+            SqnAuthority::Ours(sqn_ms) => Sqn::new(sqn).is_none_or(|sqn_he| {
                 SqnLayout::DEFAULT.resynchronise(SqnLimits::DEFAULT, sqn_he, sqn_ms) != sqn_he
-            })
+            }),
+            SqnAuthority::Hlr => false,
         };
-        let with = WithRights { limit: PAGE };
-        let taken =
-            self.store.resynchronise(device.id, rand, sqn_ms.number(), adopt, ind, with, key_use).await;
+        let sqn_ms = match authority {
+            SqnAuthority::Ours(sqn_ms) => sqn_ms.number(),
+            SqnAuthority::Hlr => 0,
+        };
+        let (rand, with) = (resynchronisation.rand, WithRights { limit: PAGE });
+        let taken = self.store.resynchronise(device.id, rand, sqn_ms, adopt, ind, with, key_use).await;
         taken.map_err(|error| failed(&error))?
     }
 
@@ -229,11 +234,6 @@ fn salts() -> Result<[[u8; 2]; 2], Refusal> {
 fn failed(error: &StoreError) -> Refusal {
     tracing::error!(%error, "the store failed");
     if *error == StoreError::Overloaded { Refusal::Overloaded } else { Refusal::StorageFailed }
-}
-
-fn broken_key(error: &KmsError) -> Refusal {
-    tracing::error!(%error, "a subscriber key is unusable");
-    Refusal::StorageFailed
 }
 
 fn too_large(error: &PutError) -> Refusal {

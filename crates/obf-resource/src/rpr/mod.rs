@@ -7,7 +7,7 @@ mod notices;
 pub use askers::{AuthServer, AuthServers};
 pub use notices::Notices;
 
-use crate::kms::Kms;
+use crate::vectors::Vectors;
 use answers::Answerer;
 use obf_net::{
     Clock,
@@ -46,17 +46,17 @@ impl Slice {
 }
 
 impl RprServer {
-    /// On that store and key management system.
+    /// On that store and those sources of vectors.
     pub fn new(
         store: ResourceDb,
-        kms: Kms,
+        vectors: Vectors,
         slice: Slice,
         clock: Arc<dyn Clock>,
         askers: AuthServers,
         notices: Notices,
         vendor: Vendor,
     ) -> Self {
-        let answerer = Answerer { store, kms, slice, clock, vendor };
+        let answerer = Answerer { store, vectors, slice, clock, vendor };
         Self { askers, answerer, notices, vendor }
     }
 

@@ -50,6 +50,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "tests' CA");
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         std::fs::write(dir.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
         let site = Self { dir, issuer: rcgen::Issuer::new(params, key) };
@@ -122,7 +123,11 @@ impl Rs {
     }
 
     pub async fn admin(&self) -> Admin {
-        Admin::connect(self.endpoint("admin"), "rs.example", &self.ca, TOKEN).await.unwrap()
+        self.admin_at("rs.example").await
+    }
+
+    pub async fn admin_at(&self, host: &str) -> Admin {
+        Admin::connect(self.endpoint("admin"), host, &self.ca, TOKEN).await.unwrap()
     }
 
     pub async fn client(&self) -> RprClient {

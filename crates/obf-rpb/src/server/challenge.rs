@@ -158,6 +158,7 @@ const fn is_about_the_identity(refusal: Refusal) -> bool {
         refusal,
         Refusal::Overloaded
             | Refusal::StorageFailed
+            | Refusal::HlrUnavailable
             | Refusal::NodeNotRegistered
             | Refusal::ResourceServerUnreachable
             | Refusal::MalformedRequest
@@ -169,6 +170,7 @@ const fn deployment_fault(refusal: Refusal) -> Outcome {
     match refusal {
         Refusal::Overloaded => Outcome::Overloaded,
         Refusal::StorageFailed => Outcome::StorageFailed,
+        Refusal::HlrUnavailable => Outcome::HlrUnavailable,
         _ => Outcome::Unreachable,
     }
 }

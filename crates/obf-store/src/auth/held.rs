@@ -6,7 +6,7 @@ use obf_types::UnixTime;
 use rusqlite::{Connection, OptionalExtension};
 
 /// Tokens of a device that live at once; of more, the oldest end at once.
-const MOST: usize = 16;
+pub const TOKENS_OF_A_DEVICE: usize = 16;
 
 /// A device's row.
 pub(super) struct Known {
@@ -57,11 +57,11 @@ impl Held {
         self.0.iter().filter(move |(_, expires)| *expires > now).map(|(seq, _)| *seq)
     }
 
-    /// Lets no token live longer than `until`, nor more than [`MOST`] with the one to come. Returns those that are to
+    /// Lets no token live longer than `until`, nor more than [`TOKENS_OF_A_DEVICE`] with the one to come. Returns those that are to
     /// live shorter than before, with their new expiry; forgets those whose time is over.
     pub(super) fn supersede(&mut self, until: UnixTime, now: UnixTime) -> Vec<(i64, UnixTime)> {
         self.0.retain(|(_, expires)| *expires > now);
-        let too_many = (self.0.len() + 1).saturating_sub(MOST);
+        let too_many = (self.0.len() + 1).saturating_sub(TOKENS_OF_A_DEVICE);
         let mut shortened: Vec<_> = self.0.drain(..too_many).map(|(seq, _)| (seq, now)).collect();
         for (seq, expires) in self.0.iter_mut().filter(|(_, expires)| *expires > until) {
             *expires = until;
@@ -100,7 +100,7 @@ mod tests {
         for seq in 4..40 {
             let shortened = held.supersede(at(300), at(240));
             held.add(seq, at(1240));
-            assert!(held.0.len() <= MOST);
+            assert!(held.0.len() <= TOKENS_OF_A_DEVICE);
             if seq > 20 {
                 assert_eq!(shortened.first().map(|(_, until)| *until), Some(at(240)));
             }

@@ -13,6 +13,7 @@ mod sweep;
 mod tokens;
 
 pub use facts::{Facts, Right, RightsSet};
+pub use held::TOKENS_OF_A_DEVICE;
 pub use keys::WrappedSealingKey;
 pub use notices::Notice;
 pub use revoke::Change;

@@ -111,7 +111,7 @@ impl AuthStore {
         new: Bootstrap,
         with: impl FnOnce(&Bootstrap, u64) -> bool + Send + 'static,
     ) -> Result<Bootstrapped, StoreError> {
-        self.database.write(move |connection| bootstrap(connection, &new, with)).await
+        self.database.write_checked(move |connection| bootstrap(connection, &new, with)).await
     }
 
     /// Spends a challenge for a resynchronisation. `device` is whose challenge it is, and the epoch it was made under;
@@ -216,13 +216,15 @@ fn bootstrap(
     new: &Bootstrap,
     with: impl FnOnce(&Bootstrap, u64) -> bool,
 ) -> Result<Bootstrapped, StoreError> {
-    if is_spent(connection, &new.id)? {
-        return Ok(Bootstrapped::Spent);
-    }
     let device = device_octets(&new.device);
     let known = Known::read(connection, &device)?;
     let (epoch, counter, minimum) =
         known.as_ref().map_or((new.facts.epoch.0, 0, 0), |known| (known.epoch, known.counter, known.minimum));
+    let usual = epoch == new.facts.epoch.0 && minimum <= new.facts.algorithm as u8;
+    // Usually the insertion below says so.
+    if !usual && is_spent(connection, &new.id)? {
+        return Ok(Bootstrapped::Spent);
+    }
     if epoch > new.facts.epoch.0 {
         return Ok(Bootstrapped::OlderEpoch);
     }
@@ -231,7 +233,9 @@ fn bootstrap(
         return Ok(Bootstrapped::BelowMinimum { minimum });
     }
     let counter = counter + 1;
+    let Some(seq) = insert(connection, new, &device, counter)? else { return Ok(Bootstrapped::Spent) };
     if !with(new, counter) {
+        connection.prepare_cached("DELETE FROM tokens WHERE seq = ?1")?.execute([seq])?;
         return Ok(Bootstrapped::Spent);
     }
     let now = new.facts.bootstrapped_at;
@@ -241,29 +245,6 @@ fn bootstrap(
         revoke::end_device(connection, &new.device, new.facts.epoch, now)?;
         held = Held::default();
     }
-    let rights = rights_id(connection, &new.rights)?;
-    let same_name = new.user_name == new.device.value().as_bytes();
-    connection
-        .prepare_cached(
-            "INSERT INTO tokens (rand, domain, device, user_name, how, epoch, counter, bootstrapped, expires, ks,
-                                 rights, rights_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?
-        .execute(rusqlite::params![
-            new.id.rand(),
-            new.id.domain().as_str(),
-            &device,
-            (!same_name).then_some(&new.user_name),
-            new.facts.how(),
-            integer(new.facts.epoch.0),
-            integer(counter),
-            integer(new.facts.bootstrapped_at.0),
-            integer(new.facts.expires.0),
-            &new.wrapped_ks,
-            rights,
-            integer(new.facts.rights_at.0),
-        ])?;
-    let seq = connection.last_insert_rowid();
     let shortened = held.supersede(new.former_until, now);
     for (former, until) in &shortened {
         connection
@@ -290,6 +271,38 @@ fn bootstrap(
         revoke::superseded(connection, &device, &id_octets(&new.id), new.former_until, now)?;
     }
     Ok(Bootstrapped::Done { counter })
+}
+
+/// The new token's row, or `None` if its challenge was spent before.
+fn insert(
+    connection: &Connection,
+    new: &Bootstrap,
+    device: &[u8],
+    counter: u64,
+) -> Result<Option<i64>, StoreError> {
+    let same_name = new.user_name == new.device.value().as_bytes();
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO tokens (rand, domain, device, user_name, how, epoch, counter, bootstrapped, expires, ks,
+                                 rights, rights_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+             WHERE NOT EXISTS (SELECT 1 FROM spent WHERE rand = ?1) ON CONFLICT (rand) DO NOTHING",
+        )?
+        .execute(rusqlite::params![
+            new.id.rand(),
+            new.id.domain().as_str(),
+            device,
+            (!same_name).then_some(&new.user_name),
+            new.facts.how(),
+            integer(new.facts.epoch.0),
+            integer(counter),
+            integer(new.facts.bootstrapped_at.0),
+            integer(new.facts.expires.0),
+            &new.wrapped_ks,
+            rights_id(connection, &new.rights)?,
+            integer(new.facts.rights_at.0),
+        ])?;
+    Ok((inserted > 0).then(|| connection.last_insert_rowid()))
 }
 
 /// A challenge is spent if its RAND resynchronised, or became a token.

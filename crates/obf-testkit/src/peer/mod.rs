@@ -2,9 +2,11 @@
 
 pub mod capture;
 pub mod freeradius;
+pub mod osmo_hlr;
 pub mod pyrad;
 pub mod radclient;
 pub mod radsecproxy;
+pub mod schemathesis;
 pub mod softhsm;
 
 use std::{
@@ -125,9 +127,17 @@ impl Peer {
     /// # Panics
     /// The signal cannot be sent.
     pub fn interrupt(&mut self) {
-        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "SIGINT could not be sent to {}", self.name);
+        self.signal("INT");
         let _ = self.child.wait();
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    ///
+    /// # Panics
+    /// It cannot be sent.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{signal} could not be sent to {}", self.name);
     }
 }
 

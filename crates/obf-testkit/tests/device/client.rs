@@ -115,10 +115,10 @@ fn r15_wrong_key_and_nobody_there_have_their_exit_codes() {
     assert_eq!(ran.code(), 4, "{ran:?}");
 }
 
-struct Device<'a> {
+pub struct Device<'a> {
     deployment: &'a Deployment,
     imsi: String,
-    se: PathBuf,
+    pub se: PathBuf,
 }
 
 impl<'a> Device<'a> {
@@ -127,18 +127,18 @@ impl<'a> Device<'a> {
         Self::with_record(deployment, &sim.imsi, &sim.import_line())
     }
 
-    fn with_record(deployment: &'a Deployment, imsi: &str, record: &str) -> Self {
+    pub fn with_record(deployment: &'a Deployment, imsi: &str, record: &str) -> Self {
         let se = deployment.file(&format!("card-{imsi}.json"));
         std::fs::write(&se, record).unwrap();
         Self { deployment, imsi: imsi.to_owned(), se }
     }
 
-    fn bootstrap(&self, more: &[&str]) -> Ran {
+    pub fn bootstrap(&self, more: &[&str]) -> Ran {
         let se = self.se.to_str().unwrap();
         self.deployment.obf(&[&["--json", "client", "bootstrap", "--se", se], more].concat())
     }
 
-    fn connect(&self, application: &Application, more: &[&str], input: &str) -> Ran {
+    pub fn connect(&self, application: &Application, more: &[&str], input: &str) -> Ran {
         let se = self.se.to_str().unwrap();
         let arguments = [&["client", "connect", APP, &application.address, "--se", se], more].concat();
         self.deployment.obf_with_input(&arguments, input.as_bytes())

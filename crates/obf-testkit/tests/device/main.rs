@@ -4,6 +4,7 @@
 
 mod application;
 mod client;
+mod hlr;
 mod python_ue;
 
 use application::Application;

@@ -73,12 +73,12 @@ fn handshakes() -> [(&'static str, [&'static str; 3]); 3] {
 }
 
 /// What `ue.py` printed.
-struct Ue {
+pub struct Ue {
     answer: Value,
 }
 
 impl Ue {
-    fn bootstrap(deployment: &Deployment, sim: &Sim, more: &[&str]) -> Self {
+    pub fn bootstrap(deployment: &Deployment, sim: &Sim, more: &[&str]) -> Self {
         let output = ue(deployment, sim, more);
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "ue.py: {}\n{log}", output.status);
@@ -102,6 +102,12 @@ fn ue(deployment: &Deployment, sim: &Sim, more: &[&str]) -> Output {
     }
     let output = command.args(more).output();
     output.unwrap_or_else(|error| panic!("python3 does not run ({error}): apt-get install python3"))
+}
+
+/// What comes back for `text` on TLS 1.3 with the UE's own key.
+pub fn echoed(application: &Application, ue: &Ue, text: &str) -> Result<String, String> {
+    let [(ua, arguments), ..] = handshakes();
+    handshake(application, ue, ua, &arguments).line(text)
 }
 
 /// `openssl s_client` with the UE's token and its key for `ua`.

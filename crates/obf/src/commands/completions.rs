@@ -1,7 +1,7 @@
 //! `obf completions SHELL`.
 
-use crate::{cli::Cli, failure::Outcome};
-use clap::{Args, CommandFactory};
+use crate::{cli, failure::Outcome};
+use clap::Args;
 use clap_complete::Shell;
 
 /// Shell completions on standard output.
@@ -15,7 +15,7 @@ pub struct Completions {
 impl Completions {
     /// Writes the script.
     pub fn run(self) -> Outcome {
-        clap_complete::generate(self.shell, &mut Cli::command(), "obf", &mut std::io::stdout());
+        clap_complete::generate(self.shell, &mut cli::command(), "obf", &mut std::io::stdout());
         Ok(())
     }
 }

@@ -159,6 +159,10 @@ cert_file = "rs.pem"
 key_file = "rs.key"
 token_sha256 = "{administrator}"
 
+# [resource.hlr]                 # an existing HLR (GSUP) in which subscribers live; their devices have `"source":"hlr"`
+# address = "127.0.0.1:4222"
+# ipa_name = "obf-rs-0"          # different for each node: the HLR keeps an IND for each name
+
 [[resource.auth_servers]]        # who may ask, and where revocations are told
 domain = "{domain}"
 node = 0

@@ -6,33 +6,43 @@ pub mod bench;
 pub mod client;
 pub mod completions;
 pub mod demo;
+pub mod described;
 pub mod device;
-pub mod grant;
+pub mod device_import;
 pub mod init;
+pub mod kms;
 pub mod serve;
 pub mod token;
 
 use crate::{
-    admin::{Admin, encoded},
-    cli::{Cli, Command, Context},
+    admin::Admin,
+    cli::{Command, Context, Either, Typed},
     failure::{Failure, Outcome},
     output::Output,
 };
+use obf_admin::routing::encoded;
 use serde_json::{Value, json};
 
 /// Runs what was typed.
-pub async fn run(cli: Cli) -> Outcome {
-    let context = Context { config: cli.config, out: Output { json: cli.json } };
-    match cli.command {
-        Command::Demo(command) => command.run(&context).await,
-        Command::Init(command) => command.run(&context),
-        Command::Serve(command) => command.run(&context).await,
-        Command::Device(command) => command.run(&context).await,
-        Command::App(command) => command.run(&context).await,
-        Command::Grant(command) => command.run(&context).await,
-        Command::Client(command) => command.run(&context).await,
-        Command::Token(command) => command.run(&context).await,
-        Command::Bench(command) => bench::run(command, &context).await,
+pub async fn run(typed: Typed) -> Outcome {
+    let context = Context { config: typed.config, out: Output { json: typed.json } };
+    match typed.command {
+        Either::Described(command) => command.run(&context).await,
+        Either::Own(command) => own(command, &context).await,
+    }
+}
+
+async fn own(command: Command, context: &Context) -> Outcome {
+    match command {
+        Command::Demo(command) => command.run(context).await,
+        Command::Init(command) => command.run(context),
+        Command::Serve(command) => command.run(context).await,
+        Command::Device(command) => command.run(context).await,
+        Command::App(command) => command.run(context).await,
+        Command::Kms(command) => command.run(context).await,
+        Command::Client(command) => command.run(context).await,
+        Command::Token(command) => command.run(context).await,
+        Command::Bench(command) => bench::run(command, context).await,
         Command::Completions(command) => command.run(),
     }
 }

@@ -1,12 +1,13 @@
 //! `obf token …`: what is live at the Authentication Server.
 
 use crate::{
-    admin::{Admin, Node, encoded},
+    admin::{Admin, Node},
     cli::Context,
     failure::Outcome,
     output::record,
 };
 use clap::Subcommand;
+use obf_admin::routing::encoded;
 use serde_json::json;
 
 /// Tokens.

@@ -1,0 +1,120 @@
+//! The resources: a file each with the JSON that comes in and goes out, and its operations.
+
+pub mod administrators;
+pub mod applications;
+pub mod audit;
+pub mod custodians;
+pub mod devices;
+pub mod discovery;
+pub mod grants;
+pub mod groups;
+pub mod kms;
+pub mod kyc;
+pub mod providers;
+
+use crate::{Operation, Parameter, Values, pattern};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The operations of each resource.
+pub const ALL: &[&[Operation]] = &[
+    devices::OPERATIONS,
+    groups::OPERATIONS,
+    applications::OPERATIONS,
+    grants::OPERATIONS,
+    custodians::OPERATIONS,
+    kyc::OPERATIONS,
+    providers::PROVIDERS,
+    providers::RESOURCE_SERVERS,
+    providers::APPLICATION_PROVIDERS,
+    administrators::OPERATIONS,
+    kms::OPERATIONS,
+    audit::OPERATIONS,
+    discovery::OPERATIONS,
+];
+
+/// What stands before the dot of an operation's id, and what that is.
+pub const TAGS: &[(&str, &str)] = &[
+    ("devices", "Devices: secure elements with their identities and keys."),
+    ("apps", "Applications: who may ask for the keys of a device's connection."),
+    ("grants", "Which device, or which group, may use which application; nothing else is permitted."),
+    ("groups", "Groups of devices: a fleet."),
+    ("custodians", "Custodians: who answers for devices."),
+    ("kyc", "Machine KYC: what was verified of a custodian, by whom and until when."),
+    ("providers", "Providers: mobile network operators and IoT service providers."),
+    ("resource-servers", "Resource Servers and whose they are."),
+    ("application-providers", "Third-party application service providers."),
+    ("administrators", "Administrators and their roles."),
+    ("kms", "Key management: which keys encrypt which."),
+    ("audit", "Who did what, when and why."),
+    ("discovery", "What this server offers."),
+];
+
+/// Where an object stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Known, not in use yet.
+    Registered,
+    /// In use.
+    Active,
+    /// Out of use until it is resumed.
+    Suspended,
+    /// Out of use for good.
+    Retired,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Registered, Self::Active, Self::Suspended, Self::Retired];
+    /// Their words.
+    pub const NAMES: &'static [&'static str] = &["registered", "active", "suspended", "retired"];
+
+    /// Its word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// The state of that word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// `{device}`.
+pub const DEVICE: Parameter = Parameter {
+    name: "device",
+    description: "A device by any of its identities, with the kind in front where the value alone is ambiguous.",
+    values: Values::Text { pattern: pattern::IDENTITY, most: 260 },
+    example: "imsi:001010000000001",
+};
+/// `{app}`.
+pub const APP: Parameter = Parameter {
+    name: "app",
+    description: "An application's id: its lower-case full domain name.",
+    values: Values::Text { pattern: pattern::FQDN, most: 241 },
+    example: "track.example",
+};
+/// `?state=`.
+pub const STATE: Parameter = Parameter {
+    name: "state",
+    description: "Only those in this state.",
+    values: Values::OneOf(State::NAMES),
+    example: "active",
+};
+/// `{custodian}` and `?custodian=`.
+pub const CUSTODIAN: Parameter = slug("custodian", "A custodian's id.", "acme-logistics");
+/// `{group}` and `?group=`.
+pub const GROUP: Parameter = slug("group", "A group's id.", "fleet-north");
+/// `{provider}` and `?provider=` of applications.
+pub const PROVIDER: Parameter = slug("provider", "A provider's id.", "example-mno");
+
+/// A parameter that is an id chosen by an administrator.
+pub const fn slug(name: &'static str, description: &'static str, example: &'static str) -> Parameter {
+    Parameter { name, description, values: Values::Text { pattern: pattern::SLUG, most: 63 }, example }
+}

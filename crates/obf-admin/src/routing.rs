@@ -1,0 +1,212 @@
+//! From a method and a path to the operation and its parameters.
+
+use crate::{Method, Operation};
+
+/// What a request asks for.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The operation.
+    pub operation: &'static Operation,
+    /// The parameters of the path, decoded, in its order.
+    pub parameters: Vec<String>,
+}
+
+/// Why a request asks for nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoRoute {
+    /// Nothing is served at that path.
+    Unknown,
+    /// The path is served, with these methods only.
+    Method(Vec<&'static str>),
+    /// Percent-encoding that is none, or of no UTF-8.
+    Encoding,
+}
+
+/// Finds the operation. A `HEAD` is found as its `GET`.
+///
+/// # Errors
+/// [`NoRoute`].
+pub fn route(method: &str, path: &str) -> Result<Route, NoRoute> {
+    find(crate::operations(), method, path)
+}
+
+fn find(
+    operations: impl Iterator<Item = &'static Operation>,
+    method: &str,
+    path: &str,
+) -> Result<Route, NoRoute> {
+    let mut found: Vec<(u32, &'static Operation, Vec<&str>)> = operations
+        .filter_map(|operation| {
+            let (literal, values) = matched(operation.path, path)?;
+            Some((literal, operation, values))
+        })
+        .collect();
+    // `/v1/devices/{device}:suspend` before `/v1/devices/{device}`, whatever the method.
+    let closest = found.iter().map(|(literal, ..)| *literal).max().ok_or(NoRoute::Unknown)?;
+    found.retain(|(literal, ..)| *literal == closest);
+    let wanted = if method == "HEAD" { "GET" } else { method };
+    let Some((_, operation, values)) =
+        found.iter().find(|(_, operation, _)| operation.method.name() == wanted)
+    else {
+        return Err(NoRoute::Method(allowed(found.iter().map(|(_, operation, _)| operation.method))));
+    };
+    let parameters =
+        values.iter().map(|value| decoded(value).ok_or(NoRoute::Encoding)).collect::<Result<_, _>>()?;
+    Ok(Route { operation, parameters })
+}
+
+fn allowed(methods: impl Iterator<Item = Method>) -> Vec<&'static str> {
+    let mut names: Vec<&str> = methods.map(Method::name).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names
+}
+
+/// How many octets of the path stand in the template literally, and the values of its parameters, still encoded.
+fn matched<'p>(template: &str, path: &'p str) -> Option<(u32, Vec<&'p str>)> {
+    let (mut literal, mut values) = (0, Vec::new());
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        let (wanted, given) = match (wanted.next(), given.next()) {
+            (None, None) => return Some((literal, values)),
+            (Some(wanted), Some(given)) => (wanted, given),
+            _ => return None,
+        };
+        match wanted.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            None if wanted == given => literal += length(wanted),
+            None => return None,
+            Some((_, suffix)) => {
+                let value = given.strip_suffix(suffix).filter(|value| !value.is_empty())?;
+                literal += length(suffix);
+                values.push(value);
+            }
+        }
+    }
+}
+
+fn length(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX / 64)
+}
+
+/// The parameters of a query, decoded.
+///
+/// # Errors
+/// [`NoRoute::Encoding`].
+pub fn query(text: &str) -> Result<Vec<(String, String)>, NoRoute> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let spaced = |text: &str| decoded(&text.replace('+', " "));
+        Some((spaced(name)?, spaced(value)?))
+    });
+    pairs.collect::<Option<_>>().ok_or(NoRoute::Encoding)
+}
+
+/// Undoes percent-encoding.
+pub fn decoded(text: &str) -> Option<String> {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((octet, after)) = rest.split_first() {
+        rest = after;
+        if *octet != b'%' {
+            octets.push(*octet);
+            continue;
+        }
+        let (digits, after) = rest.split_first_chunk::<2>()?;
+        let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+        octets.push(u8::try_from(high? * 16 + low?).ok()?);
+        rest = after;
+    }
+    String::from_utf8(octets).ok()
+}
+
+/// One path segment or query value, percent-encoded (RFC 3986 unreserved characters stay).
+pub fn encoded(text: &str) -> String {
+    let octet = |octet| match octet {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(octet).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(octet).collect()
+}
+
+impl Operation {
+    /// Its path with these values for its parameters, in order.
+    pub fn path_of(&self, values: &[&str]) -> String {
+        let (mut path, mut values) = (String::new(), values.iter());
+        let mut rest = self.path;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (_, behind) = after.split_once('}').unwrap_or(("", after));
+            path.push_str(before);
+            path.push_str(&encoded(values.next().copied().unwrap_or_default()));
+            rest = behind;
+        }
+        path + rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static TABLE: [Operation; 6] = [
+        Operation { id: "list", path: "/v1/devices", ..Operation::GET },
+        Operation { id: "add", path: "/v1/devices", ..Operation::POST },
+        Operation { id: "import", path: "/v1/devices:import", ..Operation::POST },
+        Operation { id: "show", path: "/v1/devices/{device}", ..Operation::GET },
+        Operation { id: "suspend", path: "/v1/devices/{device}:suspend", ..Operation::POST },
+        Operation { id: "ungrant", path: "/v1/grants/{device}/{app}", ..Operation::DELETE },
+    ];
+
+    fn ask(method: &str, path: &str) -> Result<(&'static str, Vec<String>), NoRoute> {
+        find(TABLE.iter(), method, path).map(|route| (route.operation.id, route.parameters))
+    }
+
+    #[test]
+    fn requests_find_their_operation() {
+        for (method, path, id, parameters) in [
+            ("GET", "/v1/devices", "list", &[][..]),
+            ("HEAD", "/v1/devices", "list", &[]),
+            ("POST", "/v1/devices", "add", &[]),
+            ("POST", "/v1/devices:import", "import", &[]),
+            ("GET", "/v1/devices/imsi:00101", "show", &["imsi:00101"]),
+            ("GET", "/v1/devices/iccid%3A89", "show", &["iccid:89"]),
+            ("POST", "/v1/devices/imsi:00101:suspend", "suspend", &["imsi:00101"]),
+            ("GET", "/v1/devices/a%3Asuspend", "show", &["a:suspend"]),
+            ("DELETE", "/v1/grants/a%40b/x.example", "ungrant", &["a@b", "x.example"]),
+        ] {
+            let parameters = parameters.iter().map(|text| (*text).to_owned()).collect();
+            assert_eq!(ask(method, path), Ok((id, parameters)), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_served_is_said() {
+        for path in ["/", "", "/v1/devices/", "/v1/nothing", "/v1/devices/a/b", "/v2/devices", "//v1/devices"]
+        {
+            assert_eq!(ask("GET", path), Err(NoRoute::Unknown), "{path}");
+        }
+        assert_eq!(ask("GET", "/v1/devices/%zz"), Err(NoRoute::Encoding));
+        assert_eq!(ask("GET", "/v1/devices/%ff"), Err(NoRoute::Encoding));
+        assert_eq!(ask("PUT", "/v1/devices"), Err(NoRoute::Method(vec!["GET", "POST", "HEAD", "OPTIONS"])));
+        assert_eq!(ask("GET", "/v1/devices/a:suspend"), Err(NoRoute::Method(vec!["POST", "OPTIONS"])));
+    }
+
+    #[test]
+    fn paths_are_written_as_they_are_read() {
+        let [.., suspend, ungrant] = &TABLE;
+        assert_eq!(suspend.path_of(&["a/b:c"]), "/v1/devices/a%2Fb%3Ac:suspend");
+        assert_eq!(ungrant.path_of(&["001", "x.example"]), "/v1/grants/001/x.example");
+        assert_eq!(encoded("a+/==@rs"), "a%2B%2F%3D%3D%40rs");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_path_and_query_is_read_without_harm(text: String, id in "[!-~]{1,20}") {
+            let _ = (route("GET", &text), query(&text));
+            let [.., suspend, _] = &TABLE;
+            let found = ask("POST", &suspend.path_of(&[&id]));
+            proptest::prop_assert_eq!(found, Ok(("suspend", vec![id])));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A million devices: how fast they are imported, what memory they take, and whether a device is found and authorised
+//! among them as fast as among a thousand.
+
+use crate::{
+    deployment::{Deployment, Server},
+    load, measure,
+    report::{Comparison, Limit},
+    subscriber::Subscriber,
+};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
+use obf_radius::{AttributeWriter, Code, Vendor};
+use obf_rpr::{
+    RightsAnswer, RightsRequest, Wanted,
+    request::{Ask, Asker},
+};
+use obf_types::{AppId, Domain, NodeNumber, SecretBytes};
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+const APP: &str = "track.example";
+const GROUP: &str = "fleet";
+/// Imported devices a second (the figure; a rate has no baseline of the same run).
+const IMPORTED_A_SECOND: f64 = 50_000.0;
+/// Resident memory of a Resource Server with a million devices, octets.
+const RESIDENT: f64 = 150e6;
+
+/// Arguments.
+#[derive(Args, Clone, Debug)]
+pub struct Devices {
+    /// The many.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub many: u64,
+    /// The few.
+    #[arg(long, default_value_t = 1_000)]
+    pub few: u64,
+    /// Lookups a round of each.
+    #[arg(long, default_value_t = 20_000)]
+    pub lookups: usize,
+}
+
+impl Devices {
+    /// Measures all three.
+    ///
+    /// # Errors
+    /// A server does not start, or refuses.
+    pub async fn compare(&self, rounds: u32) -> Result<Vec<Comparison>> {
+        let few = Filled::start(self.few).await?;
+        let many = Filled::start(self.many).await?;
+        let mut figures = Vec::new();
+        for round in 0..rounds {
+            figures.push(if round % 2 == 0 {
+                let ours = many.percentile(self.lookups).await?;
+                (ours, few.percentile(self.lookups).await?)
+            } else {
+                let theirs = few.percentile(self.lookups).await?;
+                (many.percentile(self.lookups).await?, theirs)
+            });
+        }
+        let resident = measure::resident_octets(many.resource.id())?;
+        let count = ("devices", self.many.to_string());
+        Ok(vec![
+            Comparison {
+                name: "import",
+                unit: "devices a second through obf device import, durable",
+                baseline: "wanted".into(),
+                rounds: vec![(many.imported_a_second, IMPORTED_A_SECOND)],
+                limit: Limit::AtLeast(1.0),
+                notes: vec![count.clone()],
+            },
+            Comparison {
+                name: "devices-p99",
+                unit: "µs, 99th percentile of a lookup with authorisation on RPR",
+                baseline: format!("among {} devices", self.few),
+                rounds: figures,
+                limit: Limit::AtMost(1.5),
+                notes: vec![count.clone(), ("lookups a round", self.lookups.to_string())],
+            },
+            Comparison {
+                name: "devices-memory",
+                unit: "octets of RSS of the RS process",
+                baseline: "wanted".into(),
+                rounds: vec![(resident as f64, RESIDENT)],
+                limit: Limit::AtMost(1.0),
+                notes: vec![count],
+            },
+        ])
+    }
+}
+
+/// A Resource Server with so many devices, each granted one application.
+struct Filled {
+    resource: Server,
+    client: RadiusUdpClient,
+    count: u64,
+    imported_a_second: f64,
+    _deployment: Deployment,
+}
+
+impl Filled {
+    async fn start(count: u64) -> Result<Self> {
+        let deployment = Deployment::init(&[])?;
+        let resource = deployment.serve_on_all_cores("resource")?;
+        deployment.obf(&["app", "add", APP, "--cert-name", APP, "--ua", "tls-psk"], b"")?;
+        let file = lines(&deployment, count)?;
+        let start = Instant::now();
+        deployment.obf(&["device", "import", &file.display().to_string()], b"")?;
+        let imported_a_second = count as f64 / start.elapsed().as_secs_f64();
+        std::fs::remove_file(&file)?;
+        let secret = std::fs::read(deployment.file("radius.secret"))?;
+        let address = resource.endpoint("rpr")?;
+        let server = UdpServerAddress { address, secret: SecretBytes::from(secret.trim_ascii()) };
+        let client = RadiusUdpClient::open(vec![server], RetransmitPolicy::default()).await?;
+        grant_all(&deployment, count)?;
+        Ok(Self { resource, client, count, imported_a_second, _deployment: deployment })
+    }
+
+    /// The 99th percentile of lookups of devices far apart from each other, µs.
+    async fn percentile(&self, lookups: usize) -> Result<f64> {
+        let latencies = Arc::new(Mutex::new(Vec::with_capacity(lookups)));
+        load::in_flight(4, lookups, |number| {
+            let (client, latencies) = (self.client.clone(), latencies.clone());
+            // A multiplier coprime to any count spreads the numbers.
+            let device = 1 + (number as u64).wrapping_mul(2_654_435_761) % self.count;
+            async move {
+                let start = Instant::now();
+                look_up(&client, &imsi(device)).await?;
+                let mut latencies = latencies.lock().unwrap_or_else(PoisonError::into_inner);
+                latencies.push(start.elapsed());
+                Ok(())
+            }
+        })
+        .await?;
+        let mut sorted = std::mem::take(&mut *latencies.lock().unwrap_or_else(PoisonError::into_inner));
+        sorted.sort_unstable();
+        let place = (sorted.len() * 99 / 100).min(sorted.len().saturating_sub(1));
+        Ok(sorted.get(place).context("lookups")?.as_secs_f64() * 1e6)
+    }
+}
+
+fn imsi(number: u64) -> String {
+    format!("00101{number:010}")
+}
+
+fn lines(deployment: &Deployment, count: u64) -> Result<PathBuf> {
+    let path = deployment.file("devices.jsonl");
+    let mut file = BufWriter::new(File::create(&path)?);
+    for number in 1..=count {
+        file.write_all(Subscriber::numbered(number).import_line().as_bytes())?;
+    }
+    file.flush()?;
+    Ok(path)
+}
+
+/// Through groups, as a fleet is granted an application.
+fn grant_all(deployment: &Deployment, count: u64) -> Result<()> {
+    const AT_ONCE: u64 = 50_000;
+    deployment.obf(&["group", "add", GROUP], b"")?;
+    for first in (1..=count).step_by(usize::try_from(AT_ONCE)?) {
+        let devices: Vec<String> = (first..=count.min(first + AT_ONCE - 1)).map(imsi).collect();
+        let members = devices.join("\n");
+        deployment.obf(&["group", "put-in", GROUP, "-"], members.as_bytes())?;
+    }
+    deployment.obf(&["grant", "add", "--group", GROUP, "--app", APP], b"")?;
+    Ok(())
+}
+
+async fn look_up(client: &RadiusUdpClient, identity: &str) -> Result<()> {
+    let asker = Asker { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
+    let wanted = Wanted::Only(AppId::new(APP)?);
+    let ask = Ask::Rights(RightsRequest { user_name: identity.as_bytes().to_vec(), wanted });
+    let mut attributes = Vec::new();
+    ask.encode(Vendor::default(), &asker, &mut AttributeWriter::for_request(&mut attributes))?;
+    let reply = client.ask(Code::AccessRequest, &attributes).await?;
+    let answer = RightsAnswer::decode(&reply, Vendor::default())?;
+    ensure!(answer.rights.list.len() == 1, "{identity} is not permitted");
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Information elements: identifier (1 octet), length (1), value.
+
+use crate::message::DecodeError;
+
+pub(crate) const IMSI: u8 = 0x01;
+pub(crate) const CAUSE: u8 = 0x02;
+pub(crate) const AUTH_TUPLE: u8 = 0x03;
+pub(crate) const MESSAGE_CLASS: u8 = 0x0a;
+pub(crate) const RAND: u8 = 0x20;
+pub(crate) const SRES: u8 = 0x21;
+pub(crate) const KC: u8 = 0x22;
+pub(crate) const IK: u8 = 0x23;
+pub(crate) const CK: u8 = 0x24;
+pub(crate) const AUTN: u8 = 0x25;
+pub(crate) const AUTS: u8 = 0x26;
+pub(crate) const RES: u8 = 0x27;
+pub(crate) const CN_DOMAIN: u8 = 0x28;
+pub(crate) const VECTORS: u8 = 0x52;
+
+/// What an element is called in errors.
+pub(crate) const fn name(element: u8) -> &'static str {
+    match element {
+        IMSI => "IMSI",
+        CAUSE => "cause",
+        AUTH_TUPLE => "authentication tuple",
+        MESSAGE_CLASS => "message class",
+        RAND => "RAND",
+        SRES => "SRES",
+        KC => "Kc",
+        IK => "IK",
+        CK => "CK",
+        AUTN => "AUTN",
+        AUTS => "AUTS",
+        RES => "RES",
+        CN_DOMAIN => "CN domain",
+        VECTORS => "number of vectors",
+        _ => "an element of another kind",
+    }
+}
+
+/// The elements of a message or of a tuple in it, in their order.
+pub(crate) struct Elements<'a>(&'a [u8]);
+
+impl<'a> Elements<'a> {
+    pub(crate) const fn of(octets: &'a [u8]) -> Self {
+        Self(octets)
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<(u8, &'a [u8]), DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (element, length, rest) = match *self.0 {
+            [] => return None,
+            [element] => (element, 0, None),
+            [element, length, ref rest @ ..] => (element, length, rest.split_at_checked(length.into())),
+        };
+        let Some((value, behind)) = rest else {
+            let left = self.0.len().saturating_sub(2);
+            self.0 = &[];
+            return Some(Err(DecodeError::Truncated { element, length, left }));
+        };
+        self.0 = behind;
+        Some(Ok((element, value)))
+    }
+}
+
+/// An element that may stand once.
+pub(crate) struct Once<T> {
+    element: u8,
+    value: Option<T>,
+}
+
+impl<T> Once<T> {
+    pub(crate) const fn new(element: u8) -> Self {
+        Self { element, value: None }
+    }
+
+    pub(crate) fn set(&mut self, value: T) -> Result<(), DecodeError> {
+        match self.value.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(DecodeError::Twice { element: self.element }),
+        }
+    }
+
+    pub(crate) fn optional(self) -> Option<T> {
+        self.value
+    }
+
+    pub(crate) fn required(self) -> Result<T, DecodeError> {
+        self.value.ok_or(DecodeError::Missing { element: self.element })
+    }
+}
+
+/// The value as an array, if it has that length.
+pub(crate) fn array<const N: usize>(element: u8, value: &[u8]) -> Result<[u8; N], DecodeError> {
+    value.try_into().map_err(|_| DecodeError::Length { element, length: value.len(), least: N, most: N })
+}
+
+/// Appends an element; values of ours are short.
+pub(crate) fn write(out: &mut Vec<u8>, element: u8, value: &[u8]) {
+    debug_assert!(value.len() <= u8::MAX.into(), "values of ours are short");
+    out.extend_from_slice(&[element, value.len() as u8]);
+    out.extend_from_slice(value);
+}

@@ -1,0 +1,102 @@
+//! The audit: read, exported, verified.
+
+use super::{Reply, object, page};
+use crate::{
+    admin::{Problem, api::AdminApi, body, request::Asked},
+    registry::hex,
+};
+use bytes::Bytes;
+use hyper::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use obf_admin::resource::audit::{AuditRow as View, AuditVerified};
+use obf_store::resource::{Audit, AuditFilter, AuditRow, Fault, ResourceDb};
+use std::time::Duration;
+use tokio::{sync::mpsc, time::timeout};
+
+/// Rows read at once by an export.
+const ROWS: u32 = 1000;
+/// How long the other end may take nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+    let after = asked.query_as("after")?.unwrap_or(0);
+    let rows = api.store().audit_rows(filter(&asked), after, asked.limit() + 1).await?;
+    page("audit", rows, asked.limit(), |row| row.seq.to_string(), shown)
+}
+
+pub async fn export(api: &AdminApi, asked: Asked) -> Reply {
+    let after = asked.query_as("after")?.unwrap_or(0);
+    let (lines, answer) = body::stream();
+    let (store, filter) = (api.store().clone(), filter(&asked));
+    api.running.spawn(async move {
+        if let Err(problem) = write(&store, filter, after, &lines).await {
+            tracing::warn!(detail = problem.detail, "an export of the audit broke off");
+        }
+    });
+    let mut response = Response::new(answer);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    Ok(response)
+}
+
+async fn write(
+    store: &ResourceDb,
+    filter: AuditFilter,
+    mut after: i64,
+    lines: &mpsc::Sender<Bytes>,
+) -> Result<(), Problem> {
+    loop {
+        let rows = store.audit_rows(filter.clone(), after, ROWS).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.seq;
+        for row in &rows {
+            let mut line = serde_json::to_vec(&shown(row)).map_err(|error| Problem::internal(&error))?;
+            line.push(b'\n');
+            match timeout(PATIENCE, lines.send(line.into())).await {
+                Ok(Ok(())) => {}
+                _ => return Err(Problem::internal(&"its reader went away")),
+            }
+        }
+    }
+}
+
+pub async fn verify(api: &AdminApi, _: Asked) -> Reply {
+    let verified = api.store().verify_audit().await?;
+    let said = AuditVerified {
+        intact: verified.faults.is_empty(),
+        records: verified.rows,
+        unsealed: verified.unsealed,
+        head: verified.head.map(|hash| hex(&hash)),
+        faults: verified.faults.iter().map(words).collect(),
+    };
+    object(StatusCode::OK, &said)
+}
+
+fn words(fault: &Fault) -> String {
+    match fault {
+        Fault::Altered { seq } => format!("record {seq} is not as it was written"),
+        Fault::Removed { seq } => format!("record {seq} was removed"),
+        Fault::Inserted { seq } => format!("record {seq} was put in afterwards"),
+        Fault::SealBroken { last_seq } => {
+            format!("the seal up to record {last_seq} does not follow from the one before it")
+        }
+    }
+}
+
+fn filter(asked: &Asked) -> AuditFilter {
+    let text = |name| asked.query(name).map(str::to_owned);
+    AuditFilter { actor: text("actor"), action: text("action"), object: text("object") }
+}
+
+fn shown(row: &AuditRow) -> View {
+    View {
+        seq: u64::try_from(row.seq).unwrap_or_default(),
+        at: row.at.into(),
+        actor: row.act.actor.clone(),
+        action: row.act.action.clone(),
+        object: row.act.object.clone(),
+        reason: row.act.reason.clone(),
+        detail: row.act.detail.clone(),
+    }
+}

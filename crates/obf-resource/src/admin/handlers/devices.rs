@@ -1,0 +1,164 @@
+//! Devices.
+
+use super::{Reply, done, led_to, page, patched, settled, state, state_asked, versioned};
+use crate::{
+    admin::{Problem, api::AdminApi, body, import, request::Asked},
+    kms::ingest::read_key_file,
+    registry::{DeviceRecord, Registration},
+};
+use hyper::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use obf_admin::resource::devices::{
+    AlgorithmName, BootstrapAlgorithm, CSV, Device as View, DeviceRecord as Described, DeviceSettings, PSKC,
+    Source,
+};
+use obf_keyfile::{Format, TransportKey};
+use obf_store::resource::{AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices};
+
+pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+    let filter = DeviceFilter {
+        state: state_asked(&asked),
+        custodian: asked.query("custodian").map(str::to_owned),
+        group: asked.query("group").map(str::to_owned),
+    };
+    let after = asked.query_as("after")?.map(DeviceId::from_cursor);
+    let devices = api.store().list_devices(filter, after, asked.limit() + 1).await?;
+    page("devices", devices, asked.limit(), |device| device.id.to_cursor().to_string(), shown)
+}
+
+pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+    let record = DeviceRecord::read(&asked.record::<Described>()?, api.home_network)?;
+    let identity = record.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
+    let outcome = api.registry.register(vec![record], api.now()).await?;
+    let status = match outcome.into_iter().next().transpose()? {
+        Some(Registration::Unchanged) => StatusCode::OK,
+        _ => StatusCode::CREATED,
+    };
+    let device = api.registry.device(&identity).await?;
+    versioned(status, &shown(&device), device.version)
+}
+
+pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
+    let format = match asked.media_type {
+        CSV => Some(Format::Csv),
+        PSKC => Some(Format::Pskc),
+        _ => None,
+    };
+    let key = asked.transport_key.as_ref().and_then(|text| text.split_once(':'));
+    let key = key.and_then(|(name, key)| TransportKey::from_octets(name, key.as_bytes()));
+    let key_file = match (format, key) {
+        (None, _) => None,
+        (Some(format), Some(key)) => Some(read_key_file(format, key, api.home_network)),
+        (Some(_), None) => return Err(Problem::rule("Obf-Transport-Key: is needed for a key file")),
+    };
+    let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
+    let (report, answer) = body::stream();
+    let (registry, clock) = (api.registry.clone(), api.clock.clone());
+    match key_file {
+        None => api.running.spawn(import::run(registry, api.home_network, clock, stream, report)),
+        Some(file) => {
+            api.running.spawn(import::key_file(registry, api.home_network, clock, stream, file, report))
+        }
+    };
+    let mut response = Response::new(answer);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    Ok(response)
+}
+
+pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
+    answer(&api.registry.device(asked.path(0)).await?)
+}
+
+pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
+    let device = api.registry.device(asked.path(0)).await?;
+    let settings: DeviceSettings = patched(&settings(&device), &asked)?;
+    let update = DeviceUpdate {
+        state: device.state,
+        minimum_algorithm: match settings.minimum_algorithm {
+            BootstrapAlgorithm::Akav1Md5 => 1,
+            BootstrapAlgorithm::Akav2Sha256 => 2,
+        },
+        kyc_expiry: settings.kyc_expiry.map(|expiry| expiry.0),
+        custodian: settings.custodian,
+    };
+    apply(api, &asked, &device, update).await
+}
+
+pub async fn set_state(api: &AdminApi, asked: Asked) -> Reply {
+    let device = api.registry.device(asked.path(0)).await?;
+    let update = DeviceUpdate {
+        state: led_to(&asked, asked.path(0), device.state)?,
+        minimum_algorithm: device.minimum_algorithm,
+        kyc_expiry: device.kyc_expiry,
+        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+    };
+    apply(api, &asked, &device, update).await
+}
+
+/// At the version that was expected, otherwise at the one that was read.
+async fn apply(api: &AdminApi, asked: &Asked, device: &Device, update: DeviceUpdate) -> Reply {
+    let expected = asked.expected.or(Some(device.version));
+    let updated = api.store().update_device(device.id, update, expected, api.change()).await?;
+    api.registry.announce();
+    answer(&settled(updated, "device", asked.path(0))?)
+}
+
+pub async fn revoke(api: &AdminApi, asked: Asked) -> Reply {
+    let device = api.registry.device(asked.path(0)).await?;
+    let ended = api.store().end_tokens(device.id, asked.expected, api.change()).await?;
+    api.registry.announce();
+    settled(ended, "device", asked.path(0))?;
+    show(api, asked).await
+}
+
+pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
+    let device = api.registry.device(asked.path(0)).await?;
+    let removed = api.store().remove_device(device.id, asked.expected, api.change()).await?;
+    api.registry.announce();
+    settled(removed, "device", asked.path(0))?;
+    Ok(done())
+}
+
+fn answer(device: &Device) -> Reply {
+    versioned(StatusCode::OK, &shown(device), device.version)
+}
+
+fn settings(device: &Device) -> DeviceSettings {
+    DeviceSettings {
+        minimum_algorithm: minimum(device),
+        kyc_expiry: device.kyc_expiry.map(Into::into),
+        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+    }
+}
+
+const fn minimum(device: &Device) -> BootstrapAlgorithm {
+    match device.minimum_algorithm {
+        2 => BootstrapAlgorithm::Akav2Sha256,
+        _ => BootstrapAlgorithm::Akav1Md5,
+    }
+}
+
+/// Everything but its key.
+fn shown(device: &Device) -> View {
+    View {
+        device: device.primary().map(ToString::to_string).unwrap_or_default(),
+        identities: device.identities.iter().map(|identity| format!("{identity:?}")).collect(),
+        algorithm: match device.key.as_ref().map(|key| key.algorithm) {
+            Some(AkaAlgorithm::Tuak) => AlgorithmName::Tuak,
+            _ => AlgorithmName::Milenage,
+        },
+        source: if device.key.is_some() { Source::Own } else { Source::Hlr },
+        state: state(device.state),
+        epoch: device.epoch.0,
+        amf: format!("{:04x}", u16::from_be_bytes(device.amf)),
+        sqn: format!("{:012x}", device.sqn),
+        minimum_algorithm: minimum(device),
+        kyc_expiry: device.kyc_expiry.map(Into::into),
+        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+        version: device.version,
+        created_at: device.created_at.into(),
+        updated_at: device.updated_at.into(),
+    }
+}

@@ -1,0 +1,122 @@
+//! Providers, Resource Servers and application providers: records of one form, told apart by their kind.
+
+use super::{Reply, done, led_to, page, settled, state, state_asked, versioned};
+use crate::admin::{Problem, api::AdminApi, request::Asked};
+use hyper::StatusCode;
+use obf_admin::{
+    merge,
+    resource::providers::{ApplicationProviderRecord, ProviderRecord, ResourceServerRecord},
+};
+use obf_store::resource::{Entries, Entry, EntryKind, State};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+/// The kind that the operation is about, the name of its listing and of its id.
+fn kind(asked: &Asked) -> (EntryKind, &'static str, &'static str) {
+    match asked.operation.id.split('.').next() {
+        Some("providers") => (EntryKind::Provider, "providers", "provider"),
+        Some("resource-servers") => (EntryKind::ResourceServer, "resource-servers", "resource_server"),
+        _ => (EntryKind::ApplicationProvider, "application-providers", "application_provider"),
+    }
+}
+
+pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+    let (kind, name, _) = kind(&asked);
+    let parent = asked.query("provider").map(str::to_owned);
+    let after = asked.query("after").unwrap_or_default();
+    let entries =
+        api.store().list_entries(kind, parent, state_asked(&asked), after, asked.limit() + 1).await?;
+    page(name, entries, asked.limit(), |entry| entry.id.clone(), shown)
+}
+
+pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+    let (kind, ..) = kind(&asked);
+    let entry = entry(api, &asked, asked.body(), State::Active).await?;
+    let (id, document) = (entry.id.clone(), entry.document.clone());
+    let added = api.store().add_entry(entry, api.change()).await?;
+    let there = load(api, kind, &id).await?;
+    if !added && there.document != document {
+        return Err(Problem::exists(kind.name(), &id));
+    }
+    let status = if added { StatusCode::CREATED } else { StatusCode::OK };
+    versioned(status, &shown(&there), there.version)
+}
+
+pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
+    answer(&load(api, kind(&asked).0, asked.path(0)).await?)
+}
+
+pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
+    let there = load(api, kind(&asked).0, asked.path(0)).await?;
+    let mut document: Value =
+        serde_json::from_str(&there.document).map_err(|error| Problem::internal(&error))?;
+    merge::apply(&mut document, asked.body().clone());
+    let changed = entry(api, &asked, &document, there.state).await?;
+    apply(api, &asked, there.version, changed).await
+}
+
+pub async fn set_state(api: &AdminApi, asked: Asked) -> Reply {
+    let there = load(api, kind(&asked).0, asked.path(0)).await?;
+    let state = led_to(&asked, asked.path(0), there.state)?;
+    apply(api, &asked, there.version, Entry { state, ..there }).await
+}
+
+pub async fn apply(api: &AdminApi, asked: &Asked, version: u64, changed: Entry) -> Reply {
+    let kind = changed.kind;
+    let expected = asked.expected.or(Some(version));
+    let outcome = api.store().replace_entry(changed, expected, api.change()).await?;
+    answer(&settled(outcome, kind.name(), asked.path(0))?)
+}
+
+pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
+    let (kind, ..) = kind(&asked);
+    let outcome = api.store().remove_entry(kind, asked.path(0), asked.expected, api.change()).await?;
+    settled(outcome, kind.name(), asked.path(0))?;
+    Ok(done())
+}
+
+/// What a record describes; what it belongs to must be there.
+pub async fn entry(api: &AdminApi, asked: &Asked, record: &Value, state: State) -> Result<Entry, Problem> {
+    let (kind, _, id) = kind(asked);
+    let document = match kind {
+        EntryKind::Provider => again::<ProviderRecord>(record),
+        EntryKind::ResourceServer => again::<ResourceServerRecord>(record),
+        EntryKind::ApplicationProvider => again::<ApplicationProviderRecord>(record),
+    }?;
+    let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let parent = if kind == EntryKind::ResourceServer { text("provider") } else { String::new() };
+    if !parent.is_empty() {
+        load(api, EntryKind::Provider, &parent).await?;
+    }
+    let now = api.now();
+    Ok(Entry { kind, id: text(id), parent, state, version: 1, document, created_at: now, updated_at: now })
+}
+
+/// The record written as its type writes it, so that equal ones are equal text.
+fn again<R: Serialize + DeserializeOwned>(record: &Value) -> Result<String, Problem> {
+    let record = R::deserialize(record).map_err(Problem::rule)?;
+    serde_json::to_string(&record).map_err(|error| Problem::internal(&error))
+}
+
+pub async fn load(api: &AdminApi, kind: EntryKind, id: &str) -> Result<Entry, Problem> {
+    api.store().entry(kind, id).await?.ok_or_else(|| Problem::unknown(kind.name(), id))
+}
+
+fn answer(entry: &Entry) -> Reply {
+    versioned(StatusCode::OK, &shown(entry), entry.version)
+}
+
+/// The record with what is kept beside it.
+pub fn shown(entry: &Entry) -> Value {
+    let mut view: Value = serde_json::from_str(&entry.document).unwrap_or_default();
+    let kept = json!({
+        "state": state(entry.state),
+        "version": entry.version,
+        "created_at": obf_admin::Timestamp(entry.created_at),
+        "updated_at": obf_admin::Timestamp(entry.updated_at),
+    });
+    if let (Value::Object(view), Value::Object(kept)) = (&mut view, kept) {
+        view.extend(kept);
+    }
+    view
+}

@@ -1,0 +1,139 @@
+//! Grants, of devices and of groups.
+
+use super::{Reply, applications::visible, done, object};
+use crate::{
+    admin::{Problem, api::AdminApi, request::Asked},
+    registry::{hex, terms},
+};
+use hyper::StatusCode;
+use obf_admin::{
+    Role,
+    resource::grants::{Grant as View, GrantRecord},
+};
+use obf_store::resource::{DeviceId, Grant, Grantee, Grants, Groups};
+use obf_types::{AppId, Lifetime};
+use serde_json::json;
+
+/// Where a page goes on.
+enum After {
+    Device(DeviceId, AppId),
+    Group(String, AppId),
+}
+
+pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+    if asked.caller.role == Role::ApplicationProvider {
+        let Some(app) = asked.query("app") else {
+            return Err(Problem::not_yours("the grants of all applications; name one of yours: ?app="));
+        };
+        visible(api, &asked.caller, app).await?;
+    }
+    let app: Option<AppId> = asked.query_as("app")?;
+    let group = asked.query("group").map(str::to_owned);
+    let device = match asked.query("device") {
+        None => None,
+        Some(identity) => Some(api.registry.device(identity).await?.id),
+    };
+    let after = asked.query("after").map(cursor).transpose()?;
+    let limit = asked.limit();
+    let mut rows: Vec<(View, String)> = Vec::new();
+    let (after_device, after_group) = match after {
+        Some(After::Device(device, app)) => (Some((device, app)), None),
+        Some(After::Group(group, app)) => (None, Some((group, app))),
+        None => (None, None),
+    };
+    if group.is_none() && after_group.is_none() {
+        let grants = api.store().list_grants(device, app.clone(), after_device, limit + 1).await?;
+        rows.extend(grants.iter().map(|(identity, grant)| (shown(identity.value(), grant), place(grant))));
+    }
+    if device.is_none() && rows.len() <= limit as usize {
+        let left = limit + 1 - u32::try_from(rows.len()).unwrap_or(limit);
+        let grants = api.store().list_group_grants(group, app, after_group, left).await?;
+        rows.extend(grants.iter().map(|grant| (shown("", grant), place(grant))));
+    }
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|(_, place)| place.clone());
+    let rows: Vec<View> = rows.into_iter().map(|(view, _)| view).collect();
+    object(StatusCode::OK, &json!({ "grants": rows, "next": next }))
+}
+
+pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+    let record: GrantRecord = asked.record()?;
+    let app = AppId::new(&record.app).map_err(|error| Problem::rule(format_args!("app: {error}")))?;
+    let (grantee, device) = match (&record.device, &record.group) {
+        (Some(identity), None) => {
+            let device = api.registry.device(identity).await?;
+            let primary = device.primary().map(ToString::to_string).unwrap_or_default();
+            (Grantee::Device(device.id), primary)
+        }
+        (None, Some(group)) => {
+            if api.store().group(group).await?.is_none() {
+                return Err(Problem::unknown("group", group));
+            }
+            (Grantee::Group(group.clone()), String::new())
+        }
+        _ => return Err(Problem::rule("exactly one of device and group is needed")),
+    };
+    let grant = Grant { grantee, app: app.clone(), terms: terms(&record)?, created_at: api.now() };
+    let known = api.store().put_grant(grant.clone(), api.change()).await;
+    api.registry.announce();
+    if !known? {
+        return Err(Problem::unknown("app", app.as_str()));
+    }
+    object(StatusCode::CREATED, &shown(&device, &grant))
+}
+
+pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
+    let device = api.registry.device(asked.path(0)).await?;
+    take_back(api, &asked, Grantee::Device(device.id)).await
+}
+
+pub async fn remove_group(api: &AdminApi, asked: Asked) -> Reply {
+    take_back(api, &asked, Grantee::Group(asked.path(0).to_owned())).await
+}
+
+async fn take_back(api: &AdminApi, asked: &Asked, grantee: Grantee) -> Reply {
+    let app = AppId::new(asked.path(1)).map_err(|error| Problem::parameter("app", error))?;
+    let found = api.store().remove_grant(grantee, app.clone(), api.change()).await;
+    api.registry.announce();
+    if found? { Ok(done()) } else { Err(Problem::no_grant(asked.path(0), app.as_str())) }
+}
+
+/// `device/000000000000000001/track.example`, `group/fleet/track.example`.
+fn place(grant: &Grant) -> String {
+    match &grant.grantee {
+        Grantee::Device(device) => format!("device/{:018}/{}", device.to_cursor(), grant.app),
+        Grantee::Group(group) => format!("group/{group}/{}", grant.app),
+    }
+}
+
+fn cursor(text: &str) -> Result<After, Problem> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let app = |name: &str| AppId::new(name).ok();
+    let after = match parts.as_slice() {
+        ["device", device, name] => device
+            .parse()
+            .ok()
+            .zip(app(name))
+            .map(|(device, app)| After::Device(DeviceId::from_cursor(device), app)),
+        ["group", group, name] => app(name).map(|app| After::Group((*group).to_owned(), app)),
+        _ => None,
+    };
+    after.ok_or_else(Problem::no_cursor)
+}
+
+fn shown(device: &str, grant: &Grant) -> View {
+    let terms = &grant.terms;
+    View {
+        device: Some(device.to_owned()).filter(|device| !device.is_empty()),
+        group: match &grant.grantee {
+            Grantee::Group(group) => Some(group.clone()),
+            Grantee::Device(_) => None,
+        },
+        app: grant.app.to_string(),
+        lifetime: terms.lifetime.map(Lifetime::seconds),
+        expires: terms.expires_at.map(Into::into),
+        settings: terms.settings.as_deref().map(hex),
+        local_validity: terms.local_validity.map(Lifetime::seconds),
+    }
+}

@@ -1,0 +1,95 @@
+//! Key management: status, rotation, key files for new secure elements.
+
+use super::{Reply, object};
+use crate::{
+    admin::{Problem, api::AdminApi, body, request::Asked},
+    kms::{
+        creation::{self, Batch},
+        rotation,
+    },
+};
+use hyper::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use obf_admin::resource::{
+    devices::AlgorithmName,
+    kms::{CreationRecord, DataKey, KeyFileFormat, KmsStatus, Rotation, RotationRecord},
+};
+use obf_keyfile::{Algorithm, Format, TransportKey};
+use obf_types::UnixTime;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the other end may take nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub async fn show(api: &AdminApi, _: Asked) -> Reply {
+    let status = api.registry.kms().status().await?;
+    let data_keys = status.data_keys.into_iter().map(|key| DataKey {
+        id: key.id,
+        kek: key.kek,
+        records: key.records,
+        created_at: UnixTime(key.created_at).into(),
+    });
+    object(StatusCode::OK, &KmsStatus { kek: status.kek, data_keys: data_keys.collect() })
+}
+
+pub async fn rotate(api: &AdminApi, asked: Asked) -> Reply {
+    let RotationRecord { full } = asked.record()?;
+    object(StatusCode::OK, &shown(&api.registry.kms().rotate(full, api.change()).await?))
+}
+
+pub async fn rotation(api: &AdminApi, _: Asked) -> Reply {
+    let rotation = api.registry.kms().rotation().await?;
+    object(StatusCode::OK, &rotation.as_ref().map(shown).unwrap_or_default())
+}
+
+fn shown(rotation: &rotation::Rotation) -> Rotation {
+    Rotation {
+        running: rotation.state == rotation::State::Running,
+        full: rotation.full,
+        data_keys: rotation.data_keys_done,
+        done: rotation.records_done,
+        total: rotation.records_total,
+        started_at: Some(UnixTime(rotation.started_at).into()),
+        finished_at: rotation.finished_at.map(|at| UnixTime(at).into()),
+        problem: rotation.problem.clone(),
+    }
+}
+
+pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
+    let record: CreationRecord = asked.record()?;
+    let algorithm = match record.algorithm {
+        AlgorithmName::Milenage => Algorithm::Milenage,
+        AlgorithmName::Tuak => Algorithm::Tuak,
+    };
+    let batch = Batch::new(&record.imsi, record.iccid.as_deref(), record.count, algorithm);
+    let batch = batch.map_err(Problem::rule)?;
+    let format = match record.format {
+        KeyFileFormat::Csv => Format::Csv,
+        KeyFileFormat::Pskc => Format::Pskc,
+    };
+    let key = TransportKey::new(&record.transport_key_name, record.transport_key.expose().into());
+    let key = key.ok_or_else(|| Problem::rule("transport_key: 16 or 32 octets"))?;
+    let (pieces, answer) = body::stream();
+    let (registry, network, clock) = (api.registry.clone(), api.home_network, api.clock.clone());
+    api.running.spawn(async move {
+        let take = |piece: Vec<u8>| {
+            let pieces = pieces.clone();
+            async move { matches!(timeout(PATIENCE, pieces.send(piece.into())).await, Ok(Ok(()))) }
+        };
+        match creation::create(&registry, &batch, network, (format, key), || clock.now(), take).await {
+            Ok(made) => {
+                tracing::info!(created = made.created, refused = made.refused, "keys made");
+                for (device, reason) in made.examples {
+                    tracing::warn!(device, reason, "no key made");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the making of keys broke off"),
+        }
+    });
+    let mut response = Response::new(answer);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    Ok(response)
+}

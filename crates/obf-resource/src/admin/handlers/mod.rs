@@ -1,0 +1,240 @@
+//! What each operation does: a file each resource, and the table of all.
+
+mod administrators;
+mod applications;
+mod audit;
+mod custodians;
+mod devices;
+mod discovery;
+mod entries;
+mod grants;
+mod groups;
+mod kms;
+mod kyc;
+mod registration;
+
+pub use discovery::Offer;
+
+use super::{
+    Problem,
+    api::AdminApi,
+    body::{self, Answer},
+    request::Asked,
+};
+use hyper::{
+    Response, StatusCode,
+    header::{ETAG, HeaderValue},
+};
+use obf_admin::{merge, resource};
+use obf_store::resource::{Outcome, State};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+use std::{future::Future, pin::Pin};
+
+type Reply = Result<Response<Answer>, Problem>;
+type Handler = fn(AdminApi, Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+macro_rules! handlers {
+    ($($id:literal => $handler:path,)*) => {
+        /// The handler of each operation.
+        const HANDLERS: &[(&str, Handler)] =
+            &[$(($id, |api, asked| Box::pin(async move { $handler(&api, asked).await })),)*];
+    };
+}
+
+handlers! {
+    "devices.list" => devices::list,
+    "devices.add" => devices::add,
+    "devices.import" => devices::import,
+    "devices.show" => devices::show,
+    "devices.set" => devices::set,
+    "devices.remove" => devices::remove,
+    "devices.activate" => devices::set_state,
+    "devices.suspend" => devices::set_state,
+    "devices.resume" => devices::set_state,
+    "devices.retire" => devices::set_state,
+    "devices.revoke" => devices::revoke,
+    "groups.list" => groups::list,
+    "groups.add" => groups::add,
+    "groups.show" => groups::show,
+    "groups.set" => groups::set,
+    "groups.remove" => groups::remove,
+    "groups.members" => groups::members,
+    "groups.join" => groups::change_members,
+    "groups.leave" => groups::change_members,
+    "apps.list" => applications::list,
+    "apps.add" => applications::add,
+    "apps.show" => applications::show,
+    "apps.set" => applications::set,
+    "apps.remove" => applications::remove,
+    "apps.activate" => applications::set_state,
+    "apps.suspend" => applications::set_state,
+    "apps.resume" => applications::set_state,
+    "apps.retire" => applications::set_state,
+    "grants.list" => grants::list,
+    "grants.add" => grants::add,
+    "grants.remove" => grants::remove,
+    "grants.remove-group" => grants::remove_group,
+    "custodians.list" => custodians::list,
+    "custodians.add" => custodians::add,
+    "custodians.show" => custodians::show,
+    "custodians.set" => custodians::set,
+    "custodians.remove" => custodians::remove,
+    "custodians.suspend" => custodians::set_state,
+    "custodians.resume" => custodians::set_state,
+    "custodians.retire" => custodians::set_state,
+    "kyc.list" => kyc::list,
+    "kyc.add" => kyc::add,
+    "kyc.show" => kyc::show,
+    "kyc.revoke" => kyc::revoke,
+    "providers.list" => entries::list,
+    "providers.add" => entries::add,
+    "providers.show" => entries::show,
+    "providers.set" => entries::set,
+    "providers.remove" => entries::remove,
+    "providers.suspend" => entries::set_state,
+    "providers.resume" => entries::set_state,
+    "providers.retire" => entries::set_state,
+    "resource-servers.list" => entries::list,
+    "resource-servers.add" => entries::add,
+    "resource-servers.show" => entries::show,
+    "resource-servers.set" => entries::set,
+    "resource-servers.remove" => entries::remove,
+    "resource-servers.suspend" => entries::set_state,
+    "resource-servers.resume" => entries::set_state,
+    "resource-servers.retire" => entries::set_state,
+    "application-providers.list" => entries::list,
+    "application-providers.add" => entries::add,
+    "application-providers.show" => entries::show,
+    "application-providers.set" => entries::set,
+    "application-providers.remove" => entries::remove,
+    "application-providers.suspend" => entries::set_state,
+    "application-providers.resume" => entries::set_state,
+    "application-providers.retire" => entries::set_state,
+    "application-providers.register" => registration::register,
+    "application-providers.approve" => registration::approve,
+    "administrators.list" => administrators::list,
+    "administrators.add" => administrators::add,
+    "administrators.show" => administrators::show,
+    "administrators.set" => administrators::set,
+    "administrators.renew-token" => administrators::renew_token,
+    "administrators.suspend" => administrators::set_state,
+    "administrators.resume" => administrators::set_state,
+    "administrators.remove" => administrators::remove,
+    "kms.show" => kms::show,
+    "kms.rotate" => kms::rotate,
+    "kms.rotation" => kms::rotation,
+    "kms.create" => kms::create,
+    "audit.list" => audit::list,
+    "audit.export" => audit::export,
+    "audit.verify" => audit::verify,
+    "discovery.openapi" => discovery::openapi,
+    "discovery.show" => discovery::show,
+}
+
+/// Does what is asked.
+pub async fn answer(api: &AdminApi, asked: Asked) -> Reply {
+    match HANDLERS.iter().find(|(id, _)| *id == asked.operation.id) {
+        Some((_, handler)) => handler(api.clone(), asked).await,
+        None => Err(Problem::internal(&"this operation has no handler")),
+    }
+}
+
+/// An object.
+fn object(status: StatusCode, value: &impl Serialize) -> Reply {
+    let octets = serde_json::to_vec(value).map_err(|error| Problem::internal(&error))?;
+    Ok(body::whole(status, "application/json", octets))
+}
+
+/// An object with its version.
+fn versioned(status: StatusCode, value: &impl Serialize, version: u64) -> Reply {
+    let mut response = object(status, value)?;
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// 204.
+fn done() -> Response<Answer> {
+    body::empty(StatusCode::NO_CONTENT)
+}
+
+/// A page of at most `limit` of those rows, of which one more was asked for; `cursor` says where to go on.
+fn page<R, T: Serialize>(
+    name: &str,
+    mut rows: Vec<R>,
+    limit: u32,
+    cursor: impl Fn(&R) -> String,
+    view: impl Fn(&R) -> T,
+) -> Reply {
+    let limit = limit as usize;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(cursor);
+    let rows: Vec<T> = rows.iter().map(view).collect();
+    object(StatusCode::OK, &json!({ name: rows, "next": next }))
+}
+
+/// What became of a change to `what`, a kind and an id.
+fn settled<T>(outcome: Outcome<T>, kind: &'static str, id: &str) -> Result<T, Problem> {
+    match outcome {
+        Outcome::Done(value) => Ok(value),
+        Outcome::Unknown => Err(Problem::unknown(kind, id)),
+        Outcome::Stale { version } => Err(Problem::stale(version)),
+        Outcome::Forbidden { state } => Err(Problem::state(id, state)),
+        Outcome::NoParent => {
+            Err(Problem::rule(format_args!("{kind} {id}: what it refers to is not registered")))
+        }
+        Outcome::InUse => Err(Problem::in_use(kind, id)),
+    }
+}
+
+/// A record with the request's merge patch applied.
+fn patched<R: Serialize + DeserializeOwned>(record: &R, asked: &Asked) -> Result<R, Problem> {
+    let mut value = serde_json::to_value(record).map_err(|error| Problem::internal(&error))?;
+    merge::apply(&mut value, asked.body().clone());
+    serde_json::from_value(value).map_err(Problem::rule)
+}
+
+/// The state that the operation's verb leads to, from the one there is.
+fn led_to(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
+    let verb = asked.operation.id.rsplit('.').next().unwrap_or_default();
+    let (wanted, from): (_, &[State]) = match verb {
+        "activate" | "approve" => (State::Active, &[State::Registered, State::Active]),
+        "resume" => (State::Active, &[State::Suspended, State::Active]),
+        "suspend" => (State::Suspended, &[State::Registered, State::Active, State::Suspended]),
+        _ => (State::Retired, &State::ALL),
+    };
+    if from.contains(&now) { Ok(wanted) } else { Err(Problem::state(id, now)) }
+}
+
+const fn state(state: State) -> resource::State {
+    match state {
+        State::Registered => resource::State::Registered,
+        State::Active => resource::State::Active,
+        State::Suspended => resource::State::Suspended,
+        State::Retired => resource::State::Retired,
+    }
+}
+
+/// `?state=`.
+fn state_asked(asked: &Asked) -> Option<State> {
+    let wanted = asked.query("state")?;
+    State::ALL.into_iter().find(|state| state.name() == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is described is served, and what is served is described.
+    #[test]
+    fn every_operation_has_one_handler() {
+        let mut described: Vec<&str> = obf_admin::operations().map(|operation| operation.id).collect();
+        let mut served: Vec<&str> = HANDLERS.iter().map(|(id, _)| *id).collect();
+        described.sort_unstable();
+        served.sort_unstable();
+        assert_eq!(described, served);
+    }
+}

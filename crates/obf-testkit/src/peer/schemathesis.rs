@@ -1,0 +1,103 @@
+//! schemathesis ≥ 4 in a virtual environment of its own, made by `/usr/bin/python3` under the build's directory.
+
+use super::lasting_directory;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Examples for each operation and phase: with some sixty operations a run takes a minute or two.
+const EXAMPLES: &str = "10";
+
+/// What of its checks needs saying. A request that fits its schema may still be refused: a check digit is wrong, two
+/// fields do not go together, what it names is not there, the object has another version.
+const SETTINGS: &str = r#"
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422"]
+
+[[operations]]
+# A batch of ten million secure elements takes longer than a test.
+include-operation-id = "kms.create"
+enabled = false
+
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422"]
+"#;
+
+/// How it writes JSON lines, which it does not know.
+const HOOKS: &str = r#"
+import json
+import schemathesis
+
+@schemathesis.serializer("application/jsonl", "application/x-ndjson", "text/csv", "application/pskc+xml")
+def lines(ctx, value):
+    rows = value if isinstance(value, list) else [value]
+    return "\n".join(json.dumps(row) for row in rows).encode() or b"\n"
+"#;
+
+/// The environment's program.
+///
+/// # Panics
+/// It cannot be made; the message says what is missing.
+pub fn program() -> PathBuf {
+    let directory = lasting_directory("schemathesis");
+    let program = directory.join("bin/schemathesis");
+    let lock = File::create(directory.join("lock")).expect("a writable directory");
+    lock.lock().expect("a file that can be locked");
+    if works(&program) {
+        return program;
+    }
+    let made = Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&directory).output();
+    let made = made.unwrap_or_else(|error| panic!("/usr/bin/python3: {error}: apt-get install python3-venv"));
+    assert!(
+        made.status.success(),
+        "apt-get install python3-venv:\n{}",
+        String::from_utf8_lossy(&made.stdout)
+    );
+    let mut pip = Command::new(directory.join("bin/python3"));
+    let installed =
+        pip.args(["-m", "pip", "install", "--quiet", "schemathesis>=4,<5"]).output().expect("pip");
+    assert!(works(&program), "schemathesis: {}", String::from_utf8_lossy(&installed.stderr));
+    program
+}
+
+/// Runs every check against the document at `url`, trusting `ca`, with that bearer token. `directory` takes what it
+/// writes.
+///
+/// # Panics
+/// It found something; the message is its report.
+pub fn finds_nothing(url: &str, ca: &Path, token: &str, directory: &Path) {
+    let settings = directory.join("schemathesis.toml");
+    fs::write(&settings, SETTINGS).expect("a writable directory");
+    fs::write(directory.join("hooks.py"), HOOKS).expect("a writable directory");
+    let ran = Command::new(program())
+        .env("SCHEMATHESIS_HOOKS", "hooks")
+        .env("PYTHONPATH", directory)
+        .arg("--config-file")
+        .arg(settings)
+        .args([
+            "run",
+            url,
+            "--seed",
+            "1",
+            "--no-color",
+            "--workers",
+            "2",
+            "--generation-database",
+            ":memory:",
+        ])
+        .args(["--max-examples", EXAMPLES, "--suppress-health-check", "all", "--request-timeout", "20"])
+        .arg("--tls-verify")
+        .arg(ca)
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        .current_dir(directory)
+        .output()
+        .expect("schemathesis");
+    let report = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{report}{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn works(program: &Path) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}

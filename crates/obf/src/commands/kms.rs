@@ -1,0 +1,181 @@
+//! `obf kms rotate` and `obf kms create`: the commands on keys that take their time or write files.
+
+use crate::{
+    admin::{Admin, Node},
+    cli::Context,
+    failure::{Failure, Outcome},
+    files, output,
+};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use obf_types::SecretBytes;
+use serde_json::{Value, json};
+use std::{
+    fs::OpenOptions,
+    io::{self, IsTerminal, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use zeroize::Zeroizing;
+
+/// How often a rotation is asked what it is at.
+const ASKING: Duration = Duration::from_millis(200);
+
+/// Key management.
+#[derive(Subcommand)]
+pub enum Kms {
+    /// Put the data keys under the configured key-encryption key, and with --full every subscriber key under a new one.
+    #[command(
+        after_help = "Example:\n  obf kms rotate --full\n\nThe server works on if this command is stopped."
+    )]
+    Rotate {
+        /// Every subscriber key too.
+        #[arg(long)]
+        full: bool,
+    },
+    /// Make keys for a range of secure elements, register them, and write their key file.
+    #[command(
+        after_help = "Example:\n  obf kms create --imsi 001010000500000 --count 1000 --format pskc --transport-key maker.key --out maker.xml"
+    )]
+    Create(Create),
+}
+
+/// Which, and where to.
+#[derive(Args)]
+pub struct Create {
+    /// The first IMSI.
+    #[arg(long)]
+    imsi: String,
+    /// The first ICCID, without its check digit.
+    #[arg(long)]
+    iccid: Option<String>,
+    /// How many.
+    #[arg(long)]
+    count: u64,
+    /// milenage or tuak.
+    #[arg(long, default_value = "milenage")]
+    algorithm: String,
+    /// csv or pskc.
+    #[arg(long, default_value = "pskc")]
+    format: String,
+    /// The file, which must not be there yet.
+    #[arg(long)]
+    out: PathBuf,
+    /// The key that the file's secrets are encrypted under.
+    #[command(flatten)]
+    transport: Transport,
+}
+
+/// A transport key.
+#[derive(Args)]
+pub struct Transport {
+    /// A file with the transport key: 16 or 32 octets, or as many hex digits twice.
+    #[arg(long, value_name = "FILE")]
+    pub transport_key: Option<PathBuf>,
+    /// What both ends call it; the file's name without its ending if absent.
+    #[arg(long, value_name = "NAME", requires = "transport_key")]
+    pub transport_key_name: Option<String>,
+}
+
+impl Transport {
+    /// Its name and its hex digits.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds no key.
+    pub fn read(&self) -> Result<Option<(String, Zeroizing<String>)>, Failure> {
+        let Some(file) = &self.transport_key else { return Ok(None) };
+        let octets = files::read(file).map(SecretBytes::new)?;
+        let text = octets.expose().trim_ascii_end();
+        let digits = text.iter().all(u8::is_ascii_hexdigit) && matches!(text.len(), 32 | 64);
+        let hex = match (digits, octets.expose().len()) {
+            (true, _) => String::from_utf8_lossy(text).into_owned(),
+            (false, 16 | 32) => octets.expose().iter().map(|octet| format!("{octet:02x}")).collect(),
+            _ => {
+                let text = format_args!("{}: 16 or 32 octets, or as hex digits", file.display());
+                return Err(Failure::bad_data("bad-transport-key", text));
+            }
+        };
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let name = self.transport_key_name.clone().or(stem).unwrap_or_default();
+        Ok(Some((name, Zeroizing::new(hex))))
+    }
+}
+
+impl Kms {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> Outcome {
+        match self {
+            Self::Rotate { full } => rotate(context, full).await,
+            Self::Create(create) => create.run(context).await,
+        }
+    }
+}
+
+async fn rotate(context: &Context, full: bool) -> Outcome {
+    let admin = Admin::of(&context.configuration()?, Node::Resource)?;
+    let mut rotation = admin.post("/v1/kms:rotate", &json!({ "full": full })).await?;
+    let number = |rotation: &Value, name: &str| rotation.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let bar =
+        bar(context, Some(number(&rotation, "total")), "{bar:40} {pos}/{len} keys {per_sec} {eta} {msg}");
+    while rotation.get("running").and_then(Value::as_bool) == Some(true) {
+        tokio::time::sleep(ASKING).await;
+        rotation = admin.get("/v1/kms/rotation").await?;
+        bar.set_position(number(&rotation, "done"));
+        let problem = rotation.get("problem").and_then(Value::as_str).unwrap_or_default();
+        bar.set_message(problem.to_owned());
+    }
+    bar.finish_and_clear();
+    context.out.say(&rotation, || output::record(&rotation));
+    Ok(())
+}
+
+impl Create {
+    async fn run(self, context: &Context) -> Outcome {
+        let Some((name, key)) = self.transport.read()? else {
+            return Err(Failure::usage("--transport-key FILE is needed"));
+        };
+        let admin = Admin::of(&context.configuration()?, Node::Resource)?;
+        let body = json!({
+            "imsi": self.imsi, "iccid": self.iccid, "count": self.count, "algorithm": self.algorithm,
+            "format": self.format, "transport_key_name": name, "transport_key": *key,
+        });
+        let failed = |error: &io::Error| Failure::file(&self.out, error);
+        let mut file = created(&self.out)?;
+        let written = async {
+            let mut answer = admin.download("/v1/kms:create", &body).await?;
+            let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
+            while let Some(piece) = answer.piece().await? {
+                file.write_all(&piece).map_err(|error| failed(&error))?;
+                bar.inc(piece.len() as u64);
+            }
+            bar.finish_and_clear();
+            file.sync_all().map_err(|error| failed(&error))
+        };
+        if let Err(failure) = written.await {
+            // Half a key file is none; what was registered is taken back by suspending or removing it.
+            let _ = std::fs::remove_file(&self.out);
+            return Err(failure);
+        }
+        super::done(context, "key-file", &self.out.display().to_string(), "written");
+        Ok(())
+    }
+}
+
+/// A new file that only its owner reads.
+fn created(path: &Path) -> Result<std::fs::File, Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(|error| Failure::file(path, &error))
+}
+
+fn bar(context: &Context, length: Option<u64>, template: &str) -> ProgressBar {
+    if context.out.json || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(ASKING);
+    bar
+}
