@@ -267,10 +267,11 @@ impl Kms {
 
     /// One pass over the devices; false if the node stops.
     async fn sweep(&self, rotation: &mut Rotation, running: &Running) -> Result<bool, KmsError> {
+        let most = u32::try_from(self.ring.settings().records_per_key).unwrap_or(CHUNK);
         loop {
             let began = Instant::now();
             let after = rotation.after.map(DeviceId::from_cursor);
-            let found = self.ring.store.wrapped_keys(after, CHUNK).await?;
+            let found = self.ring.store.wrapped_keys(after, CHUNK.min(most)).await?;
             let Some(last) = found.last() else { return Ok(true) };
             let read = found.len();
             rotation.after = Some(last.device.to_cursor());
