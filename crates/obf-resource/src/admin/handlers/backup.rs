@@ -56,7 +56,9 @@ fn problem(error: BackupError) -> Problem {
         BackupError::Kms(KmsError::UnknownKek { kek, .. }) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "wrong-kek",
-            format_args!("the backup was made under the key-encryption key {kek}, which this server does not have"),
+            format_args!(
+                "the backup was made under the key-encryption key {kek}, which this server does not have"
+            ),
             "configure that key-encryption key, at least as [[resource.kms.former]], and start the server anew",
         ),
         BackupError::Kms(error) => error.into(),
