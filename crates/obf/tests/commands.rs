@@ -210,6 +210,13 @@ fn key_files_and_rotations_are_made_by_commands() {
         let report = report.json_lines();
         assert_eq!(report.len(), 300);
         assert!(report.iter().all(|line| line["result"] == "unchanged"), "{format}: {:?}", report[0]);
+        // A card made from the file is the one that the operator knows.
+        let (se, third) = (file(&format!("{format}.se.json")), format!("{}3", &imsi[..14]));
+        let personalise = ["client", "personalise", &out, "--identity", &third, "--se", &se];
+        deployment.obf(&[&personalise[..], &transport[..]].concat()).expect_success();
+        deployment.obf(&["client", "bootstrap", "--se", &se]).expect_success();
+        let again = deployment.obf(&[&personalise[..], &transport[..]].concat());
+        assert!(again.code() != 0 && again.stderr.contains("there is an element already"), "{again:?}");
     }
     fs::write(file("other.key"), "ff".repeat(16)).unwrap();
     let import = [
