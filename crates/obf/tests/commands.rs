@@ -279,7 +279,7 @@ fn a_backup_is_restored_where_the_kek_is_the_same_and_nowhere_else() {
     assert_eq!(new.obf(&["device", "show", &sims[0].imsi]).code(), 6, "nothing was changed");
     new.obf(&["restore", &backup]).expect_success();
     let shown = new.obf(&["--json", "device", "show", &sims[7].imsi]).json_lines();
-    assert_eq!(shown[0]["epoch"], 1 << 20);
+    assert!(shown[0]["epoch"].as_u64().unwrap() > 1 << 20);
     let again = new.obf(&["restore", &backup]);
     assert!(again.stderr.contains("not empty") && again.code() != 0, "{again:?}");
     let verified = new.obf(&["--json", "audit", "verify"]);
