@@ -225,7 +225,13 @@ pub(crate) fn read_secret(config: &Config) -> Result<SecretBytes, ConfigError> {
 
 fn read<T>(answer: Result<T, AnswerError>) -> Result<T, RprError> {
     answer.map_err(|error| match error {
-        AnswerError::Refused(refusal) => RprError::Refused(refusal),
+        AnswerError::Refused(refusal) => {
+            // 3xx: not what was asked for is at fault but the deployment, and the device is told nothing of it.
+            if refusal.code() >= 300 {
+                tracing::warn!(%refusal, "the Resource Server refuses");
+            }
+            RprError::Refused(refusal)
+        }
         AnswerError::Malformed(malformed) => {
             tracing::warn!(%malformed, "an answer on RPR cannot be read");
             RprError::Unreachable

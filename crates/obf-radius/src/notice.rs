@@ -16,7 +16,7 @@ pub enum NoticeError {
     #[error("not a notice")]
     NotANotice,
     /// Event-Timestamp is missing or more than [`WINDOW`] seconds away: perhaps a replay.
-    #[error("Event-Timestamp is missing or outside its window")]
+    #[error("it was not made within {WINDOW} s of now: a replay, or the clocks of the servers differ")]
     Stale,
     /// It does not say whom it is about.
     #[error(transparent)]

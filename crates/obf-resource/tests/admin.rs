@@ -192,7 +192,7 @@ async fn an_import_names_every_bad_line_and_takes_the_good_ones() {
         said,
         [
             (1, "unchanged".into()),
-            (2, "expected ident at line 1 column 2".into()),
+            (2, "no JSON object: expected ident, at column 2".into()),
             (4, "000000000000002 is registered already, with another key".into()),
             (5, "k: 16 octets are needed, as hex digits".into()),
             (6, "longer than 16384 octets".into()),

@@ -1,6 +1,6 @@
 //! What can go wrong with the store, in the order of who has to act.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// Why a read or a write did not happen. Of a failed write nothing was kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +24,12 @@ pub enum StoreError {
     /// The file or its directory cannot be written.
     #[error("the database cannot be written ({0}); check its owner and permissions")]
     ReadOnly(String),
-    /// The operating system failed to read, write or sync.
+    /// The operating system did not take a write.
+    #[error(
+        "the database cannot be written ({0}): look for a full disk, a quota or a limit on file sizes; nothing was changed"
+    )]
+    CannotWrite(String),
+    /// The operating system failed to read or sync.
     #[error("input/output error on the database: {0}")]
     Io(String),
     /// The store was closed, or the job ended without a result.
@@ -53,7 +58,10 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::ReadOnly(text)
             }
-            Some(ErrorCode::SystemIoFailure) => Self::Io(text),
+            Some(ErrorCode::SystemIoFailure) => match error.sqlite_error().map(|error| error.extended_code) {
+                Some(ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE) => Self::CannotWrite(text),
+                _ => Self::Io(text),
+            },
             _ => Self::Other(text),
         }
     }

@@ -243,7 +243,7 @@ fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), S
         let keep = job.run(connection);
         // A full disk or a failing one makes SQLite roll the whole transaction back by itself.
         if connection.is_autocommit() {
-            return Err(StoreError::Io("the transaction was rolled back".into()));
+            return Err(StoreError::CannotWrite("the transaction was rolled back".into()));
         }
         if !keep && job.isolation() == Isolation::WithTheOthers {
             return Err(StoreError::Io("another change of the same transaction failed".into()));

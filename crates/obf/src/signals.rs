@@ -7,6 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Past a limit on the size of files, the write that fails says so, as on a full disk; nobody dies of it.
+    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -16,7 +18,11 @@ impl Signals {
     /// The system refuses.
     pub fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::other("signals", error));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            _file_too_large: listen(SignalKind::from_raw(libc::SIGXFSZ))?,
+        })
     }
 
     /// The next of either.

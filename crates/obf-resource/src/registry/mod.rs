@@ -4,6 +4,7 @@
 mod applications;
 mod devices;
 mod record;
+mod syntax;
 
 pub use applications::{FieldError, application, described, hex, terms};
 pub use devices::{Registration, Registry, RegistryError};

@@ -1,5 +1,6 @@
 //! One device as it is imported: a JSON object (DESIGN.md's contract for `obf device import`).
 
+use super::syntax;
 use crate::kms::{KeyMaterial, MaterialError};
 use obf_admin::{
     pattern,
@@ -11,6 +12,9 @@ use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, UnixTi
 
 /// The longest line of an import, octets.
 pub const MAX_RECORD: usize = 16 * 1024;
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What is wrong with a record. Names the field; never repeats a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,8 +83,13 @@ impl DeviceRecord {
         if line.len() > MAX_RECORD {
             return Err(RecordError::TooLong);
         }
-        let record: Described =
-            serde_json::from_slice(line).map_err(|error| RecordError::Syntax(error.to_string()))?;
+        // Editors of some systems begin a file so, and a reader may pass over it (RFC 8259, 8.1).
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        let text = std::str::from_utf8(line)
+            .map_err(|error| syntax::not_utf8(line, error.valid_up_to()))
+            .and_then(|text| if text.contains('\0') { Err(syntax::not_utf8(line, 0)) } else { Ok(text) });
+        let record: Described = serde_json::from_str(text.map_err(RecordError::Syntax)?)
+            .map_err(|error| RecordError::Syntax(syntax::said(&error)))?;
         Self::read(&record, default_network)
     }
 
@@ -264,7 +273,7 @@ mod tests {
     #[test]
     fn every_fault_names_its_field_and_no_key() {
         for (line, wanted) in [
-            ("", "EOF while parsing a value at line 1 column 0"),
+            ("", "the JSON object is cut off at column 0"),
             (r#"{"imsi":"001010000000001"}"#, "k: is needed"),
             (r#"{"imsi":"00101x",KEYS}"#, "imsi: 'x' cannot stand in imsi"),
             (r#"{KEYS}"#, "one of imsi, impi, iccid, eid and deveui is needed"),
@@ -277,7 +286,7 @@ mod tests {
             (r#"{"imsi":"001010000000001",KEYS,"mnc_digits":4}"#, "mnc_digits: 2 or 3"),
             (
                 r#"{"imsi":"001010000000001",KEYS,"kyc_expiry":"soon"}"#,
-                "a date like 2027-01-31T00:00:00Z is needed at line 1 column 126",
+                "a date like 2027-01-31T00:00:00Z is needed, at column 126",
             ),
         ] {
             let error = parse(&line.replace("KEYS", KEYS)).unwrap_err().to_string();

@@ -6,7 +6,11 @@ use obf_net::{
     Clock, Running,
     radius::{Connection, RadiusUdpClient, UdpServerAddress},
 };
-use obf_radius::{AttributeWriter, Code, Reply, Vendor, exchange::RetransmitPolicy};
+use obf_radius::{
+    AttributeWriter, Code, Reply, Vendor,
+    dictionary::{ERROR_CAUSE, ErrorCause},
+    exchange::RetransmitPolicy,
+};
 use obf_store::resource::{Notice, NoticeKind, Outbox, ResourceDb};
 use std::{
     collections::HashMap,
@@ -229,6 +233,9 @@ async fn send(
 fn acknowledged(reply: &Reply) -> Result<(), String> {
     match reply.code() {
         Code::DisconnectAck | Code::CoaAck => Ok(()),
+        _ if reply.packet().integer(ERROR_CAUSE) == Some(ErrorCause::InvalidRequest as u32) => {
+            Err("it takes them for old: compare this server's clock with its own".to_owned())
+        }
         other => Err(format!("answered with {other:?}")),
     }
 }

@@ -103,11 +103,12 @@ impl Site {
     }
 
     pub async fn start(&self, config: Value) -> Rs {
+        self.start_in(config, Environment::default()).await
+    }
+
+    pub async fn start_in(&self, config: Value, environment: Environment) -> Rs {
         let config: Config = serde_json::from_value(config).unwrap();
-        Rs {
-            handle: obf_resource::start(config, Environment::default()).await.unwrap(),
-            ca: self.path("ca.pem"),
-        }
+        Rs { handle: obf_resource::start(config, environment).await.unwrap(), ca: self.path("ca.pem") }
     }
 }
 

@@ -74,9 +74,14 @@ impl Idempotency for ResourceDb {
         let (actor, key) = (actor.to_owned(), key.to_owned());
         self.engine
             .write(move |s| {
+                // A claim from the future was made before the clock went back: it would stay under way until then.
                 s.execute(
-                    "DELETE FROM idempotency WHERE at < ?1 OR (status IS NULL AND at < ?2)",
-                    values![now.0.saturating_sub(KEPT), now.0.saturating_sub(ABANDONED)],
+                    "DELETE FROM idempotency WHERE at < ?1 OR (status IS NULL AND (at < ?2 OR at > ?3))",
+                    values![
+                        now.0.saturating_sub(KEPT),
+                        now.0.saturating_sub(ABANDONED),
+                        now.0.saturating_add(ABANDONED)
+                    ],
                 )?;
                 let fresh = s.execute(
                     "INSERT INTO idempotency (actor, key, request, at) VALUES (?1, ?2, ?3, ?4)
