@@ -130,7 +130,7 @@ async fn two_nodes_on_postgresql_hand_out_no_sqn_twice_and_outlive_its_crash() {
     // Every vector that was given is in the audit, and the chain of both nodes' seals is whole.
     let options = PostgresOptions::new(&database, None).unwrap();
     let store = tokio::task::spawn_blocking(move || ResourceDb::connect(&options)).await.unwrap().unwrap();
-    let verified = store.verify_audit().await.unwrap();
+    let verified = store.verify_audit(None).await.unwrap();
     assert_eq!((verified.unsealed, verified.faults), (0, vec![]));
     assert!(verified.rows > seen.vectors.load(Ordering::SeqCst), "{}", verified.rows);
     drop(store);

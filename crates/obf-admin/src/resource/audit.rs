@@ -51,6 +51,13 @@ const ACTOR: Parameter =
     filter("actor", "Only what this administrator, or Authentication Server, did.", "admin");
 const ACTION: Parameter = filter("action", "Only what was done so.", "device.suspend");
 const OBJECT: Parameter = filter("object", "Only what was done to this.", "imsi:001010000000001");
+/// `?head=`.
+const HEAD: Parameter = Parameter {
+    name: "head",
+    description: "A head that was noted down before: it must still be in the chain.",
+    values: Values::Text { pattern: pattern::HEX_32, most: 64 },
+    example: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+};
 const READERS: Access = Access::Roles(Roles::AUDIT);
 
 /// What can be done with the audit: nothing but read.
@@ -92,6 +99,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "audit.verify",
         path: "/v1/audit:verify",
         summary: "Whether no record was removed, altered or put in",
+        query: &[HEAD],
         answers: &[Answer::json(of::<AuditVerified>())],
         access: READERS,
         words: Words { command: &["audit", "verify"], ..Words::NONE },

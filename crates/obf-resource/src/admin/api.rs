@@ -5,7 +5,7 @@ use super::{
     body::{self, Answer},
     handlers::{self, Offer},
     limits::{Limiter, source},
-    request::{Asked, Carried, carried},
+    request::{Asked, Carried, carried, drained},
 };
 use crate::registry::Registry;
 use hyper::{
@@ -75,16 +75,22 @@ impl AdminApi {
     /// Answers one request.
     pub async fn handle(self, request: Request<Incoming>, peer: Peer) -> Response<Answer> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let request = match carried(request).await {
+        // Whoever is not known does not fill our memory.
+        let caller = self.caller(&request, &peer).await;
+        let read = match &caller {
+            Ok(_) => carried(request).await,
+            Err(_) => drained(request).await,
+        };
+        let request = match read {
             Ok(request) => request,
             Err(problem) => {
-                let mut answer = problem.into_response();
+                let mut answer = caller.err().unwrap_or(problem).into_response();
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 return answer;
             }
         };
         let streams = matches!(request.body(), Carried::Stream(_));
-        let (caller, answer) = match self.caller(&request, &peer).await {
+        let (caller, answer) = match caller {
             Ok(caller) => {
                 let answer = self.answer(request, caller.as_ref()).await;
                 (caller, answer)
@@ -125,7 +131,7 @@ impl AdminApi {
     }
 
     /// Who asks; nobody where nobody needs to be known.
-    async fn caller(&self, request: &Request<Carried>, peer: &Peer) -> Result<Option<Caller>, Problem> {
+    async fn caller(&self, request: &Request<Incoming>, peer: &Peer) -> Result<Option<Caller>, Problem> {
         let now = Instant::now();
         let anyone = obf_admin::route(request.method().as_str(), request.uri().path())
             .is_ok_and(|route| route.operation.access == Access::Anyone);

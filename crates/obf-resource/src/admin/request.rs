@@ -45,6 +45,16 @@ pub async fn carried(request: Request<Incoming>) -> Result<Request<Carried>, Pro
     Ok(Request::from_parts(head, body))
 }
 
+/// Reads a body that nobody needs, so that the connection can go on.
+///
+/// # Errors
+/// It is too long for that, or did not come.
+pub async fn drained(request: Request<Incoming>) -> Result<Request<Carried>, Problem> {
+    let (head, incoming) = request.into_parts();
+    obf_net::http::read_body(incoming, MAX_BODY, BODY_TIME).await?;
+    Ok(Request::from_parts(head, Carried::Whole(Bytes::new())))
+}
+
 /// A request that fits its description.
 pub struct Asked {
     /// For what.

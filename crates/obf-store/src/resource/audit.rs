@@ -73,6 +73,8 @@ pub enum Fault {
         /// Its number.
         seq: i64,
     },
+    /// No seal has the hash that was noted down elsewhere: the end of the chain was cut off, or all of it was made anew.
+    HeadMissing,
     /// A seal does not follow from the one before it: it was altered, or the one before it was altered or removed.
     SealBroken {
         /// The last row that it covers.
@@ -109,8 +111,11 @@ pub trait Audit {
     /// Seals what waits; says how many rows it sealed.
     fn seal_audit(&self, now: UnixTime) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Verifies the whole chain.
-    fn verify_audit(&self) -> impl Future<Output = Result<Verified, StoreError>> + Send;
+    /// Verifies the whole chain, and that the `noted` hash is in it.
+    fn verify_audit(
+        &self,
+        noted: Option<[u8; 32]>,
+    ) -> impl Future<Output = Result<Verified, StoreError>> + Send;
 }
 
 impl Audit for ResourceDb {
@@ -161,18 +166,22 @@ impl Audit for ResourceDb {
         }
     }
 
-    async fn verify_audit(&self) -> Result<Verified, StoreError> {
+    async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
         let mut verified = Verified { rows: 0, unsealed: 0, head: None, faults: Vec::new() };
-        let mut last = 0;
+        let (mut last, mut missing) = (0, noted);
         loop {
             let Some((seal, rows)) = self.engine.read(move |s| sealed_rows(s, last)).await? else { break };
             let before = verified.head;
             last = seal.last_seq;
             verified.head = Some(seal.hash);
+            missing = missing.filter(|noted| *noted != seal.hash);
             if seal.hash != seal.computed(before) {
                 verified.fault(Fault::SealBroken { last_seq: seal.last_seq });
             }
             seal.compare(&rows, &mut verified);
+        }
+        if missing.is_some() {
+            verified.fault(Fault::HeadMissing);
         }
         let unsealed = self.engine.read(move |s| {
             s.one("SELECT count(*) FROM audit WHERE seq > ?1", values![last], |row| row.fitting(0))

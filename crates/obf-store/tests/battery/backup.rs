@@ -57,7 +57,7 @@ async fn goes_on(db: &ResourceDb) {
     let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
     assert_eq!(page.grants[0].group.as_deref(), Some("fleet"));
     assert!(db.right(imsi(2), app("a.example"), NOW).await.unwrap().unwrap().1.is_some());
-    let verified = db.verify_audit().await.unwrap();
+    let verified = db.verify_audit(None).await.unwrap();
     assert_eq!((verified.unsealed, verified.faults.len()), (1, 0));
     // Every device's tokens are ended, whoever was told what before.
     let told = db.waiting_notices("as1", 0, 5000).await.unwrap();

@@ -3,6 +3,7 @@
 use super::{Reply, object, page};
 use crate::{
     admin::{Problem, api::AdminApi, body, request::Asked},
+    kms::octets_32_from_hex,
     registry::hex,
 };
 use bytes::Bytes;
@@ -62,8 +63,9 @@ async fn write(
     }
 }
 
-pub async fn verify(api: &AdminApi, _: Asked) -> Reply {
-    let verified = api.store().verify_audit().await?;
+pub async fn verify(api: &AdminApi, asked: Asked) -> Reply {
+    let noted = asked.query("head").and_then(octets_32_from_hex);
+    let verified = api.store().verify_audit(noted).await?;
     let said = AuditVerified {
         intact: verified.faults.is_empty(),
         records: verified.rows,
@@ -79,6 +81,9 @@ fn words(fault: &Fault) -> String {
         Fault::Altered { seq } => format!("record {seq} is not as it was written"),
         Fault::Removed { seq } => format!("record {seq} was removed"),
         Fault::Inserted { seq } => format!("record {seq} was put in afterwards"),
+        Fault::HeadMissing => {
+            "no seal has the head that was noted: the end was cut off, or all of it was made anew".to_owned()
+        }
         Fault::SealBroken { last_seq } => {
             format!("the seal up to record {last_seq} does not follow from the one before it")
         }
