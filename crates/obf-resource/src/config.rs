@@ -48,7 +48,7 @@ pub struct Config {
 }
 
 /// Where everything is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub enum DatabaseConfig {
     /// A SQLite file that the nodes of this host share.
@@ -56,6 +56,12 @@ pub enum DatabaseConfig {
     /// A PostgreSQL database that any nodes share: `postgresql://user@host/database`. Between hosts add
     /// `?sslmode=require`.
     Server(String),
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
 }
 
 impl From<String> for DatabaseConfig {

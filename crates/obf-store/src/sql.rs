@@ -77,6 +77,9 @@ pub trait Session {
     /// [`StoreError`].
     fn lock_audit(&mut self) -> Result<(), StoreError>;
 
+    /// What stands behind a SELECT whose rows stay as they are until this transaction ends, whoever else writes.
+    fn locking(&self) -> &'static str;
+
     /// Makes a table that numbers its rows itself go on behind the highest number that it has.
     ///
     /// # Errors

@@ -39,6 +39,11 @@ impl Session for SqliteSession<'_> {
         Ok(())
     }
 
+    fn locking(&self) -> &'static str {
+        // Writing transactions take turns anyhow.
+        ""
+    }
+
     fn number_on(&mut self, _: &str, _: &str) -> Result<(), StoreError> {
         // It does so by itself.
         Ok(())

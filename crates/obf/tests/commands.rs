@@ -210,6 +210,13 @@ fn key_files_and_rotations_are_made_by_commands() {
         let report = report.json_lines();
         assert_eq!(report.len(), 300);
         assert!(report.iter().all(|line| line["result"] == "unchanged"), "{format}: {:?}", report[0]);
+        // A card made from the file is the one that the operator knows.
+        let (se, third) = (file(&format!("{format}.se.json")), format!("{}3", &imsi[..14]));
+        let personalise = ["client", "personalise", &out, "--identity", &third, "--se", &se];
+        deployment.obf(&[&personalise[..], &transport[..]].concat()).expect_success();
+        deployment.obf(&["client", "bootstrap", "--se", &se]).expect_success();
+        let again = deployment.obf(&[&personalise[..], &transport[..]].concat());
+        assert!(again.code() != 0 && again.stderr.contains("there is an element already"), "{again:?}");
     }
     fs::write(file("other.key"), "ff".repeat(16)).unwrap();
     let import = [
@@ -272,7 +279,7 @@ fn a_backup_is_restored_where_the_kek_is_the_same_and_nowhere_else() {
     assert_eq!(new.obf(&["device", "show", &sims[0].imsi]).code(), 6, "nothing was changed");
     new.obf(&["restore", &backup]).expect_success();
     let shown = new.obf(&["--json", "device", "show", &sims[7].imsi]).json_lines();
-    assert_eq!(shown[0]["epoch"], 1 << 20);
+    assert!(shown[0]["epoch"].as_u64().unwrap() > 1 << 20);
     let again = new.obf(&["restore", &backup]);
     assert!(again.stderr.contains("not empty") && again.code() != 0, "{again:?}");
     let verified = new.obf(&["--json", "audit", "verify"]);

@@ -165,14 +165,19 @@ impl AdminApi {
             Self { registry: self.registry.acting(&asked.caller.name, &asked.reason), ..self.clone() };
         match asked.key.clone() {
             None => handlers::answer(&acting, asked).await,
-            Some(key) => acting.once(&key, asked).await,
+            // It goes on, and its answer is kept, though its caller should go away: else the repetition would do it twice.
+            Some(key) => {
+                let done = tokio::spawn(async move { acting.once(&key, asked).await });
+                done.await.unwrap_or_else(|error| Err(Problem::internal(&error)))
+            }
         }
     }
 
     /// Carries a request out the first time its key comes; afterwards tells what it told then.
     async fn once(&self, key: &str, asked: Asked) -> Result<Response<Answer>, Problem> {
         let (store, actor) = (self.store(), asked.caller.name.clone());
-        match store.claim(&actor, key, asked.digest(), self.now()).await? {
+        let request = asked.digest();
+        match store.claim(&actor, key, request, self.now()).await? {
             Claim::Answered(kept) => return Ok(again(kept)),
             Claim::UnderWay => return Err(Problem::under_way()),
             Claim::OtherRequest => return Err(Problem::other_request()),
@@ -184,9 +189,9 @@ impl AdminApi {
                 let etag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
                 let body = answer.body().octets().map(|octets| octets.to_vec()).unwrap_or_default();
                 let kept = KeptAnswer { status: answer.status().as_u16(), etag, body };
-                store.keep_answer(&actor, key, kept).await?;
+                store.keep_answer(&actor, key, request, kept).await?;
             }
-            Err(_) => store.release_claim(&actor, key).await?,
+            Err(_) => store.release_claim(&actor, key, request).await?,
         }
         answer
     }

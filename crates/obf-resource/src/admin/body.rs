@@ -7,11 +7,11 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use std::{
-    convert::Infallible,
+    io,
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Lines that may wait for a slow reader; then the import waits too.
 const WAITING_LINES: usize = 4096;
@@ -23,7 +23,7 @@ pub struct Answer(Content);
 #[derive(Debug)]
 enum Content {
     Whole(Option<Bytes>),
-    Lines(mpsc::Receiver<Bytes>),
+    Stream(mpsc::Receiver<Bytes>, oneshot::Receiver<()>),
 }
 
 /// An answer without content.
@@ -41,10 +41,24 @@ pub fn whole(status: StatusCode, kind: &'static str, octets: Vec<u8>) -> Respons
     response
 }
 
-/// An answer that is still being written; it ends when the sender is dropped.
-pub fn stream() -> (mpsc::Sender<Bytes>, Answer) {
+/// An answer that is still being written. It ends when the sender is dropped: as a whole one if that was said before,
+/// otherwise the connection breaks off, so that nobody takes a part for the whole.
+pub fn stream() -> (mpsc::Sender<Bytes>, Ending, Answer) {
     let (sender, receiver) = mpsc::channel(WAITING_LINES);
-    (sender, Answer(Content::Lines(receiver)))
+    let (ending, ended) = oneshot::channel();
+    (sender, Ending(ending), Answer(Content::Stream(receiver, ended)))
+}
+
+/// Says how a stream ends.
+#[derive(Debug)]
+pub struct Ending(oneshot::Sender<()>);
+
+impl Ending {
+    /// Everything was written. To be said before the sender is dropped.
+    pub fn whole(self) {
+        // Whoever no longer reads needs no end.
+        let _ = self.0.send(());
+    }
 }
 
 impl Answer {
@@ -59,17 +73,23 @@ impl Answer {
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match &mut self.0 {
             Content::Whole(octets) => Poll::Ready(octets.take().map(|octets| Ok(Frame::data(octets)))),
-            Content::Lines(lines) => {
-                lines.poll_recv(context).map(|line| line.map(|line| Ok(Frame::data(line))))
-            }
+            Content::Stream(pieces, ended) => match pieces.poll_recv(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Some(piece)) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+                Poll::Ready(None) if ended.try_recv().is_ok() => {
+                    self.0 = Content::Whole(None);
+                    Poll::Ready(None)
+                }
+                Poll::Ready(None) => Poll::Ready(Some(Err(io::Error::other("the answer broke off")))),
+            },
         }
     }
 
@@ -80,7 +100,7 @@ impl Body for Answer {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Content::Whole(octets) => SizeHint::with_exact(octets.as_ref().map_or(0, |o| o.len() as u64)),
-            Content::Lines(_) => SizeHint::default(),
+            Content::Stream(..) => SizeHint::default(),
         }
     }
 }

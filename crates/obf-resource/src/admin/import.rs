@@ -27,21 +27,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The other end went away or stopped; what was reported is in.
 struct Gone;
 
-/// Reads `body` to its end and reports every line.
+/// Reads `body` to its end and reports every line; false if it did not come to that.
 pub async fn run(
     registry: Registry,
     home_network: HomeNetwork,
     clock: Arc<dyn Clock>,
     body: Incoming,
     report: mpsc::Sender<Bytes>,
-) {
+) -> bool {
     let mut import = Import { registry, home_network, clock, report, batch: Vec::new() };
-    if import.read(body).await.is_err() {
-        tracing::info!("an import ended early: its caller went away");
+    let whole = import.read(body).await.is_ok();
+    if !whole {
+        tracing::info!("an import ended early: its caller went away or was silent for too long");
     }
+    whole
 }
 
-/// Passes `body` to the reader of a key file and reports every record that comes out of it.
+/// Passes `body` to the reader of a key file and reports every record that comes out of it; false if it did not come to
+/// the end of either.
 pub async fn key_file(
     registry: Registry,
     home_network: HomeNetwork,
@@ -49,12 +52,19 @@ pub async fn key_file(
     mut body: Incoming,
     (octets, mut rows): (mpsc::Sender<Bytes>, mpsc::Receiver<Vec<Row>>),
     report: mpsc::Sender<Bytes>,
-) {
+) -> bool {
     let feed = async move {
-        while let Ok(Some(Ok(frame))) = timeout(PATIENCE, body.frame()).await {
-            let Ok(data) = frame.into_data() else { continue };
-            if octets.send(data).await.is_err() {
-                break;
+        loop {
+            match timeout(PATIENCE, body.frame()).await {
+                Ok(None) => return true,
+                Ok(Some(Ok(frame))) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    // A reader that takes no more has said why.
+                    if octets.send(data).await.is_err() {
+                        return true;
+                    }
+                }
+                _ => return false,
             }
         }
     };
@@ -64,11 +74,13 @@ pub async fn key_file(
             import.batch = batch.into_iter().map(|row| (row.line, row.record)).collect();
             if import.register().await.is_err() {
                 tracing::info!("an import of a key file ended early: its caller went away");
-                return;
+                return false;
             }
         }
+        true
     };
-    tokio::join!(feed, take);
+    let (fed, taken) = tokio::join!(feed, take);
+    fed && taken
 }
 
 struct Import {

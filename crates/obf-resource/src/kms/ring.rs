@@ -129,6 +129,10 @@ impl Ring {
         {
             *current = Some(Current { id, left: self.settings.records_per_key });
         }
+        // Nothing new goes under a key that is being replaced, or under a KEK that is not the current one.
+        if newest.is_none() {
+            *current = None;
+        }
         Ok(newest.is_some())
     }
 

@@ -239,15 +239,11 @@ impl Kms {
 
     async fn advance(&self, rotation: &mut Rotation, running: &Running) -> Result<(), KmsError> {
         let store = &self.ring.store;
-        let mut rewrapped = Vec::new();
-        for key in store.data_keys().await? {
-            rewrapped.extend(self.ring.rewrapped(&key).await?);
+        if rotation.kek != self.ring.current_kek()?.name() {
+            // Another node's: this one would wrap everything back under the KEK that is being left.
+            return Ok(());
         }
-        rotation.data_keys_done += rewrapped.len() as u64;
-        rotation.problem = None;
-        if !rewrapped.is_empty() {
-            store.rewrap_data_keys(rewrapped, self.ring.change("rotation")).await?;
-        }
+        self.rewrap_data_keys(rotation).await?;
         while rotation.full && !rotation.old.is_empty() {
             if !self.sweep(rotation, running).await? {
                 return Ok(());
@@ -260,9 +256,26 @@ impl Kms {
                 break;
             }
         }
+        // Those that nodes with another KEK have made meanwhile.
+        while self.rewrap_data_keys(rotation).await? > 0 {}
         let now = self.ring.clock.now().0;
         (rotation.state, rotation.finished_at, rotation.updated_at) = (State::Done, Some(now), now);
         Ok(store.set_rotation(rotation.to_document(), None).await?)
+    }
+
+    /// Wraps every data key under the current KEK that is not; says how many those were.
+    async fn rewrap_data_keys(&self, rotation: &mut Rotation) -> Result<usize, KmsError> {
+        let mut rewrapped = Vec::new();
+        for key in self.ring.store.data_keys().await? {
+            rewrapped.extend(self.ring.rewrapped(&key).await?);
+        }
+        let count = rewrapped.len();
+        rotation.data_keys_done += count as u64;
+        rotation.problem = None;
+        if count > 0 {
+            self.ring.store.rewrap_data_keys(rewrapped, self.ring.change("rotation")).await?;
+        }
+        Ok(count)
     }
 
     /// One pass over the devices; false if the node stops.

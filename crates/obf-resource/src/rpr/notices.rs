@@ -135,7 +135,19 @@ impl Shared {
         let full = waiting.len() >= BATCH as usize;
         let mut sending = JoinSet::new();
         for notice in waiting {
-            let (code, attributes) = self.encode(&notice)?;
+            let (code, attributes) = match self.encode(&notice) {
+                Ok(encoded) => encoded,
+                Err(reason) => {
+                    tracing::error!(
+                        server = name,
+                        notice = notice.id,
+                        reason,
+                        "a notice cannot be written, and is dropped"
+                    );
+                    self.store.acknowledge_notice(notice.id).await.map_err(|error| error.to_string())?;
+                    continue;
+                }
+            };
             let (connection, udp) = (route.connection(), route.udp.clone());
             sending.spawn(async move { (notice.id, send(code, attributes, connection, udp).await) });
         }

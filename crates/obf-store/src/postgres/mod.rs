@@ -9,11 +9,15 @@ use crate::{
     sql::{Session, Value},
 };
 use openssl::ssl::{SslConnector, SslMethod};
-use postgres::{Config, config::SslMode};
+use postgres::{
+    Config,
+    config::{Host, SslMode},
+};
 use postgres_openssl::MakeTlsConnector;
 use session::{Connected, failed};
 use std::{
     fmt,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
@@ -49,11 +53,20 @@ impl PostgresOptions {
     /// `sslmode=require`: the server's certificate is then verified against the system's trust anchors.
     ///
     /// # Errors
-    /// The text is no connection string.
+    /// The text is no connection string, or one to another host in clear.
     pub fn new(connection: &str, password: Option<&[u8]>) -> Result<Self, StoreError> {
         let mut config: Config = connection.parse().map_err(|error| failed(&error))?;
         if let Some(password) = password {
             config.password(password);
+        }
+        let local = |host: &Host| match host {
+            Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
+            Host::Unix(_) => true,
+        };
+        if config.get_ssl_mode() != SslMode::Require && !config.get_hosts().iter().all(local) {
+            let reason =
+                "between hosts the connection is encrypted: write ?sslmode=require behind the database";
+            return Err(StoreError::Other(reason.into()));
         }
         config.connect_timeout(CONNECT).application_name("obf");
         Ok(Self { config, connections: 8 })

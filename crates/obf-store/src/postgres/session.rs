@@ -71,6 +71,10 @@ impl Session for Connected {
         self.batch("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE")
     }
 
+    fn locking(&self) -> &'static str {
+        " FOR UPDATE"
+    }
+
     fn number_on(&mut self, table: &str, key: &str) -> Result<(), StoreError> {
         self.batch(&format!(
             "SELECT setval(pg_get_serial_sequence('{table}', '{key}'),

@@ -65,7 +65,8 @@ pub trait AdministratorAccounts {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<AdministratorAccount>, StoreError>> + Send;
 
-    /// Puts everything of `account` but its name in place of what stands there, if that is at the version `expected`.
+    /// Puts everything of `account` but its name in place of what stands there, if that is at the version `expected`;
+    /// [`Outcome::InUse`] if another has its certificate's name.
     fn replace_administrator(
         &self,
         account: AdministratorAccount,
@@ -177,6 +178,14 @@ impl AdministratorAccounts for ResourceDb {
                     Ok(was) => was,
                     Err(outcome) => return Ok(outcome),
                 };
+                let taken = s.one(
+                    "SELECT 1 FROM administrators WHERE cert_name = ?1 AND id <> ?2",
+                    values![account.cert_name.as_deref(), &account.id],
+                    |_| Ok(()),
+                )?;
+                if taken.is_some() {
+                    return Ok(Outcome::InUse);
+                }
                 let replaced = s.one(
                     "UPDATE administrators SET role = ?2, application_provider = ?3, token_sha256 = ?4,
                          cert_name = ?5, state = ?6, updated_at = ?7, version = version + 1

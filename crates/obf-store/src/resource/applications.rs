@@ -177,7 +177,8 @@ impl Applications for ResourceDb {
                 )?;
                 change.announce(s, NoticeKind::Changed, None, Some(&application.id))?;
                 let narrower = before.is_some_and(|before| {
-                    before.kyc_level < application.kyc_level
+                    (was == State::Active && application.state != State::Active)
+                        || before.kyc_level < application.kyc_level
                         || before.max_lifetime != application.max_lifetime
                         || before.settings != application.settings
                 });

@@ -4,11 +4,12 @@
 //! columns, `R` is a row, `E` ends the backup with the number of rows. Numbers are big-endian. Subscriber keys are in it
 //! as they are in the database: wrapped. Whoever keeps a backup encrypts the blocks.
 
-use super::{Change, ResourceDb, tables};
+use super::{Change, NoticeKind, ResourceDb, tables};
 use crate::{
     StoreError,
     sql::{Row, Session, Value, values},
 };
+use obf_types::AppId;
 use std::future::Future;
 use tokio::sync::mpsc;
 
@@ -16,10 +17,14 @@ use tokio::sync::mpsc;
 const BLOCK: usize = 64 * 1024;
 /// Rows read at once.
 const PAGE: usize = 1000;
-/// How far SEQ goes on from where it stood at the backup: vectors given since then must not be given again. A USIM
-/// accepts any such jump up to 2^28 (TS 33.102 C.2.1).
+/// How far SEQ goes on at least from where it stood at the backup: vectors given since then must not be given again.
 const SEQ_JUMP: u64 = 1 << 20;
-/// How far the epochs go on: tokens ended since then must not come back to life.
+/// How far it goes on for each second since the backup, so that one restored twice goes further the second time.
+const SEQ_A_SECOND: u64 = 16;
+/// How far it goes on at most: half of what a USIM accepts (TS 33.102 C.2.1).
+const SEQ_JUMP_MOST: u64 = 1 << 27;
+/// How far the epochs go on at least, and at least to the time in seconds: tokens ended since then, or since an earlier
+/// restore, must not come back to life.
 const EPOCH_JUMP: u64 = 1 << 20;
 
 /// A table as it is backed up: its key, then its other columns.
@@ -175,13 +180,34 @@ fn restore(
     for table in tables::BACKED_UP.iter().filter(|table| table.numbers_itself) {
         s.number_on(table.name, table.key.first().copied().unwrap_or_default())?;
     }
-    s.execute(
-        "UPDATE devices SET epoch = epoch + ?1,
-             sqn = CASE WHEN sqn + ?2 > 281474976710655 THEN 281474976710655 ELSE sqn + ?2 END",
-        values![EPOCH_JUMP, SEQ_JUMP << 5],
-    )?;
+    jump(s, change)?;
+    // Whatever was told before the backup's moment, or not told yet: each token is ended, each right asked for anew.
+    change.announce_devices(s, NoticeKind::Disconnect, "CAST(?4 AS TEXT) IS NOT NULL", "")?;
+    let applications = s.all("SELECT id FROM applications", &[], |row| {
+        AppId::new(row.string(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))
+    })?;
+    for app in &applications {
+        change.announce(s, NoticeKind::Changed, None, Some(app))?;
+    }
     change.record(s, "database.restore", "database", &format!("{} rows", reader.rows))?;
     Ok(reader.rows)
+}
+
+/// Sequence numbers and epochs, of devices and of removed ones, go on beyond whatever they may have reached.
+fn jump(s: &mut dyn Session, change: &Change) -> Result<(), StoreError> {
+    let last_act =
+        s.one("SELECT at FROM audit ORDER BY seq DESC LIMIT 1", &[], |row| row.fitting::<u64>(0))?;
+    let age = change.at.0.saturating_sub(last_act.unwrap_or(change.at.0));
+    let seq = SEQ_JUMP.saturating_add(age.saturating_mul(SEQ_A_SECOND)).min(SEQ_JUMP_MOST);
+    for table in ["devices", "former_identities"] {
+        let sql = format!(
+            "UPDATE {table} SET
+                 epoch = CASE WHEN epoch + ?1 > ?2 THEN epoch + ?1 ELSE ?2 END,
+                 sqn = CASE WHEN sqn + ?3 > 281474976710655 THEN 281474976710655 ELSE sqn + ?3 END"
+        );
+        s.execute(&sql, values![EPOCH_JUMP, change.at.0, seq << 5])?;
+    }
+    Ok(())
 }
 
 struct Reader {

@@ -111,7 +111,7 @@ pub struct Holder {
     pub id: String,
     /// Where it stands.
     pub state: State,
-    /// Its KYC records that were not taken back, expired ones included.
+    /// Its KYC records, expired ones included; those that were taken back expired in 1970.
     pub kyc: Vec<KycStanding>,
 }
 

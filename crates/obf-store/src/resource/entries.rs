@@ -211,6 +211,10 @@ impl Entries for ResourceDb {
                     return Ok(Outcome::InUse);
                 }
                 s.execute("DELETE FROM entries WHERE kind = ?1 AND id = ?2", values![kind as u8, &id])?;
+                if kind == EntryKind::ApplicationProvider {
+                    // Their tokens must not be those of another who comes under this name.
+                    s.execute("DELETE FROM administrators WHERE application_provider = ?1", values![&id])?;
+                }
                 change.record(s, &format!("{}.remove", kind.name()), &id, "")?;
                 Ok(Outcome::Done(()))
             })

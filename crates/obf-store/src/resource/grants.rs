@@ -123,6 +123,9 @@ impl Grants for ResourceDb {
     async fn remove_grant(&self, grantee: Grantee, app: AppId, change: Change) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
+                if !grantee.exists(s)? {
+                    return Ok(false);
+                }
                 let removed = match &grantee {
                     Grantee::Device(id) => s.execute(
                         "DELETE FROM grants WHERE device = ?1 AND app = ?2",
@@ -218,7 +221,8 @@ impl Grantee {
     fn exists(&self, s: &mut dyn Session) -> Result<bool, StoreError> {
         match self {
             Self::Device(id) => {
-                Ok(s.one("SELECT 1 FROM devices WHERE id = ?1", values![id.0], |_| Ok(()))?.is_some())
+                let sql = format!("SELECT 1 FROM devices WHERE id = ?1{}", s.locking());
+                Ok(s.one(&sql, values![id.0], |_| Ok(()))?.is_some())
             }
             Self::Group(group) => groups::exists(s, group),
         }

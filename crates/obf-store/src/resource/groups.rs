@@ -252,7 +252,10 @@ fn change_members(
 /// The device that an administrator means.
 fn named(s: &mut dyn Session, name: &str) -> Result<Option<DeviceId>, StoreError> {
     let (kind, value) = match name.split_once(':') {
-        Some((kind, value)) => (IdentityKind::ALL.into_iter().find(|known| known.name() == kind), value),
+        Some((kind, value)) => match IdentityKind::ALL.into_iter().find(|known| known.name() == kind) {
+            Some(kind) => (Some(kind), value),
+            None => return Ok(None),
+        },
         None => (None, name),
     };
     let found = device_rows::with_identity(s, kind, value)?;
@@ -261,7 +264,9 @@ fn named(s: &mut dyn Session, name: &str) -> Result<Option<DeviceId>, StoreError
 
 /// Whether there is one of that name.
 pub(super) fn exists(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
-    Ok(s.one("SELECT 1 FROM groups WHERE id = ?1", values![id], |_| Ok(()))?.is_some())
+    // Whoever joins while the group's grants change is told of them.
+    let sql = format!("SELECT 1 FROM groups WHERE id = ?1{}", s.locking());
+    Ok(s.one(&sql, values![id], |_| Ok(()))?.is_some())
 }
 
 fn has_grants(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
@@ -274,7 +279,8 @@ fn at_version<T>(
     id: &str,
     expected: Option<u64>,
 ) -> Result<Result<(), Outcome<T>>, StoreError> {
-    let version = s.one("SELECT version FROM groups WHERE id = ?1", values![id], |row| row.fitting(0))?;
+    let sql = format!("SELECT version FROM groups WHERE id = ?1{}", s.locking());
+    let version = s.one(&sql, values![id], |row| row.fitting(0))?;
     Ok(match version {
         None => Err(Outcome::Unknown),
         Some(version) if expected.is_some_and(|expected| expected != version) => {

@@ -50,11 +50,17 @@ pub trait Idempotency {
         &self,
         actor: &str,
         key: &str,
+        request: [u8; 32],
         answer: KeptAnswer,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Gives `key` back: the request came to nothing and may be tried again.
-    fn release_claim(&self, actor: &str, key: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn release_claim(
+        &self,
+        actor: &str,
+        key: &str,
+        request: [u8; 32],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 impl Idempotency for ResourceDb {
@@ -103,25 +109,32 @@ impl Idempotency for ResourceDb {
             .await
     }
 
-    async fn keep_answer(&self, actor: &str, key: &str, answer: KeptAnswer) -> Result<(), StoreError> {
+    async fn keep_answer(
+        &self,
+        actor: &str,
+        key: &str,
+        request: [u8; 32],
+        answer: KeptAnswer,
+    ) -> Result<(), StoreError> {
         let (actor, key) = (actor.to_owned(), key.to_owned());
         self.engine
             .write_statement(move |s| {
                 s.execute(
-                    "UPDATE idempotency SET status = ?3, etag = ?4, body = ?5 WHERE actor = ?1 AND key = ?2",
-                    values![&actor, &key, answer.status, answer.etag.as_deref(), &answer.body],
+                    "UPDATE idempotency SET status = ?3, etag = ?4, body = ?5
+                     WHERE actor = ?1 AND key = ?2 AND request = ?6",
+                    values![&actor, &key, answer.status, answer.etag.as_deref(), &answer.body, &request],
                 )?;
                 Ok(())
             })
             .await
     }
 
-    async fn release_claim(&self, actor: &str, key: &str) -> Result<(), StoreError> {
+    async fn release_claim(&self, actor: &str, key: &str, request: [u8; 32]) -> Result<(), StoreError> {
         let (actor, key) = (actor.to_owned(), key.to_owned());
         self.engine
             .write_statement(move |s| {
-                let sql = "DELETE FROM idempotency WHERE actor = ?1 AND key = ?2 AND status IS NULL";
-                s.execute(sql, values![&actor, &key])?;
+                let sql = "DELETE FROM idempotency WHERE actor = ?1 AND key = ?2 AND request = ?3 AND status IS NULL";
+                s.execute(sql, values![&actor, &key, &request])?;
                 Ok(())
             })
             .await

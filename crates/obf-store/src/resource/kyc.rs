@@ -72,7 +72,7 @@ pub trait KycRecords {
         change: Change,
     ) -> impl Future<Output = Result<Outcome<KycRecord>, StoreError>> + Send;
 
-    /// What stands of a custodian: its records that were not taken back, expired ones included.
+    /// What stands of a custodian: its records, expired ones included; those that were taken back expired in 1970.
     fn kyc_standing(
         &self,
         custodian: &str,
@@ -143,6 +143,7 @@ impl KycRecords for ResourceDb {
         );
         self.engine
             .write(move |s| {
+                let find = format!("{find}{}", s.locking());
                 let Some(found) = s.one(&find, values![id], read)? else { return Ok(Outcome::Unknown) };
                 if expected.is_some_and(|expected| expected != found.version) {
                     return Ok(Outcome::Stale { version: found.version });
@@ -164,10 +165,12 @@ impl KycRecords for ResourceDb {
     }
 }
 
-/// What stands of a custodian.
+/// What stands of a custodian. A record that was taken back counts until the beginning of time: whoever lost a
+/// verification is not taken for one who never had any.
 pub(super) fn of_custodian(s: &mut dyn Session, custodian: &str) -> Result<Vec<KycStanding>, StoreError> {
     s.all(
-        "SELECT id, level, valid_until FROM kyc_records WHERE custodian = ?1 AND revoked = 0 ORDER BY id",
+        "SELECT id, level, CASE revoked WHEN 0 THEN valid_until ELSE 0 END FROM kyc_records WHERE custodian = ?1
+         ORDER BY id",
         values![custodian],
         |row| {
             Ok(KycStanding {

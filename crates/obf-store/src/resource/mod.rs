@@ -197,13 +197,14 @@ fn check<T>(
     Ok(state)
 }
 
-/// Version and state of the record that `sql` finds.
+/// Version and state of the record that `sql` finds, which stays so until the transaction ends.
 fn standing(
     s: &mut dyn Session,
     sql: &str,
     values: &[Value<'_>],
 ) -> Result<Option<(u64, State)>, StoreError> {
-    s.one(sql, values, |row| Ok((row.fitting(0)?, State::stored(row.number(1)?)?)))
+    let sql = format!("{sql}{}", s.locking());
+    s.one(&sql, values, |row| Ok((row.fitting(0)?, State::stored(row.number(1)?)?)))
 }
 
 /// Lines of a text column.

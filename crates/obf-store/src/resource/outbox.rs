@@ -49,7 +49,8 @@ pub struct Notice {
 
 /// The notices waiting.
 pub trait Outbox {
-    /// Up to `limit` notices for that addressee with a greater id than `after`, oldest first.
+    /// Up to `limit` notices for that addressee with a greater id than `after`: first what ends tokens, the oldest of
+    /// each kind first.
     fn waiting_notices(
         &self,
         addressee: &str,
@@ -73,7 +74,7 @@ impl Outbox for ResourceDb {
             .read(move |s| {
                 s.all(
                     "SELECT id, kind, identity_kind, identity, epoch, app, at FROM notices
-                     WHERE addressee = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+                     WHERE addressee = ?1 AND id > ?2 ORDER BY kind, id LIMIT ?3",
                     values![&addressee, after, limit],
                     |row| {
                         let device = match (row.maybe(2)?, row.text(3)?, row.maybe(4)?) {

@@ -8,7 +8,7 @@ pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V
 /// Whose tables they are, where several nodes keep theirs in one PostgreSQL database.
 pub const OWNER: &str = "resource";
 
-/// What a backup holds, parents before children. Left out: notices, which are told anew; answers kept for repetitions.
+/// What a backup holds, parents before children. Left out: notices, because a restore tells everything anew; answers kept for repetitions.
 pub const BACKED_UP: &[Table] = &[
     Table {
         name: "data_keys",
@@ -306,7 +306,7 @@ CREATE TABLE notices (
     app TEXT,
     at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX notices_of_addressee ON notices (addressee, id);
+CREATE INDEX notices_of_addressee ON notices (addressee, kind, id);
 CREATE TABLE refused_vectors (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     count INTEGER NOT NULL

@@ -122,6 +122,10 @@ on_each_engine! {
         assert_eq!((now.kyc_level, now.version), (2, 2));
         let told = db.waiting_notices("as1", 0, 10).await.unwrap();
         assert_eq!((told.len(), told[1].device.clone().map(|(id, _)| id)), (2, Some(imsi(1))));
+        // So it is with one that is suspended: keys in use end.
+        let suspended = Application { state: State::Suspended, ..now };
+        db.replace_application(suspended, None, change(&["as2"])).await.unwrap();
+        assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap().len(), 2);
     }
 
     async fn r6_kyc_of_the_custodian_comes_with_the_device(db: ResourceDb) {
@@ -147,7 +151,9 @@ on_each_engine! {
         assert!(matches!(revoked, Outcome::Done(record) if record.revoked));
         let again = db.revoke_kyc_record(added.id, None, change(&[])).await.unwrap();
         assert!(matches!(again, Outcome::Forbidden { .. }));
-        assert_eq!(found(&db, 1).await.custodian.unwrap().kyc, []);
+        // It is not as if nothing had ever been verified.
+        let over = KycStanding { valid_until: UnixTime(0), ..standing };
+        assert_eq!(found(&db, 1).await.custodian.unwrap().kyc, [over]);
         assert_eq!(db.remove_custodian("acme", None, change(&[])).await.unwrap(), Outcome::InUse);
         let suspended = Custodian { state: State::Suspended, ..custodian("acme") };
         db.replace_custodian(suspended, None, change(&["as2"])).await.unwrap();

@@ -27,7 +27,7 @@ async fn restored(db: &ResourceDb, blocks: Vec<Vec<u8>>) -> Result<u64, RestoreE
             let _ = sender.send(block).await;
         }
     });
-    let result = db.restore(receiver, change(&[])).await;
+    let result = db.restore(receiver, change(&["as1"])).await;
     sending.await.unwrap();
     result
 }
@@ -51,7 +51,7 @@ async fn filled(db: &ResourceDb) {
 /// What was there is there, sequence numbers and epochs have jumped, and everything goes on.
 async fn goes_on(db: &ResourceDb) {
     let device_1 = found(db, 1).await;
-    assert_eq!((device_1.sqn, device_1.epoch), (((1 << 20) + 1) << 5 | 3, Epoch(1 << 20)));
+    assert_eq!((device_1.sqn, device_1.epoch), (((1 << 20) + 1) << 5 | 3, Epoch(NOW.0)));
     assert_eq!((device_1.key, device_1.identities), (device(1).key, device(1).identities));
     assert_eq!(device_1.custodian.unwrap().id, "acme");
     let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
@@ -59,11 +59,15 @@ async fn goes_on(db: &ResourceDb) {
     assert!(db.right(imsi(2), app("a.example"), NOW).await.unwrap().unwrap().1.is_some());
     let verified = db.verify_audit().await.unwrap();
     assert_eq!((verified.unsealed, verified.faults.len()), (1, 0));
+    // Every device's tokens are ended, whoever was told what before.
+    let told = db.waiting_notices("as1", 0, 5000).await.unwrap();
+    assert_eq!(told.iter().filter(|notice| notice.kind == NoticeKind::Disconnect).count(), 2099);
+    assert_eq!(told.len(), 2100);
     db.take_sqn(imsi(1), 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
     assert_eq!(db.seal_audit(NOW).await.unwrap(), 2);
     let added = db.add_devices(vec![device(2100), device(2101)], change(&[])).await.unwrap();
     assert!(added.iter().all(|added| matches!(added, Added::New(_))));
-    assert_eq!(found(db, 2100).await.epoch, Epoch(1));
+    assert_eq!(found(db, 2100).await.epoch, Epoch(NOW.0));
 }
 
 on_each_engine! {

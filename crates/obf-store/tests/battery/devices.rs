@@ -104,6 +104,29 @@ on_each_engine! {
         assert_eq!(acts, ["device.add", "device.suspend", "device.resume", "device.retire"]);
     }
 
+    async fn of_two_changes_to_one_version_one_is_done_and_the_other_told_so(db: ResourceDb) {
+        let id = with_device(&db).await;
+        for round in 0..20 {
+            let version = found(&db, 1).await.version;
+            let to = |state| DeviceUpdate { state, minimum_algorithm: 1, kyc_expiry: None, custodian: None };
+            let (wanted, other) = match round % 2 {
+                0 => (State::Suspended, State::Active),
+                _ => (State::Active, State::Suspended),
+            };
+            let change = |state| {
+                let db = db.clone();
+                tokio::spawn(async move {
+                    db.update_device(id, to(state), Some(version), change(&[])).await.unwrap()
+                })
+            };
+            let (one, two) = (change(wanted), change(other));
+            let outcomes = [one.await.unwrap(), two.await.unwrap()];
+            let done = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Done(_))).count();
+            assert_eq!(done, 1, "{outcomes:?}");
+            assert!(outcomes.contains(&Outcome::Stale { version: version + 1 }), "{outcomes:?}");
+        }
+    }
+
     async fn notices_wait_for_each_addressee_until_acknowledged(db: ResourceDb) {
         let id = with_device(&db).await;
         let both = change(&["as1", "as2"]);
@@ -118,5 +141,9 @@ on_each_engine! {
         db.acknowledge_notice(waiting[0].id).await.unwrap();
         assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap(), waiting[1..]);
         assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap().len(), 2);
+        // What ends tokens does not wait behind what does not.
+        db.end_tokens(id, None, change(&["as1"])).await.unwrap();
+        let waiting = db.waiting_notices("as1", 0, 10).await.unwrap();
+        assert_eq!((waiting[0].kind, waiting[1].kind), (NoticeKind::Disconnect, NoticeKind::Changed));
     }
 }

@@ -65,8 +65,17 @@ on_each_engine! {
         assert_eq!(db.administrator_of_token([1; 32]).await.unwrap(), None);
         assert_eq!(db.list_administrators("", 9).await.unwrap().len(), 2);
         assert_eq!(db.list_administrators("ada", 9).await.unwrap()[0].id, "bob");
+        let takes_adas = AdministratorAccount { cert_name: Some("ada.example".into()), ..account("bob", 2, None) };
+        assert_eq!(db.replace_administrator(takes_adas, None, change(&[])).await.unwrap(), Outcome::InUse);
         assert_eq!(db.remove_administrator("bob", None, change(&[])).await.unwrap(), Outcome::Done(()));
         assert_eq!(db.administrator("bob").await.unwrap(), None);
+        // Whoever comes under the name of a removed provider does not find the old one's tokens.
+        let provider = entry("acme", "", EntryKind::ApplicationProvider);
+        assert!(db.add_entry(provider, change(&[])).await.unwrap());
+        let theirs = AdministratorAccount { application_provider: Some("acme".into()), ..account("ap-acme", 7, None) };
+        assert!(db.add_administrator(theirs, change(&[])).await.unwrap());
+        db.remove_entry(EntryKind::ApplicationProvider, "acme", None, change(&[])).await.unwrap();
+        assert_eq!(db.administrator_of_token([7; 32]).await.unwrap(), None);
     }
 
     async fn a_request_that_comes_again_gets_the_answer_it_got(db: ResourceDb) {
@@ -76,10 +85,10 @@ on_each_engine! {
         assert_eq!(claim(2, 1).await.unwrap(), Claim::OtherRequest);
         // Whoever claimed it has died: it can be claimed again.
         assert_eq!(claim(1, 61).await.unwrap(), Claim::Fresh);
-        db.release_claim("ada", "k1").await.unwrap();
+        db.release_claim("ada", "k1", [1; 32]).await.unwrap();
         assert_eq!(claim(1, 62).await.unwrap(), Claim::Fresh);
         let answer = KeptAnswer { status: 201, etag: Some("\"1\"".into()), body: b"{}".to_vec() };
-        db.keep_answer("ada", "k1", answer.clone()).await.unwrap();
+        db.keep_answer("ada", "k1", [1; 32], answer.clone()).await.unwrap();
         assert_eq!(claim(1, 3600).await.unwrap(), Claim::Answered(answer));
         assert_eq!(db.claim("bob", "k1", [1; 32], NOW).await.unwrap(), Claim::Fresh);
         assert_eq!(claim(1, 86_400 + 63).await.unwrap(), Claim::Fresh);

@@ -94,7 +94,7 @@ fn run(url: &str, ca: &Path, token: &str, directory: &Path, settings: &Path) -> 
             "1",
             "--no-color",
             "--workers",
-            "2",
+            "1",
             "--generation-database",
             ":memory:",
         ])

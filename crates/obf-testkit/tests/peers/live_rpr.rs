@@ -114,7 +114,10 @@ fn blast_radius_the_resource_server_drops_what_has_no_one_valid_message_authenti
     assert_eq!((distinct("1"), distinct("3")), (5, 1), "{all:#?}");
     let repeated = all.iter().filter(|packet| packet[3].split(',').filter(|kind| *kind == "80").count() > 1);
     assert_eq!(repeated.count(), 1, "radclient did repeat it: {all:#?}");
-    for reply in all.iter().filter(|packet| ["2", "3"].contains(&packet[0].as_str())) {
+    // An answer to a heartbeat has nothing else in it, and tshark does not say whether it is authentic.
+    let of_heartbeat = |packet: &&Vec<String>| packet[0] == "2" && packet[3] == "80";
+    let replies = all.iter().filter(|packet| ["2", "3"].contains(&packet[0].as_str()));
+    for reply in replies.filter(|packet| !of_heartbeat(packet)) {
         assert_eq!(reply[1], "1", "the Response Authenticator is valid: {all:#?}");
         assert!(reply[3].starts_with("80"), "Message-Authenticator first: {all:#?}");
     }

@@ -43,6 +43,7 @@ pub enum Client {
     /// A stream to an application: standard input there, its answer to standard output; bootstraps if needed.
     #[command(after_help = CONNECT_EXAMPLES)]
     Connect(Connect),
+    Personalise(super::personalise::Personalise),
 }
 
 /// Whose keys, and with whom.
@@ -98,6 +99,7 @@ impl Client {
         match self {
             Self::Bootstrap(command) => command.run(context).await,
             Self::Connect(command) => command.run(context).await,
+            Self::Personalise(command) => command.run(context),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod device;
 pub mod device_import;
 pub mod init;
 pub mod kms;
+pub mod personalise;
 pub mod serve;
 pub mod token;
 

@@ -28,11 +28,12 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
 
 pub async fn export(api: &AdminApi, asked: Asked) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
-    let (lines, answer) = body::stream();
+    let (lines, ending, answer) = body::stream();
     let (store, filter) = (api.store().clone(), filter(&asked));
     api.running.spawn(async move {
-        if let Err(problem) = write(&store, filter, after, &lines).await {
-            tracing::warn!(detail = problem.detail, "an export of the audit broke off");
+        match write(&store, filter, after, &lines).await {
+            Ok(()) => ending.whole(),
+            Err(problem) => tracing::warn!(detail = problem.detail, "an export of the audit broke off"),
         }
     });
     let mut response = Response::new(answer);

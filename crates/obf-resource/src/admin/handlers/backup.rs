@@ -22,11 +22,14 @@ pub async fn make(api: &AdminApi, asked: Asked) -> Reply {
         detail: String::new(),
     };
     api.store().record_act(act, api.now()).await?;
-    let (octets, answer) = body::stream();
+    let (octets, ending, answer) = body::stream();
     let (store, kms) = (api.store().clone(), api.registry.kms().clone());
     api.running.spawn(async move {
         match backup::write(&store, &kms, &octets).await {
-            Ok(rows) => tracing::info!(rows, "backup made"),
+            Ok(rows) => {
+                tracing::info!(rows, "backup made");
+                ending.whole();
+            }
             Err(error) => tracing::error!(%error, "a backup broke off"),
         }
     });
@@ -38,6 +41,7 @@ pub async fn make(api: &AdminApi, asked: Asked) -> Reply {
 pub async fn restore(api: &AdminApi, asked: Asked) -> Reply {
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
     let restored = backup::restore(api.store(), api.registry.kms(), api.change(), stream).await;
+    api.registry.announce();
     let rows = restored.map_err(problem)?;
     tracing::info!(rows, "backup restored");
     object(StatusCode::OK, &Restored { rows })

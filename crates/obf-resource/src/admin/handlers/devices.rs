@@ -54,14 +54,19 @@ pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
         (Some(_), None) => return Err(Problem::rule("Obf-Transport-Key: is needed for a key file")),
     };
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
-    let (report, answer) = body::stream();
+    let (report, ending, answer) = body::stream();
     let (registry, clock) = (api.registry.clone(), api.clock.clone());
-    match key_file {
-        None => api.running.spawn(import::run(registry, api.home_network, clock, stream, report)),
-        Some(file) => {
-            api.running.spawn(import::key_file(registry, api.home_network, clock, stream, file, report))
+    let (network, kept) = (api.home_network, report.clone());
+    api.running.spawn(async move {
+        let whole = match key_file {
+            None => import::run(registry, network, clock, stream, report).await,
+            Some(file) => import::key_file(registry, network, clock, stream, file, report).await,
+        };
+        if whole {
+            ending.whole();
         }
-    };
+        drop(kept);
+    });
     let mut response = Response::new(answer);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
     Ok(response)

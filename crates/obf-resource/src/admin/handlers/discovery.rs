@@ -32,8 +32,9 @@ pub async fn show(api: &AdminApi, _: Asked) -> Reply {
             identities: IdentityKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
             registration: Registration {
                 devices: "POST /v1/devices, or many to /v1/devices:import, by an operator".into(),
-                applications: "POST /v1/apps, by an operator".into(),
-                application_providers: "by an operator".into(),
+                applications: "POST /v1/apps, by an operator or an approved application provider".into(),
+                application_providers: "POST /v1/application-providers:register, approved by an operator"
+                    .into(),
             },
             openapi: "/v1/openapi.json".into(),
         },

@@ -21,11 +21,17 @@ enum After {
 }
 
 pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+    // An application that is not told its devices' identities does not learn them here either.
+    let mut anonymous = false;
     if asked.caller.role == Role::ApplicationProvider {
         let Some(app) = asked.query("app") else {
             return Err(Problem::not_yours("the grants of all applications; name one of yours: ?app="));
         };
-        visible(api, &asked.caller, app).await?;
+        let app = visible(api, &asked.caller, app).await?;
+        if asked.query("device").is_some() {
+            return Err(Problem::not_yours("which devices there are"));
+        }
+        anonymous = !app.discloses_identity;
     }
     let app: Option<AppId> = asked.query_as("app")?;
     let group = asked.query("group").map(str::to_owned);
@@ -53,7 +59,8 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|(_, place)| place.clone());
-    let rows: Vec<View> = rows.into_iter().map(|(view, _)| view).collect();
+    let view = |(view, _): (View, String)| View { device: view.device.filter(|_| !anonymous), ..view };
+    let rows: Vec<View> = rows.into_iter().map(view).collect();
     object(StatusCode::OK, &json!({ "grants": rows, "next": next }))
 }
 

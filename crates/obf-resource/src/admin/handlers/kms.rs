@@ -72,7 +72,7 @@ pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
     };
     let key = TransportKey::new(&record.transport_key_name, record.transport_key.expose().into());
     let key = key.ok_or_else(|| Problem::rule("transport_key: 16 or 32 octets"))?;
-    let (pieces, answer) = body::stream();
+    let (pieces, ending, answer) = body::stream();
     let (registry, network, clock) = (api.registry.clone(), api.home_network, api.clock.clone());
     api.running.spawn(async move {
         let take = |piece: Vec<u8>| {
@@ -82,6 +82,7 @@ pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
         match creation::create(&registry, &batch, network, (format, key), || clock.now(), take).await {
             Ok(made) => {
                 tracing::info!(created = made.created, refused = made.refused, "keys made");
+                ending.whole();
                 for (device, reason) in made.examples {
                     tracing::warn!(device, reason, "no key made");
                 }
