@@ -15,7 +15,10 @@ use hyper::{
 };
 use obf_admin::{Access, NoRoute, Operation, Role};
 use obf_net::{Clock, Running, http::Peer};
-use obf_store::resource::{Change, Claim, Idempotency, KeptAnswer, ResourceDb};
+use obf_store::{
+    StoreError,
+    resource::{Change, Claim, Idempotency, KeptAnswer, ResourceDb},
+};
 use obf_types::{HomeNetwork, UnixTime};
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -195,11 +198,19 @@ impl AdminApi {
                 let etag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
                 let body = answer.body().octets().map(|octets| octets.to_vec()).unwrap_or_default();
                 let kept = KeptAnswer { status: answer.status().as_u16(), etag, body };
-                store.keep_answer(&actor, key, request, kept).await?;
+                forgiven(store.keep_answer(&actor, key, request, kept).await);
             }
-            Err(_) => store.release_claim(&actor, key, request).await?,
+            Err(_) => forgiven(store.release_claim(&actor, key, request).await),
         }
         answer
+    }
+}
+
+/// What became of the request stays what is answered, also where that cannot be kept for a repetition: on a disk that has
+/// just filled up, say.
+fn forgiven(kept: Result<(), StoreError>) {
+    if let Err(error) = kept {
+        tracing::error!(%error, "what became of a request cannot be kept for its repetition");
     }
 }
 
