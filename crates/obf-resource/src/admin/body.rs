@@ -13,8 +13,10 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Lines that may wait for a slow reader; then the import waits too.
-const WAITING_LINES: usize = 4096;
+/// Lines that may wait for a slow reader; then whoever writes them waits too.
+pub const WAITING_LINES: usize = 4096;
+/// The same of larger pieces.
+pub const WAITING_PIECES: usize = 4;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -41,9 +43,9 @@ pub fn whole(status: StatusCode, kind: &'static str, octets: Vec<u8>) -> Respons
     response
 }
 
-/// An answer that is still being written; it ends when the sender is dropped.
-pub fn stream() -> (mpsc::Sender<Bytes>, Answer) {
-    let (sender, receiver) = mpsc::channel(WAITING_LINES);
+/// An answer that is still being written; it ends when the sender is dropped. So many pieces may wait to be read.
+pub fn stream(waiting: usize) -> (mpsc::Sender<Bytes>, Answer) {
+    let (sender, receiver) = mpsc::channel(waiting);
     (sender, Answer(Content::Lines(receiver)))
 }
 

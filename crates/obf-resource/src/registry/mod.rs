@@ -6,5 +6,5 @@ mod devices;
 mod record;
 
 pub use applications::{FieldError, application, described, hex, terms};
-pub use devices::{Registration, Registry, RegistryError};
+pub use devices::{Prepared, Registration, Registry, RegistryError};
 pub use record::{DeviceRecord, MAX_RECORD, RecordError};

@@ -28,7 +28,7 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
 
 pub async fn export(api: &AdminApi, asked: Asked) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
-    let (lines, answer) = body::stream();
+    let (lines, answer) = body::stream(body::WAITING_LINES);
     let (store, filter) = (api.store().clone(), filter(&asked));
     api.running.spawn(async move {
         if let Err(problem) = write(&store, filter, after, &lines).await {

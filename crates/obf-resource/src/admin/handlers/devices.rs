@@ -2,7 +2,7 @@
 
 use super::{Reply, done, led_to, page, patched, settled, state, state_asked, versioned};
 use crate::{
-    admin::{Problem, api::AdminApi, body, import, request::Asked},
+    admin::{Problem, api::AdminApi, body, import::Import, request::Asked},
     kms::ingest::read_key_file,
     registry::{DeviceRecord, Registration},
 };
@@ -54,13 +54,16 @@ pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
         (Some(_), None) => return Err(Problem::rule("Obf-Transport-Key: is needed for a key file")),
     };
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
-    let (report, answer) = body::stream();
-    let (registry, clock) = (api.registry.clone(), api.clock.clone());
+    let (report, answer) = body::stream(body::WAITING_PIECES);
+    let import = Import {
+        registry: api.registry.clone(),
+        home_network: api.home_network,
+        clock: api.clock.clone(),
+        report,
+    };
     match key_file {
-        None => api.running.spawn(import::run(registry, api.home_network, clock, stream, report)),
-        Some(file) => {
-            api.running.spawn(import::key_file(registry, api.home_network, clock, stream, file, report))
-        }
+        None => api.running.spawn(import.lines(stream)),
+        Some(file) => api.running.spawn(import.key_file(stream, file)),
     };
     let mut response = Response::new(answer);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
