@@ -62,25 +62,37 @@ impl Deployment {
         Server::start(command)
     }
 
-    /// Starts `obf serve NODE` on whatever cores there are.
+    /// The same on whatever cores there are.
     ///
     /// # Errors
     /// It does not become ready.
-    pub fn serve_on_all_cores(&self, node: &str) -> Result<Server> {
-        let mut command = Command::new(current_exe()?);
+    pub fn serve_on_all_cores(&self, node: &str, settings: &[String]) -> Result<Server> {
+        let mut command = measure::on_all_cores(&current_exe()?)?;
         command.args(["serve", node, "--json", "--config"]).arg(self.file("obf.toml"));
+        settings.iter().for_each(|setting| {
+            command.args(["--set", setting]);
+        });
         command.env("OBF_LOG", "error");
         Server::start(command)
     }
 
-    /// Runs `obf ARGUMENTS` against it with `input` on standard input, and gives what it printed.
+    /// `obf ARGUMENTS` against it, to be run on whatever cores there are.
+    ///
+    /// # Errors
+    /// The kernel does not say which there are.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = measure::on_all_cores(&current_exe()?)?;
+        command.args(arguments).env("OBF_CONFIG", self.file("obf.toml"));
+        Ok(command)
+    }
+
+    /// Runs `obf ARGUMENTS` against it on whatever cores there are, with `input` on standard input, and gives what it printed.
     ///
     /// # Errors
     /// It exits with anything but 0.
     pub fn obf(&self, arguments: &[&str], input: &[u8]) -> Result<String> {
-        let mut child = Command::new(current_exe()?)
-            .args(arguments)
-            .env("OBF_CONFIG", self.file("obf.toml"))
+        let mut child = self
+            .command(arguments)?
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,7 +1,8 @@
-//! A million devices: how fast they are imported, what memory they take, and whether a device is found and authorised
-//! among them as fast as among a thousand.
+//! A million devices: how fast they are imported, what memory they take, whether a device is found and authorised among
+//! them as fast as among a thousand, and what wrapping all their keys anew costs the bootstraps beside it.
 
 use crate::{
+    bootstrap::{Target, UNLIMITED},
     deployment::{Deployment, Server},
     load, measure,
     report::{Comparison, Limit},
@@ -20,9 +21,13 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
+use tokio::task::JoinSet;
 
 const APP: &str = "track.example";
 const GROUP: &str = "fleet";
@@ -30,6 +35,13 @@ const GROUP: &str = "fleet";
 const IMPORTED_A_SECOND: f64 = 50_000.0;
 /// Resident memory of a Resource Server with a million devices, octets.
 const RESIDENT: f64 = 150e6;
+
+/// How long a full rotation of a million may take, seconds.
+const ROTATION: f64 = 60.0;
+/// What is left of the bootstraps' rate beside it.
+const BESIDE: f64 = 0.7;
+/// How long bootstraps are counted without a rotation.
+const ALONE: Duration = Duration::from_secs(10);
 
 /// Arguments.
 #[derive(Args, Clone, Debug)]
@@ -43,10 +55,13 @@ pub struct Devices {
     /// Lookups a round of each.
     #[arg(long, default_value_t = 20_000)]
     pub lookups: usize,
+    /// Clients that bootstrap beside the rotation.
+    #[arg(long, default_value_t = 32)]
+    pub clients: u64,
 }
 
 impl Devices {
-    /// Measures all three.
+    /// Measures all of it.
     ///
     /// # Errors
     /// A server does not start, or refuses.
@@ -64,7 +79,10 @@ impl Devices {
             });
         }
         let resident = measure::resident_octets(many.resource.id())?;
+        let rotation = many.rotate(self.clients).await?;
         let count = ("devices", self.many.to_string());
+        let clients = ("clients", self.clients.to_string());
+        let size = ROTATION * self.many as f64 / 1e6;
         Ok(vec![
             Comparison {
                 name: "import",
@@ -88,7 +106,23 @@ impl Devices {
                 baseline: "wanted".into(),
                 rounds: vec![(resident as f64, RESIDENT)],
                 limit: Limit::AtMost(1.0),
-                notes: vec![count],
+                notes: vec![count.clone()],
+            },
+            Comparison {
+                name: "rotation",
+                unit: "seconds of obf kms rotate --full beside bootstraps",
+                baseline: "wanted".into(),
+                rounds: vec![(rotation.seconds, size)],
+                limit: Limit::AtMost(1.0),
+                notes: vec![count.clone(), clients.clone()],
+            },
+            Comparison {
+                name: "rotation-bootstraps",
+                unit: "bootstraps a second beside it",
+                baseline: "without it".into(),
+                rounds: vec![(rotation.beside, rotation.alone)],
+                limit: Limit::AtLeast(BESIDE),
+                notes: vec![count, clients],
             },
         ])
     }
@@ -100,13 +134,20 @@ struct Filled {
     client: RadiusUdpClient,
     count: u64,
     imported_a_second: f64,
-    _deployment: Deployment,
+    deployment: Deployment,
+}
+
+/// A full rotation, and bootstraps a second without and beside it.
+struct Rotated {
+    seconds: f64,
+    alone: f64,
+    beside: f64,
 }
 
 impl Filled {
     async fn start(count: u64) -> Result<Self> {
         let deployment = Deployment::init(&[])?;
-        let resource = deployment.serve_on_all_cores("resource")?;
+        let resource = deployment.serve_on_all_cores("resource", &[])?;
         deployment.obf(&["app", "add", APP, "--cert-name", APP, "--ua", "tls-psk"], b"")?;
         let file = lines(&deployment, count)?;
         let start = Instant::now();
@@ -118,7 +159,7 @@ impl Filled {
         let server = UdpServerAddress { address, secret: SecretBytes::from(secret.trim_ascii()) };
         let client = RadiusUdpClient::open(vec![server], RetransmitPolicy::default()).await?;
         grant_all(&deployment, count)?;
-        Ok(Self { resource, client, count, imported_a_second, _deployment: deployment })
+        Ok(Self { resource, client, count, imported_a_second, deployment })
     }
 
     /// The 99th percentile of lookups of devices far apart from each other, µs.
@@ -144,6 +185,44 @@ impl Filled {
     }
 }
 
+impl Filled {
+    /// Wraps every key anew while `clients` devices bootstrap without pause.
+    async fn rotate(&self, clients: u64) -> Result<Rotated> {
+        let unlimited = UNLIMITED.map(str::to_owned);
+        let auth = self.deployment.serve_on_all_cores("auth", &unlimited)?;
+        let target = Arc::new(Target::new(&self.deployment, auth.endpoint("rpb")?)?);
+        let (done, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let mut lanes = JoinSet::new();
+        for client in 0..clients.min(self.count) {
+            let (target, done, stop) = (target.clone(), done.clone(), stop.clone());
+            let mut subscriber = Subscriber::numbered(1 + client * (self.count / clients.max(1)));
+            lanes.spawn(async move {
+                while !stop.load(Relaxed) {
+                    target.bootstrap(&mut subscriber, |_| ()).await?;
+                    done.fetch_add(1, Relaxed);
+                }
+                Ok::<_, anyhow::Error>(())
+            });
+        }
+        let rate = |since: Instant, before: u64| {
+            (done.load(Relaxed) - before) as f64 / since.elapsed().as_secs_f64()
+        };
+        tokio::time::sleep(ALONE / 5).await;
+        let (start, before) = (Instant::now(), done.load(Relaxed));
+        tokio::time::sleep(ALONE).await;
+        let alone = rate(start, before);
+        let (start, before) = (Instant::now(), done.load(Relaxed));
+        let mut rotate = self.deployment.command(&["kms", "rotate", "--full"])?;
+        tokio::task::spawn_blocking(move || measure::output_of(&mut rotate, "obf")).await??;
+        let (seconds, beside) = (start.elapsed().as_secs_f64(), rate(start, before));
+        stop.store(true, Relaxed);
+        while let Some(lane) = lanes.join_next().await {
+            lane??;
+        }
+        Ok(Rotated { seconds, alone, beside })
+    }
+}
+
 fn imsi(number: u64) -> String {
     format!("00101{number:010}")
 }
@@ -164,8 +243,9 @@ fn grant_all(deployment: &Deployment, count: u64) -> Result<()> {
     deployment.obf(&["group", "add", GROUP], b"")?;
     for first in (1..=count).step_by(usize::try_from(AT_ONCE)?) {
         let devices: Vec<String> = (first..=count.min(first + AT_ONCE - 1)).map(imsi).collect();
-        let members = devices.join("\n");
-        deployment.obf(&["group", "put-in", GROUP, "-"], members.as_bytes())?;
+        let file = deployment.file("members.txt");
+        std::fs::write(&file, devices.join("\n"))?;
+        deployment.obf(&["group", "join", GROUP, "--device", &format!("@{}", file.display())], b"")?;
     }
     deployment.obf(&["grant", "add", "--group", GROUP, "--app", APP], b"")?;
     Ok(())

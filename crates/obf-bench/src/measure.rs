@@ -51,6 +51,17 @@ pub fn pinned(core: usize, program: &Path) -> Command {
     command
 }
 
+/// A command that runs on every core, whichever this process keeps to.
+///
+/// # Errors
+/// The kernel does not say which there are.
+pub fn on_all_cores(program: &Path) -> Result<Command> {
+    let online = fs::read_to_string("/sys/devices/system/cpu/online").context("which cores there are")?;
+    let mut command = Command::new("taskset");
+    command.args(["-c", online.trim()]).arg(program).stdin(Stdio::null());
+    Ok(command)
+}
+
 /// Whether somebody else's program is there: a command that cannot find its own says so in words of its own.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use hyper::{
 };
 use obf_net::http::{HttpClient, HttpClientError, Pieces};
 use obf_types::{Refusal, SecretBytes};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -156,7 +157,7 @@ impl Admin {
         let status = answer.status();
         if status.is_success() {
             let (_, body) = answer.into_parts();
-            return Ok(Report { admin: self, _client: client, body, waiting: Vec::new() });
+            return Ok(Report { admin: self, _client: client, body, waiting: Vec::new(), taken: 0 });
         }
         let answer = client.whole(answer).await.map_err(|error| self.failed(&error))?;
         Err(problem(status, answer.body()))
@@ -168,7 +169,7 @@ impl Admin {
         if answer.is_empty() { Ok(Value::Null) } else { self.read(&answer) }
     }
 
-    fn read(&self, answer: &[u8]) -> Result<Value, Failure> {
+    fn read<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, Failure> {
         serde_json::from_slice(answer)
             .map_err(|error| self.unreachable(format_args!("its answer is no JSON: {error}")))
     }
@@ -271,7 +272,9 @@ pub struct Report<'a> {
     /// The connection lasts as long.
     _client: HttpClient,
     body: Incoming,
+    /// What came and is not a whole line yet, behind `taken` octets of lines that were.
     waiting: Vec<u8>,
+    taken: usize,
 }
 
 impl Report<'_> {
@@ -299,15 +302,28 @@ impl Report<'_> {
     /// # Errors
     /// It broke off.
     pub async fn next(&mut self) -> Result<Option<Value>, Failure> {
+        self.next_as().await
+    }
+
+    /// The next line, as far as it is wanted.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub async fn next_as<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Failure> {
+        let mut looked_at = self.taken;
         loop {
-            if let Some(end) = self.waiting.iter().position(|octet| *octet == b'\n') {
-                let line: Vec<u8> = self.waiting.drain(..=end).collect();
-                return self.admin.read(&line).map(Some);
+            let new = self.waiting.get(looked_at..).unwrap_or_default();
+            if let Some(end) = new.iter().position(|octet| *octet == b'\n') {
+                let line = self.waiting.get(self.taken..looked_at + end).unwrap_or_default();
+                let line = self.admin.read(line)?;
+                self.taken = looked_at + end + 1;
+                return Ok(Some(line));
             }
-            let frame = tokio::time::timeout(self.admin.time, self.body.frame()).await;
-            match frame.map_err(|_| self.admin.unreachable("it reports no more"))? {
-                Some(Ok(frame)) => self.waiting.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
-                Some(Err(error)) => return Err(self.admin.unreachable(error)),
+            self.waiting.drain(..self.taken);
+            self.taken = 0;
+            looked_at = self.waiting.len();
+            match self.piece().await? {
+                Some(piece) => self.waiting.extend_from_slice(&piece),
                 None if self.waiting.is_empty() => return Ok(None),
                 None => return Err(self.admin.unreachable("its report ends within a line")),
             }

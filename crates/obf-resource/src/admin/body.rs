@@ -13,8 +13,10 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Lines that may wait for a slow reader; then the import waits too.
-const WAITING_LINES: usize = 4096;
+/// Lines that may wait for a slow reader; then whoever writes them waits too.
+pub const WAITING_LINES: usize = 4096;
+/// The same of larger pieces.
+pub const WAITING_PIECES: usize = 4;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -42,9 +44,9 @@ pub fn whole(status: StatusCode, kind: &'static str, octets: Vec<u8>) -> Respons
 }
 
 /// An answer that is still being written. It ends when the sender is dropped: as a whole one if that was said before,
-/// otherwise the connection breaks off, so that nobody takes a part for the whole.
-pub fn stream() -> (mpsc::Sender<Bytes>, Ending, Answer) {
-    let (sender, receiver) = mpsc::channel(WAITING_LINES);
+/// otherwise the connection breaks off, so that nobody takes a part for the whole. So many pieces may wait to be read.
+pub fn stream(waiting: usize) -> (mpsc::Sender<Bytes>, Ending, Answer) {
+    let (sender, receiver) = mpsc::channel(waiting);
     let (ending, ended) = oneshot::channel();
     (sender, Ending(ending), Answer(Content::Stream(receiver, ended)))
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 /// Pieces of the file that wait to be read, and batches that wait to be taken: what is under way at once.
 const WAITING: usize = 4;
 /// Records handed over at once.
-const BATCH: usize = 256;
+const BATCH: usize = 2048;
 
 /// What a record of the file became.
 #[derive(Debug)]

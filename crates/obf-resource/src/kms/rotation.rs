@@ -16,7 +16,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Subscriber keys wrapped anew in one transaction.
-const CHUNK: u32 = 1000;
+const CHUNK: u32 = 2000;
 /// The most that are wrapped anew in a second: a million in 40 s.
 const PACE: f64 = 25_000.0;
 /// At least this part of a chunk's time is left to others after it.

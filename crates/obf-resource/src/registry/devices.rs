@@ -53,6 +53,25 @@ pub enum Registration {
     Unchanged,
 }
 
+/// Records whose keys are wrapped, ready to be registered. The keys are in clear beside it, to be compared with those of
+/// devices that are there already.
+#[derive(Debug)]
+pub struct Prepared {
+    records: Vec<DeviceRecord>,
+    devices: Vec<NewDevice>,
+}
+
+impl Prepared {
+    /// Wraps their keys: work for a thread that may block.
+    ///
+    /// # Errors
+    /// One cannot be wrapped.
+    pub fn new(records: Vec<DeviceRecord>, sealer: &Sealer) -> Result<Self, RegistryError> {
+        let devices = records.iter().map(|record| wrapped(record, sealer)).collect::<Result<_, _>>()?;
+        Ok(Self { records, devices })
+    }
+}
+
 /// The registry on its store and key management system.
 #[derive(Clone)]
 pub struct Registry {
@@ -94,8 +113,31 @@ impl Registry {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let sealer = self.kms.sealer(records.len()).await?;
-        let devices = records.iter().map(|record| wrapped(record, &sealer)).collect::<Result<Vec<_>, _>>()?;
+        let sealer = self.sealer(records.len()).await?;
+        self.register_prepared(Prepared::new(records, &sealer)?, now).await
+    }
+
+    /// What [`Prepared::new`] needs for so many records.
+    ///
+    /// # Errors
+    /// The key management system's.
+    pub async fn sealer(&self, records: usize) -> Result<Sealer, RegistryError> {
+        Ok(self.kms.sealer(records).await?)
+    }
+
+    /// As [`Self::register`], of records whose keys are wrapped already.
+    ///
+    /// # Errors
+    /// The store's; then none was registered.
+    pub async fn register_prepared(
+        &self,
+        prepared: Prepared,
+        now: UnixTime,
+    ) -> Result<Vec<Result<Registration, RegistryError>>, RegistryError> {
+        let Prepared { records, devices } = prepared;
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
         let added = self.store.add_devices(devices, self.change(now)).await?;
         let mut outcomes = Vec::with_capacity(records.len());
         for (record, added) in records.iter().zip(added) {

@@ -7,5 +7,5 @@ mod record;
 mod syntax;
 
 pub use applications::{FieldError, application, described, hex, terms};
-pub use devices::{Registration, Registry, RegistryError};
+pub use devices::{Prepared, Registration, Registry, RegistryError};
 pub use record::{DeviceRecord, MAX_RECORD, RecordError};

@@ -8,6 +8,7 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
+use std::fmt::Write as _;
 
 /// The device that has this identity.
 pub(super) fn find(s: &mut dyn Session, identity: &GlobalIdentity) -> Result<Option<DeviceId>, StoreError> {
@@ -48,70 +49,138 @@ pub(super) fn load(s: &mut dyn Session, id: DeviceId) -> Result<Option<Device>, 
     Ok(Some(device))
 }
 
-/// Adds a device, or says why not.
-pub(super) fn add(s: &mut dyn Session, device: &NewDevice, now: UnixTime) -> Result<Added, StoreError> {
-    let [primary, others @ ..] = device.identities.as_slice() else {
-        return Err(StoreError::Constraint("a device needs an identity".into()));
-    };
-    let (mut sqn, mut epoch) = (device.sqn, 0);
-    for identity in &device.identities {
-        if let Some(existing) = find(s, identity)?.map(|id| load(s, id)).transpose()?.flatten() {
-            return Ok(Added::Exists(Box::new(existing)));
+/// What is the same for all devices of one transaction.
+pub(super) struct Adding {
+    now: UnixTime,
+    /// Whether any device was ever removed.
+    remembers: bool,
+}
+
+impl Adding {
+    /// At that time.
+    pub fn begin(s: &mut dyn Session, now: UnixTime) -> Result<Self, StoreError> {
+        let remembers = s.one("SELECT 1 FROM former_identities LIMIT 1", &[], |_| Ok(()))?.is_some();
+        Ok(Self { now, remembers })
+    }
+
+    /// Adds a device, or says why not.
+    pub fn add(&self, s: &mut dyn Session, device: &NewDevice) -> Result<Added, StoreError> {
+        let Some(primary) = device.identities.first() else {
+            return Err(StoreError::Constraint("a device needs an identity".into()));
+        };
+        // A record that comes again is found by its primary identity; the others are looked at where they are put in.
+        if let Some(existing) = existing(s, primary)? {
+            return Ok(Added::Exists(existing));
         }
-        let former = s.one(
-            "SELECT sqn, epoch FROM former_identities WHERE value = ?1 AND kind = ?2",
-            values![identity.value(), identity.kind() as u8],
-            |row| Ok((row.fitting::<u64>(0)?, row.fitting::<u64>(1)?)),
+        if let Some(custodian) = &device.custodian
+            && !custodians::exists(s, custodian)?
+        {
+            return taken(s, &device.identities).map(|taken| taken.unwrap_or(Added::NoCustodian));
+        }
+        let id = self.insert(s, primary, device)?;
+        for (place, identity) in device.identities.iter().enumerate() {
+            let put_in = s.execute(
+                "INSERT INTO identities (value, kind, device) VALUES (?1, ?2, ?3) ON CONFLICT (value, kind) DO NOTHING",
+                values![identity.value(), identity.kind() as u8, id],
+            )?;
+            if put_in == 0 {
+                take_back(s, id, device.identities.get(..place).unwrap_or_default())?;
+                let taken = taken(s, &device.identities)?;
+                return taken.ok_or_else(|| StoreError::Constraint("an identity is there twice".into()));
+            }
+        }
+        Ok(Added::New(DeviceId(id)))
+    }
+
+    fn insert(
+        &self,
+        s: &mut dyn Session,
+        primary: &GlobalIdentity,
+        device: &NewDevice,
+    ) -> Result<i64, StoreError> {
+        let (sqn, epoch) = self.reached(s, device)?;
+        let mut other_identities = String::new();
+        for identity in device.identities.iter().skip(1) {
+            // Writing to a String does not fail.
+            let _ = writeln!(other_identities, "{} {}", identity.kind() as u8, identity.value());
+        }
+        let home_network: u8 = match device.home_network {
+            HomeNetwork::TwoDigitMnc => 2,
+            HomeNetwork::ThreeDigitMnc => 3,
+        };
+        let id = s.one(
+            "INSERT INTO devices (identity_kind, identity, other_identities, home_network, algorithm, wrapped_key, amf,
+                                  initial_sqn, sqn, epoch, state, minimum_algorithm, kyc_expiry, custodian, version,
+                                  created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?15) RETURNING id",
+            values![
+                primary.kind() as u8,
+                primary.value(),
+                &other_identities,
+                home_network,
+                device.key.as_ref().map(|key| key.algorithm as u8),
+                device.key.as_ref().map(|key| &key.wrapped),
+                u16::from_be_bytes(device.amf),
+                device.sqn,
+                sqn,
+                epoch,
+                device.state as u8,
+                device.minimum_algorithm,
+                device.kyc_expiry.map(|at| at.0),
+                device.custodian.as_deref(),
+                self.now.0
+            ],
+            |row| row.number(0),
         )?;
-        if let Some((former_sqn, former_epoch)) = former {
-            (sqn, epoch) = (sqn.max(former_sqn), epoch.max(former_epoch));
+        id.ok_or_else(|| StoreError::Other("the new device got no number".into()))
+    }
+
+    /// SQN and epoch to begin with: not behind what a removed device of the same identity had reached.
+    fn reached(&self, s: &mut dyn Session, device: &NewDevice) -> Result<(u64, u64), StoreError> {
+        let (mut sqn, mut epoch) = (device.sqn, 0);
+        if self.remembers {
+            for identity in &device.identities {
+                let former = s.one(
+                    "SELECT sqn, epoch FROM former_identities WHERE value = ?1 AND kind = ?2",
+                    values![identity.value(), identity.kind() as u8],
+                    |row| Ok((row.fitting::<u64>(0)?, row.fitting::<u64>(1)?)),
+                )?;
+                if let Some((former_sqn, former_epoch)) = former {
+                    (sqn, epoch) = (sqn.max(former_sqn), epoch.max(former_epoch));
+                }
+            }
+        }
+        Ok((sqn, epoch))
+    }
+}
+
+/// The device that has one of these identities.
+fn taken(s: &mut dyn Session, identities: &[GlobalIdentity]) -> Result<Option<Added>, StoreError> {
+    for identity in identities {
+        if let Some(existing) = existing(s, identity)? {
+            return Ok(Some(Added::Exists(existing)));
         }
     }
-    if let Some(custodian) = &device.custodian
-        && !custodians::exists(s, custodian)?
-    {
-        return Ok(Added::NoCustodian);
+    Ok(None)
+}
+
+fn existing(s: &mut dyn Session, identity: &GlobalIdentity) -> Result<Option<Box<Device>>, StoreError> {
+    Ok(find(s, identity)?.map(|id| load(s, id)).transpose()?.flatten().map(Box::new))
+}
+
+/// Removes a device of this very transaction.
+fn take_back(s: &mut dyn Session, id: i64, identities: &[GlobalIdentity]) -> Result<(), StoreError> {
+    remove_identities(s, identities)?;
+    s.execute("DELETE FROM devices WHERE id = ?1", values![id])?;
+    Ok(())
+}
+
+fn remove_identities(s: &mut dyn Session, identities: &[GlobalIdentity]) -> Result<(), StoreError> {
+    for identity in identities {
+        let key = values![identity.value(), identity.kind() as u8];
+        s.execute("DELETE FROM identities WHERE value = ?1 AND kind = ?2", key)?;
     }
-    let mut other_identities = String::new();
-    for identity in others {
-        other_identities.push_str(&format!("{} {}\n", identity.kind() as u8, identity.value()));
-    }
-    let home_network: u8 = match device.home_network {
-        HomeNetwork::TwoDigitMnc => 2,
-        HomeNetwork::ThreeDigitMnc => 3,
-    };
-    let id = s.one(
-        "INSERT INTO devices (identity_kind, identity, other_identities, home_network, algorithm, wrapped_key, amf,
-                              initial_sqn, sqn, epoch, state, minimum_algorithm, kyc_expiry, custodian, version,
-                              created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?15) RETURNING id",
-        values![
-            primary.kind() as u8,
-            primary.value(),
-            &other_identities,
-            home_network,
-            device.key.as_ref().map(|key| key.algorithm as u8),
-            device.key.as_ref().map(|key| &key.wrapped),
-            u16::from_be_bytes(device.amf),
-            device.sqn,
-            sqn,
-            epoch,
-            device.state as u8,
-            device.minimum_algorithm,
-            device.kyc_expiry.map(|at| at.0),
-            device.custodian.as_deref(),
-            now.0
-        ],
-        |row| row.number(0),
-    )?;
-    let id = id.ok_or_else(|| StoreError::Other("the new device got no number".into()))?;
-    for identity in &device.identities {
-        s.execute(
-            "INSERT INTO identities (value, kind, device) VALUES (?1, ?2, ?3)",
-            values![identity.value(), identity.kind() as u8, id],
-        )?;
-    }
-    Ok(Added::New(DeviceId(id)))
+    Ok(())
 }
 
 /// Removes a device, remembering what it had reached.
@@ -125,7 +194,7 @@ pub(super) fn forget(s: &mut dyn Session, device: &Device) -> Result<(), StoreEr
             values![identity.value(), identity.kind() as u8, device.sqn, device.epoch.0],
         )?;
     }
-    s.execute("DELETE FROM identities WHERE device = ?1", values![device.id.0])?;
+    remove_identities(s, &device.identities)?;
     s.execute("DELETE FROM devices WHERE id = ?1", values![device.id.0])?;
     Ok(())
 }

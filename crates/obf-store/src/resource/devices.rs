@@ -2,7 +2,7 @@
 
 use super::{
     Change, KycStanding, NoticeKind, Outcome, ResourceDb, State, check, custodians,
-    device_rows::{self, load},
+    device_rows::{self, Adding, load},
     standing,
 };
 use crate::{
@@ -354,8 +354,9 @@ fn add_all(s: &mut dyn Session, devices: &[NewDevice], change: &Change) -> Resul
     let mut outcomes = Vec::with_capacity(devices.len());
     let mut first_and_last = None;
     let mut added = 0_usize;
+    let adding = Adding::begin(s, change.at)?;
     for device in devices {
-        let outcome = device_rows::add(s, device, change.at)?;
+        let outcome = adding.add(s, device)?;
         if matches!(outcome, Added::New(_)) {
             added += 1;
             let primary = device.identities.first();

@@ -26,6 +26,20 @@ on_each_engine! {
         assert_eq!(db.list_devices(all(), Some(id), 5).await.unwrap()[0].primary(), Some(&imsi(2)));
     }
 
+    async fn r5_of_a_device_with_another_ones_second_identity_nothing_stays(db: ResourceDb) {
+        with_device(&db).await;
+        let mut clashing = device(2);
+        clashing.identities[1] = device(1).identities[1].clone();
+        let added = db.add_devices(vec![clashing, device(3)], change(&[])).await.unwrap();
+        assert_eq!(added[0], Added::Exists(Box::new(found(&db, 1).await)));
+        assert!(matches!(&added[1], Added::New(_)));
+        assert_eq!(db.find_devices(None, imsi(2).value()).await.unwrap(), []);
+        assert_eq!(db.list_devices(DeviceFilter::default(), None, 9).await.unwrap().len(), 2);
+        let added = db.add_devices(vec![device(2)], change(&[])).await.unwrap();
+        assert!(matches!(&added[0], Added::New(_)));
+        assert_eq!(found(&db, 2).await.identities, device(2).identities);
+    }
+
     async fn sqn_rises_in_the_slice_asked_for_and_not_for_the_refused(db: ResourceDb) {
         with_device(&db).await;
         let take = |ind| db.take_sqn(imsi(1), ind, ALL, key_use(), |_| Ok(()));

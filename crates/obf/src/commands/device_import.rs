@@ -5,13 +5,12 @@ use crate::{
     admin::{Admin, Node, Report},
     cli::Context,
     failure::{Failure, Outcome},
-    output::cell,
 };
 use clap::Args;
 use hyper::body::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
-use obf_admin::resource::devices::{CSV, JSON_LINES, PSKC};
-use serde_json::{Value, json};
+use obf_admin::resource::devices::{CSV, ImportedLine, JSON_LINES, PSKC};
+use serde_json::json;
 use std::{
     io::{self, BufRead, BufReader, IsTerminal, Read},
     path::{Path, PathBuf},
@@ -177,22 +176,16 @@ impl<'a> Told<'a> {
 
     /// Tells each line of the report.
     async fn follow(&mut self, report: &mut Report<'_>) -> Outcome {
-        while let Some(mut line) = report.next().await? {
-            let number = line.get("line").and_then(Value::as_u64).unwrap_or(1) + self.first - 1;
-            if let Some(place) = line.get_mut("line") {
-                *place = json!(number);
+        while let Some(mut line) = report.next_as::<ImportedLine>().await? {
+            line.line += self.first - 1;
+            self.last = Some(line.line);
+            match &line.error {
+                Some(_) => self.bad += 1,
+                None => self.good += 1,
             }
-            self.last = Some(number);
-            let failed = line.get("error").is_some_and(|error| !error.is_null());
-            if failed {
-                self.bad += 1;
-            } else {
-                self.good += 1;
-            }
-            if self.context.out.json || failed {
-                let field = |name: &str| cell(line.get(name));
-                let words = || format!("line {}: {}", field("line"), field("error"));
-                self.bar.suspend(|| self.context.out.say(&line, words));
+            if self.context.out.json || line.error.is_some() {
+                let words = || format!("line {}: {}", line.line, line.error.as_deref().unwrap_or_default());
+                self.bar.suspend(|| self.context.out.say(&json!(line), words));
             }
             if (self.good + self.bad).is_multiple_of(1000) {
                 self.bar.set_message(format!("{} imported, {} refused", self.good, self.bad));

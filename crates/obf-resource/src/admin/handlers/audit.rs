@@ -29,7 +29,7 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
 
 pub async fn export(api: &AdminApi, asked: Asked) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
-    let (lines, ending, answer) = body::stream();
+    let (lines, ending, answer) = body::stream(body::WAITING_LINES);
     let (store, filter) = (api.store().clone(), filter(&asked));
     api.running.spawn(async move {
         match write(&store, filter, after, &lines).await {

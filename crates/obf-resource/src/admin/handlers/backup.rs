@@ -22,7 +22,7 @@ pub async fn make(api: &AdminApi, asked: Asked) -> Reply {
         detail: String::new(),
     };
     api.store().record_act(act, api.now()).await?;
-    let (octets, ending, answer) = body::stream();
+    let (octets, ending, answer) = body::stream(body::WAITING_PIECES);
     let (store, kms) = (api.store().clone(), api.registry.kms().clone());
     api.running.spawn(async move {
         match backup::write(&store, &kms, &octets).await {

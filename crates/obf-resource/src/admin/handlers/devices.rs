@@ -2,7 +2,7 @@
 
 use super::{Reply, done, led_to, page, patched, settled, state, state_asked, versioned};
 use crate::{
-    admin::{Problem, api::AdminApi, body, import, request::Asked},
+    admin::{Problem, api::AdminApi, body, import::Import, request::Asked},
     kms::ingest::read_key_file,
     registry::{DeviceRecord, Registration},
 };
@@ -54,13 +54,18 @@ pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
         (Some(_), None) => return Err(Problem::rule("Obf-Transport-Key: is needed for a key file")),
     };
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
-    let (report, ending, answer) = body::stream();
-    let (registry, clock) = (api.registry.clone(), api.clock.clone());
-    let (network, kept) = (api.home_network, report.clone());
+    let (report, ending, answer) = body::stream(body::WAITING_PIECES);
+    let kept = report.clone();
+    let import = Import {
+        registry: api.registry.clone(),
+        home_network: api.home_network,
+        clock: api.clock.clone(),
+        report,
+    };
     api.running.spawn(async move {
         let whole = match key_file {
-            None => import::run(registry, network, clock, stream, report).await,
-            Some(file) => import::key_file(registry, network, clock, stream, file, report).await,
+            None => import.lines(stream).await,
+            Some(file) => import.key_file(stream, file).await,
         };
         if whole {
             ending.whole();

@@ -72,7 +72,7 @@ pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
     };
     let key = TransportKey::new(&record.transport_key_name, record.transport_key.expose().into());
     let key = key.ok_or_else(|| Problem::rule("transport_key: 16 or 32 octets"))?;
-    let (pieces, ending, answer) = body::stream();
+    let (pieces, ending, answer) = body::stream(body::WAITING_PIECES);
     let (registry, network, clock) = (api.registry.clone(), api.home_network, api.clock.clone());
     api.running.spawn(async move {
         let take = |piece: Vec<u8>| {
