@@ -313,3 +313,22 @@ fn migrate(connected: &mut Connected, owner: &str, migrations: &[&str]) -> Resul
     )?;
     Ok(connected.batch("COMMIT")?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_host_is_reached_encrypted_or_not_at_all() {
+        for local in
+            ["postgresql://obf@127.0.0.1/rs", "postgresql://obf@localhost/rs", "host=/run/postgresql"]
+        {
+            assert!(PostgresOptions::new(local, None).is_ok(), "{local}");
+        }
+        assert!(PostgresOptions::new("postgresql://obf@db.example/rs?sslmode=require", None).is_ok());
+        for clear in ["postgresql://obf@db.example/rs", "postgresql://obf@192.0.2.1/rs?sslmode=prefer"] {
+            let error = PostgresOptions::new(clear, None).unwrap_err().to_string();
+            assert!(error.contains("sslmode=require"), "{error}");
+        }
+    }
+}

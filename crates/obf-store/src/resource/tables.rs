@@ -342,3 +342,24 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_by_age ON idempotency (at);
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// A column that a backup leaves out would be lost unnoticed.
+    #[test]
+    fn a_backup_names_every_column_of_its_tables() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        SCHEMA.migrations.iter().for_each(|step| connection.execute_batch(step).unwrap());
+        for table in BACKED_UP {
+            let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+            let there = columns.query_map([table.name], |row| row.get::<_, String>(0)).unwrap();
+            let there: BTreeSet<String> = there.map(Result::unwrap).collect();
+            let named = [table.key, table.columns].concat();
+            let named: BTreeSet<String> = named.into_iter().map(str::to_owned).collect();
+            assert_eq!(named, there, "{}", table.name);
+        }
+    }
+}
