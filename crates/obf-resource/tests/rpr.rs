@@ -271,7 +271,9 @@ struct Taker(mpsc::UnboundedSender<Notice>);
 impl Handler for Taker {
     async fn handle(&self, request: Request, _: Origin) -> Option<Vec<u8>> {
         let now = UnixTime(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs());
-        self.0.send(Notice::decode(&request, VENDOR, now).unwrap()).unwrap();
+        for notice in Notice::decode(&request, VENDOR, now).unwrap() {
+            self.0.send(notice).unwrap();
+        }
         let mut out = Vec::new();
         obf_radius::notice::acknowledge(&request, &mut out);
         Some(out)

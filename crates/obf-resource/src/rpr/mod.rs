@@ -2,6 +2,7 @@
 
 mod answers;
 mod askers;
+mod delivery;
 mod notices;
 
 pub use askers::{AuthServer, AuthServers};

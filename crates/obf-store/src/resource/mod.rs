@@ -39,7 +39,7 @@ pub use grants::{Grant, Grantee, Grants, Terms};
 pub use groups::{Group, Groups, MembersChanged};
 pub use idempotency::{Claim, Idempotency, KeptAnswer};
 pub use kyc::{KycRecord, KycRecords, KycStanding};
-pub use outbox::{Change, Notice, NoticeKind, Outbox};
+pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
 pub use rights::{GrantedApplication, Rights, RightsPage};
 pub use sqn::{KeyUse, SequenceNumbers, Taken, WithRights};
 

@@ -299,6 +299,7 @@ CREATE INDEX group_grants_of_app ON group_grants (app, group_id);
 CREATE TABLE notices (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     addressee TEXT NOT NULL,
+    lane INTEGER NOT NULL CHECK (lane IN (0, 1)),
     kind INTEGER NOT NULL,
     identity_kind INTEGER,
     identity TEXT,
@@ -306,7 +307,7 @@ CREATE TABLE notices (
     app TEXT,
     at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX notices_of_addressee ON notices (addressee, kind, id);
+CREATE INDEX notices_of_addressee ON notices (addressee, lane, kind, id);
 CREATE TABLE refused_vectors (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     count INTEGER NOT NULL

@@ -152,7 +152,7 @@ on_each_engine! {
         assert_eq!(waiting[0].kind, NoticeKind::Disconnect);
         assert_eq!(waiting[0].device, Some((imsi(1), Epoch(1))));
         assert_eq!(waiting[1].app, Some(app("a.example")));
-        db.acknowledge_notice(waiting[0].id).await.unwrap();
+        db.acknowledge_notices(vec![waiting[0].id]).await.unwrap();
         assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap(), waiting[1..]);
         assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap().len(), 2);
         // What ends tokens does not wait behind what does not.

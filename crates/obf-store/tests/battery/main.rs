@@ -7,6 +7,7 @@ mod backup;
 mod devices;
 mod engines;
 mod keys;
+mod outbox;
 mod records;
 
 use obf_store::resource::*;
