@@ -1,6 +1,6 @@
 //! The `[resource]` section of the configuration.
 
-use crate::kms::KekConfig;
+use crate::{authorisation::Policy, kms::KekConfig};
 use obf_gsup::PeerName;
 use obf_types::{Domain, HomeNetwork, NodeNumber};
 use serde::Deserialize;
@@ -41,6 +41,9 @@ pub struct Config {
     pub rpr_tls: Option<TlsConfig>,
     /// The admin API.
     pub admin: Option<AdminConfig>,
+    /// Machine KYC.
+    #[serde(default)]
+    pub kyc: KycConfig,
     /// The existing HLR in which subscribers may live.
     pub hlr: Option<HlrConfig>,
     /// The Authentication Servers that may ask, each node of them.
@@ -103,6 +106,21 @@ pub struct KmsConfig {
     /// Subscriber keys that one process wraps under one data key.
     #[serde(default = "hundred_thousand")]
     pub records_per_data_key: u64,
+}
+
+/// Machine KYC. The same for all nodes of the deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KycConfig {
+    /// How long a verification still counts after its `reverify_by` if it was not repeated, days; without it, to its
+    /// `valid_until`, and the date only reminds.
+    pub reverify_grace_days: Option<u32>,
+}
+
+impl KycConfig {
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { reverify_grace: self.reverify_grace_days.map(|days| u64::from(days) * 86_400) }
+    }
 }
 
 /// RPR over UDP.

@@ -18,7 +18,7 @@ use obf_net::{
 use obf_radius::Vendor;
 use obf_store::{
     OpenError, Options, PostgresOptions, Statistics, StoreError,
-    resource::{Audit, ResourceDb},
+    resource::{Audit, BecameDue, Change, KycRecords, ResourceDb},
 };
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
@@ -27,6 +27,8 @@ use tokio::net::{TcpListener, UdpSocket};
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often new rows of the audit are sealed.
 const SEALING: Duration = Duration::from_millis(500);
+/// How often verifications that have become due are looked for.
+const REMINDING: Duration = Duration::from_secs(2);
 /// The shortest secret for RADIUS/UDP beyond this host, octets (WIRES).
 const LONG_SECRET: usize = 32;
 
@@ -94,7 +96,7 @@ pub struct Handle {
 pub async fn start(config: Config, env: Environment) -> Result<Handle, StartError> {
     config.validate()?;
     let Environment { clock } = env;
-    let clock_of_seals = clock.clone();
+    let [clock_of_seals, clock_of_kyc] = [clock.clone(), clock.clone()];
     let beyond_host = config.rpr.as_ref().is_some_and(|udp| !udp.listen.ip().is_loopback());
     let servers = AuthServers::read(&config.auth_servers, if beyond_host { LONG_SECRET } else { 1 })?;
     let store = open(&config).await?;
@@ -105,8 +107,10 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         .map_err(|error| StartError::Listen { point: "dae", address: ([0, 0, 0, 0], 0).into(), error })?;
     let addressees = servers.iter().map(|server| server.name.to_string()).collect();
     let wake = notices.clone();
-    let registry =
-        Registry::new(store.clone(), kms.clone(), addressees).announcing(Arc::new(move || wake.wake()));
+    let policy = config.kyc.policy();
+    let registry = Registry::new(store.clone(), kms.clone(), addressees)
+        .announcing(Arc::new(move || wake.wake()))
+        .under(policy);
     let hlr_name = config.hlr_name()?;
 
     let mut node = Handle { endpoints: Vec::new(), stopper: Stopper::new(), store };
@@ -154,6 +158,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         servers.clone(),
         notices.clone(),
         vendor,
+        policy,
     ));
     if let Some(socket) = udp {
         let peers = servers.udp_peers();
@@ -177,6 +182,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     }
     notices.start(&running);
     running.spawn(kms.run(running.clone()));
+    running.spawn(remind(node.store.clone(), clock_of_kyc, running.clone()));
     running.spawn(seal(node.store.clone(), clock_of_seals, running.clone()));
     Ok(node)
 }
@@ -241,6 +247,31 @@ async fn seal(store: ResourceDb, clock: Arc<dyn Clock>, running: Running) {
     }
     // What the last requests wrote; another node will see to it if this fails.
     let _ = store.seal_audit(clock.now()).await;
+}
+
+/// Says once of each verification that it is due to be repeated: in the log and in the audit.
+async fn remind(store: ResourceDb, clock: Arc<dyn Clock>, running: Running) {
+    loop {
+        let change = Change {
+            actor: "obf".into(),
+            reason: "its date for re-verification has passed".into(),
+            addressees: Arc::new([]),
+            at: clock.now(),
+        };
+        match store.note_due_kyc(change).await {
+            Ok(due) => {
+                for BecameDue { record, custodian, reverify_by } in due {
+                    let since = reverify_by.0;
+                    tracing::warn!(custodian, record, since, "KYC is due for re-verification: obf kyc list --due");
+                }
+            }
+            Err(error) => tracing::error!(%error, "KYC that is due cannot be looked for"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REMINDING) => {}
+            () = running.stopping() => return,
+        }
+    }
 }
 
 async fn bind_udp(node: &mut Handle, address: SocketAddr) -> Result<UdpSocket, StartError> {

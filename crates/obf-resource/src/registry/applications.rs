@@ -91,6 +91,7 @@ pub fn terms(record: &GrantRecord) -> Result<Terms, FieldError> {
         expires_at: record.expires.map(|expires| expires.0),
         settings: record.settings.as_deref().map(settings).transpose()?,
         local_validity: seconds("local_validity", record.local_validity)?,
+        kyc_level: record.kyc_level.unwrap_or(0),
     })
 }
 

@@ -38,7 +38,7 @@ pub use entries::{Entries, Entry, EntryKind};
 pub use grants::{Grant, Grantee, Grants, Terms};
 pub use groups::{Group, Groups, MembersChanged};
 pub use idempotency::{Claim, Idempotency, KeptAnswer};
-pub use kyc::{KycRecord, KycRecords, KycStanding};
+pub use kyc::{BecameDue, Due, KycFilter, KycRecord, KycRecords, KycStanding};
 pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
 pub use rights::{GrantedApplication, Rights, RightsPage};
 pub use sqn::{KeyUse, SequenceNumbers, Taken, WithRights};

@@ -108,6 +108,19 @@ on_each_engine! {
         assert_eq!(right.terms.lifetime, Lifetime::from_seconds(200));
         let listed = db.list_group_grants(None, Some(app("a.example")), None, 9).await.unwrap();
         assert_eq!(listed.len(), 2);
+        // A level of its own comes with either kind of grant.
+        let level = |kyc_level| Terms { kyc_level, ..Terms::default() };
+        let own = Grant { terms: level(1), ..grant(Grantee::Device(id), "b.example") };
+        let groups = Grant { terms: level(3), ..grant(Grantee::Group("g2".into()), "a.example") };
+        for grant in [own, groups] {
+            db.put_grant(grant, change(&[])).await.unwrap();
+        }
+        let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
+        let levels: Vec<_> = page.grants.iter().map(|granted| granted.terms.kyc_level).collect();
+        assert_eq!((names(&page), levels), (vec!["a.example", "b.example"], vec![3, 1]));
+        assert_eq!(db.list_grants(Some(id), None, None, 9).await.unwrap()[0].1.terms, level(1));
+        let listed = db.list_group_grants(Some("g2".into()), None, None, 9).await.unwrap();
+        assert_eq!(listed[0].terms, level(3));
     }
 
     async fn an_application_that_asks_for_more_has_its_devices_looked_at_again(db: ResourceDb) {
@@ -131,10 +144,7 @@ on_each_engine! {
     async fn r6_kyc_of_the_custodian_comes_with_the_device(db: ResourceDb) {
         let id = with_device(&db).await;
         assert!(db.add_custodian(custodian("acme"), change(&[])).await.unwrap());
-        let record = KycRecord {
-            id: 0, custodian: "acme".into(), level: 2, valid_until: UnixTime(NOW.0 + 60), revoked: false,
-            document: "{}".into(), version: 1, created_at: NOW, updated_at: NOW,
-        };
+        let record = verified("acme", 2, 60, None);
         let nobody = KycRecord { custodian: "nobody".into(), ..record.clone() };
         assert_eq!(db.add_kyc_record(nobody, change(&[])).await.unwrap(), Outcome::NoParent);
         let held = DeviceUpdate {
@@ -145,7 +155,8 @@ on_each_engine! {
         assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap()[0].device.clone().unwrap().0, imsi(1));
         let holder = found(&db, 1).await.custodian.unwrap();
         assert_eq!((holder.id.as_str(), holder.state), ("acme", State::Active));
-        let standing = KycStanding { record: added.id, level: 2, valid_until: UnixTime(NOW.0 + 60) };
+        let (record, valid_until) = (added.id, UnixTime(NOW.0 + 60));
+        let standing = KycStanding { record, level: 2, valid_until, reverify_by: None };
         assert_eq!(holder.kyc, [standing]);
         let revoked = db.revoke_kyc_record(added.id, Some(1), change(&[])).await.unwrap();
         assert!(matches!(revoked, Outcome::Done(record) if record.revoked));

@@ -7,6 +7,7 @@ mod backup;
 mod devices;
 mod engines;
 mod keys;
+mod kyc;
 mod outbox;
 mod records;
 
@@ -81,6 +82,22 @@ fn custodian(id: &str) -> Custodian {
         kind: CustodianKind::Organisation,
         contact: Some("fleet@acme.example".into()),
         state: State::Active,
+        version: 1,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// A verification that holds for so many seconds, to be repeated after so many.
+fn verified(custodian: &str, level: u8, holds: u64, repeat: Option<u64>) -> KycRecord {
+    KycRecord {
+        id: 0,
+        custodian: custodian.into(),
+        level,
+        valid_until: UnixTime(NOW.0 + holds),
+        reverify_by: repeat.map(|seconds| UnixTime(NOW.0 + seconds)),
+        revoked: false,
+        document: "{}".into(),
         version: 1,
         created_at: NOW,
         updated_at: NOW,
