@@ -11,7 +11,7 @@ use obf_net::{
 use obf_radius::{Request, dictionary::ErrorCause};
 use obf_rpr::Notice;
 use obf_store::resource::Outbox;
-use obf_types::{Epoch, SecretBytes, UnixTime};
+use obf_types::{SecretBytes, UnixTime};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -94,7 +94,9 @@ async fn fleet(admin: &mut Admin) {
     admin.done("POST", "/v1/groups", json!({"group": "fleet"})).await;
     let devices: Vec<String> = (0..FLEET).map(member).collect();
     admin.done("POST", "/v1/groups/fleet/members", json!({"devices": devices})).await;
-    admin.done("POST", "/v1/apps", json!({"app": "a.example", "cert_names": ["a.example"], "ua": ["tls-psk"]})).await;
+    admin
+        .done("POST", "/v1/apps", json!({"app": "a.example", "cert_names": ["a.example"], "ua": ["tls-psk"]}))
+        .await;
 }
 
 /// Listens until each of the fleet was told of its rights, but those left out.
@@ -154,7 +156,9 @@ async fn notices_that_are_refused_or_swallowed_hold_no_others_up() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(LONG, only_they_are_left).await.expect("the others are acknowledged, and none is lost");
+    tokio::time::timeout(LONG, only_they_are_left)
+        .await
+        .expect("the others are acknowledged, and none is lost");
     drop(store);
     rs.handle.shutdown().await;
     stopper.stop(LONG).await;
@@ -238,13 +242,17 @@ async fn a_disconnect_is_repeated_until_acknowledged_even_after_a_restart() {
 
     let rs = site.start(site.config(Some(dae))).await;
     let mut admin = rs.admin().await;
-    admin.done("POST", "/v1/devices", record(IMSI)).await;
+    let begun = epoch(&admin.done("POST", "/v1/devices", record(IMSI)).await);
     admin.done("POST", &format!("/v1/devices/{IMSI}:revoke"), Value::Null).await;
+    let ended = |notice: &Notice| match notice {
+        Notice::DeviceEnded { epoch, .. } => epoch.0 - begun.0,
+        other => panic!("{other:?}"),
+    };
     let next = async |notices: &mut mpsc::UnboundedReceiver<Notice>| {
         tokio::time::timeout(LONG, notices.recv()).await.expect("a notice comes").unwrap()
     };
     let first = next(&mut notices).await;
-    assert!(matches!(first, Notice::DeviceEnded { epoch: Epoch(1), .. }), "{first:?}");
+    assert_eq!(ended(&first), 1);
     rs.handle.shutdown().await;
     while notices.try_recv().is_ok() {}
 
@@ -253,13 +261,7 @@ async fn a_disconnect_is_repeated_until_acknowledged_even_after_a_restart() {
     taker.acknowledges.store(true, Ordering::SeqCst);
     let mut admin = rs.admin().await;
     admin.done("DELETE", &format!("/v1/devices/{IMSI}"), Value::Null).await;
-    loop {
-        match next(&mut notices).await {
-            Notice::DeviceEnded { epoch: Epoch(1), .. } => {}
-            Notice::DeviceEnded { epoch: Epoch(2), .. } => break,
-            other => panic!("{other:?}"),
-        }
-    }
+    while ended(&next(&mut notices).await) < 2 {}
     // Acknowledged ones are forgotten: the outbox empties.
     let store = obf_store::resource::ResourceDb::open(&obf_store::Options::new(site.path("rs.db"))).unwrap();
     let empty = async {

@@ -75,11 +75,25 @@ impl Deployment {
             deployment.auth.push(None);
             deployment.start_auth(node).await;
         }
+        deployment.register_applications().await;
+        deployment
+    }
+
+    async fn register_applications(&self) {
         for app in [TRACK, OTHER] {
             let record = json!({ "app": app, "cert_names": [app], "ua": ["tls-psk"] });
-            deployment.resource_admin("POST", "/v1/apps", &record).await;
+            self.resource_admin("POST", "/v1/apps", &record).await;
         }
-        deployment
+    }
+
+    /// The Resource Server on a database that never heard of anything, the applications apart.
+    pub async fn restart_resource_empty(&mut self) {
+        self.resource.take().unwrap().shutdown().await;
+        for file in ["resource.db", "resource.db-wal", "resource.db-shm"] {
+            let _ = std::fs::remove_file(self.file(file));
+        }
+        self.start_resource().await;
+        self.register_applications().await;
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
