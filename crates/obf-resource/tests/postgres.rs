@@ -137,6 +137,38 @@ async fn two_nodes_on_postgresql_hand_out_no_sqn_twice_and_outlive_its_crash() {
     tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
 }
 
+/// Two nodes take in the same devices at the same time, from files in opposite orders: transactions get into each other's
+/// way, and still each line has an outcome of its own, each device is added by one of them, and no more is reported.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_import_overlapping_files_at_once_and_every_line_has_its_outcome() {
+    const DEVICES: u64 = 3_000;
+    let database =
+        tokio::task::spawn_blocking(|| PostgresCluster::shared().database()).await.unwrap();
+    let site = Site::new();
+    let nodes: [Rs; 2] =
+        [site.start(config(&site, &database, 0)).await, site.start(config(&site, &database, 1)).await];
+    for round in 0..3 {
+        let line = |number: u64| format!("{}\n", record(&imsi(round * DEVICES + number)));
+        let up: String = (0..DEVICES).map(line).collect();
+        let down: String = (0..DEVICES).rev().map(line).collect();
+        let (mut first, mut second) = (nodes[0].admin().await, nodes[1].admin().await);
+        let (up, down) = tokio::join!(first.import(up), second.import(down));
+        let mut added = HashSet::new();
+        for line in up.iter().chain(&down) {
+            let device = line["device"].as_str().unwrap_or_default();
+            match line["result"].as_str() {
+                Some("added") => assert!(added.insert(device.to_owned()), "{device} is added twice"),
+                Some("unchanged") => {}
+                _ => panic!("{line}"),
+            }
+        }
+        assert_eq!((up.len(), down.len(), added.len()), (3_000, 3_000, 3_000));
+    }
+    for node in nodes {
+        node.handle.shutdown().await;
+    }
+}
+
 /// What an operator reads when the server is not there, or the text is none: which database, and never a password.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_cannot_be_reached_is_named_without_its_password() {

@@ -162,6 +162,7 @@ impl Registry {
             outcomes.push(match added {
                 Added::New(_) => Ok(Registration::Added),
                 Added::Exists(device) => self.compare(record, &device).await,
+                Added::Failed(error) => Err(error.into()),
                 Added::NoCustodian => {
                     Err(RegistryError::UnknownCustodian(record.custodian.clone().unwrap_or_default()))
                 }

@@ -6,6 +6,7 @@
 //! table in `tables.rs` (a new step), a file here with its trait, and a test in `tests/battery` that runs on both.
 //! Several processes may share the database: every SQN is taken by one atomic statement, acknowledged when durable.
 
+mod add_devices;
 mod administrators;
 mod applications;
 mod audit;
