@@ -169,6 +169,12 @@ pub struct AdminConfig {
     /// Requests without a valid credential that one source address may make, per second; ten times as many at once.
     #[serde(default = "strangers_per_second")]
     pub strangers_per_second: u32,
+    /// Application providers that registered themselves and may wait for approval at once; no more can register.
+    #[serde(default = "most_registrations")]
+    pub most_registrations: u32,
+    /// How long one of them waits before it is forgotten, days.
+    #[serde(default = "registrations_expire_days")]
+    pub registrations_expire_days: u32,
 }
 
 /// An existing HLR that speaks GSUP.
@@ -368,6 +374,14 @@ const fn requests_per_second() -> u32 {
 
 const fn strangers_per_second() -> u32 {
     5
+}
+
+const fn most_registrations() -> u32 {
+    100
+}
+
+const fn registrations_expire_days() -> u32 {
+    30
 }
 
 const fn two() -> u8 {

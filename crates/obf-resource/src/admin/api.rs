@@ -27,13 +27,15 @@ const AT_ONCE: u32 = 4;
 /// The same for a source address without a credential.
 const STRANGERS_AT_ONCE: u32 = 10;
 
-/// Requests per second.
+/// What administrators and strangers may ask for: requests per second, and registrations.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// Of one administrator.
+    /// Requests per second of one administrator.
     pub administrator: u32,
-    /// Of one source address without a valid credential.
+    /// Requests per second of one source address without a valid credential.
     pub stranger: u32,
+    /// Application providers that may wait for approval at once.
+    pub registrations: u64,
 }
 
 /// The admin API of a Resource Server. Clones share it.
@@ -44,6 +46,7 @@ pub struct AdminApi {
     pub(super) offer: Arc<Offer>,
     pub(super) running: Running,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) most_registrations: u64,
     administrators: Administrators,
     callers: Arc<Limiter<Arc<str>>>,
     strangers: Arc<Limiter<IpAddr>>,
@@ -69,6 +72,7 @@ impl AdminApi {
             offer: Arc::new(offer),
             running,
             clock,
+            most_registrations: rates.registrations,
             administrators,
             callers: Arc::new(Limiter::new(administrator.0, administrator.1)),
             strangers: Arc::new(Limiter::new(stranger.0, stranger.1)),

@@ -4,7 +4,7 @@
 use super::{Change, Outcome, ResourceDb, State, check, standing};
 use crate::{
     StoreError,
-    sql::{Row, values},
+    sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
 use std::future::Future;
@@ -102,26 +102,7 @@ const STANDING: &str = "SELECT version, state FROM entries WHERE kind = ?1 AND i
 
 impl Entries for ResourceDb {
     async fn add_entry(&self, entry: Entry, change: Change) -> Result<bool, StoreError> {
-        self.engine
-            .write(move |s| {
-                let added = s.execute(
-                    "INSERT INTO entries (kind, id, parent, state, version, document, created_at, updated_at)
-                     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?6) ON CONFLICT (kind, id) DO NOTHING",
-                    values![
-                        entry.kind as u8,
-                        &entry.id,
-                        &entry.parent,
-                        entry.state as u8,
-                        &entry.document,
-                        change.at.0
-                    ],
-                )?;
-                if added > 0 {
-                    change.record(s, &format!("{}.add", entry.kind.name()), &entry.id, "")?;
-                }
-                Ok(added > 0)
-            })
-            .await
+        self.engine.write(move |s| add(s, &entry, &change)).await
     }
 
     async fn entry(&self, kind: EntryKind, id: &str) -> Result<Option<Entry>, StoreError> {
@@ -220,6 +201,26 @@ impl Entries for ResourceDb {
             })
             .await
     }
+}
+
+/// Adds it; false if there is one.
+pub(super) fn add(s: &mut dyn Session, entry: &Entry, change: &Change) -> Result<bool, StoreError> {
+    let added = s.execute(
+        "INSERT INTO entries (kind, id, parent, state, version, document, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?6) ON CONFLICT (kind, id) DO NOTHING",
+        values![
+            entry.kind as u8,
+            &entry.id,
+            &entry.parent,
+            entry.state as u8,
+            &entry.document,
+            change.at.0
+        ],
+    )?;
+    if added > 0 {
+        change.record(s, &format!("{}.add", entry.kind.name()), &entry.id, "")?;
+    }
+    Ok(added > 0)
 }
 
 fn read(row: &dyn Row) -> Result<Entry, StoreError> {

@@ -21,6 +21,7 @@ mod groups;
 mod idempotency;
 mod kyc;
 mod outbox;
+mod registrations;
 mod rights;
 mod sqn;
 mod tables;
@@ -41,6 +42,7 @@ pub use groups::{Group, Groups, MembersChanged};
 pub use idempotency::{Claim, Idempotency, KeptAnswer};
 pub use kyc::{BecameDue, Due, KycFilter, KycRecord, KycRecords, KycStanding};
 pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
+pub use registrations::{Registered, Registrations};
 pub use rights::{GrantedApplication, Rights, RightsPage};
 pub use sqn::{KeyUse, SequenceNumbers, Taken, WithRights};
 

@@ -10,6 +10,7 @@ mod keys;
 mod kyc;
 mod outbox;
 mod records;
+mod registrations;
 
 use obf_store::resource::*;
 use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
