@@ -90,7 +90,7 @@ fn permit(
     if granted.device != device.id {
         return Err(Refusal::NotPermitted);
     }
-    if application.state != State::Active {
+    if application.state != State::Active || application.withheld {
         return Err(Refusal::ApplicationSuspended);
     }
     let kyc_of_level = match application.kyc_level.max(terms.kyc_level) {
@@ -143,6 +143,7 @@ mod tests {
     fn granted(
         device: i64,
         state: State,
+        withheld: bool,
         kyc_level: u8,
         max: Option<u32>,
         terms: Terms,
@@ -158,6 +159,7 @@ mod tests {
             settings: vec![7],
             discloses_identity: false,
             state,
+            withheld,
             version: 1,
             created_at: UnixTime(0),
             updated_at: UnixTime(0),
@@ -200,6 +202,7 @@ mod tests {
         #[test]
         fn permits_exactly_what_everything_permits(
             now in 1000u64..2000, own_state in state(), app_state in state(), is_granted: bool, own: bool,
+            withheld in prop::bool::weighted(0.1),
             kyc in prop::option::of(0u64..200_000), holder in holder(), of_app in 0u8..=3, of_grant in 0u8..=3,
             grace in prop::option::of(0u64..100_000),
             lifetime in prop::option::of(1u32..=86_400), max in prop::option::of(1u32..=86_400),
@@ -221,14 +224,14 @@ mod tests {
                 settings: settings.clone(), local_validity: None, kyc_level: of_grant,
             };
             let device = device(1, own_state, kyc, holder);
-            let grant = granted(if own { 1 } else { 2 }, app_state, of_app, max, terms);
+            let grant = granted(if own { 1 } else { 2 }, app_state, withheld, of_app, max, terms);
             let policy = Policy { reverify_grace: grace };
             let decision = decide(policy, &device, is_granted.then_some(&grant), UnixTime(now));
             let expected = match () {
                 () if own_state != State::Active || !held => Some(Refusal::DeviceSuspended),
                 () if !alive(kyc) || (!records.is_empty() && last(0).is_none()) => Some(Refusal::KycExpired),
                 () if !is_granted || !own => Some(Refusal::NotPermitted),
-                () if app_state != State::Active => Some(Refusal::ApplicationSuspended),
+                () if app_state != State::Active || withheld => Some(Refusal::ApplicationSuspended),
                 () if level > 0 && last(level).is_none() => Some(Refusal::KycLevelTooLow),
                 () if !alive(expires) => Some(Refusal::NotPermitted),
                 () => None,

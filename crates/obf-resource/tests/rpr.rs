@@ -154,6 +154,7 @@ impl PutGranted for ResourceDb {
             settings: Vec::new(),
             discloses_identity: false,
             state: if number < 200 { State::Suspended } else { State::Active },
+            withheld: false,
             version: 1,
             created_at: at,
             updated_at: at,
@@ -310,10 +311,7 @@ async fn radius_tls_serves_registered_certificates_and_carries_notices_back() {
     // They travel side by side, so in any order.
     let device = obf_types::GlobalIdentity::new(obf_types::IdentityKind::Imsi, IMSI).unwrap();
     let waited = [next(&mut notices).await, next(&mut notices).await];
-    assert!(
-        waited.contains(&Notice::RightsChanged { device: device.clone(), epoch: begun }),
-        "{waited:?}"
-    );
+    assert!(waited.contains(&Notice::RightsChanged { device: device.clone(), epoch: begun }), "{waited:?}");
     assert!(waited.contains(&Notice::DeviceEnded { device, epoch: ended }), "{waited:?}");
 
     let attributes = encoded(&vector_for(IMSI), &asker(1));

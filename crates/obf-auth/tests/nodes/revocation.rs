@@ -180,6 +180,37 @@ async fn a_suspended_application_gets_no_more_keys() {
 }
 
 #[tokio::test]
+async fn applications_stop_with_their_provider_and_come_back_with_it() {
+    let deployment = Deployment::start(Rpr::Tls).await;
+    let provider =
+        json!({"application_provider": "states", "name": "States", "contact": "ops@track.example"});
+    deployment.resource_admin("POST", "/v1/application-providers", &provider).await;
+    for app in [TRACK, OTHER] {
+        let path = format!("/v1/apps/{app}");
+        deployment.resource_admin("PATCH", &path, &json!({"provider": "states"})).await;
+    }
+    let sim = Sim::new(1);
+    deployment.add_device(&sim, &[TRACK, OTHER]).await;
+    deployment.all_told().await;
+    let token = Ue::connect(&deployment, 0).await.bootstrap(&sim).await.unwrap().id;
+    let mut track = Application::connect(&deployment, 0, TRACK, TRACK).await;
+    let other = Application::connect(&deployment, 0, OTHER, OTHER).await;
+    assert!(track.key(&token, UaId::TLS13_PSK).await.is_ok());
+    deployment.resource_admin("POST", &format!("/v1/apps/{OTHER}:suspend"), &json!({})).await;
+    deployment.resource_admin("POST", "/v1/application-providers/states:suspend", &json!({})).await;
+    assert_eq!(track.told().await.token, token);
+    deployment.all_told().await;
+    for application in [&track, &other] {
+        let refused = application.key(&token, UaId::TLS13_PSK).await;
+        assert_eq!(refused, Err(Refusal::ApplicationSuspended));
+    }
+    deployment.resource_admin("POST", "/v1/application-providers/states:resume", &json!({})).await;
+    deployment.all_told().await;
+    assert!(track.key(&token, UaId::TLS13_PSK).await.is_ok());
+    assert_eq!(other.key(&token, UaId::TLS13_PSK).await, Err(Refusal::ApplicationSuspended));
+}
+
+#[tokio::test]
 async fn the_admin_api_wants_its_token() {
     let deployment = Deployment::start(Rpr::Tls).await;
     for token in ["", "wrong"] {

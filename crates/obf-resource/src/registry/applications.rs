@@ -60,6 +60,7 @@ pub fn application(
         settings: settings(&record.settings)?,
         discloses_identity: record.disclose_identity,
         state,
+        withheld: false,
         version: 1,
         created_at: now,
         updated_at: now,
@@ -112,6 +113,7 @@ impl Registry {
         let there = self.application(id.clone()).await?;
         let same = Application {
             state: there.state,
+            withheld: there.withheld,
             version: there.version,
             created_at: there.created_at,
             updated_at: there.updated_at,

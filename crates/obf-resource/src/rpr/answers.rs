@@ -182,7 +182,8 @@ impl Answerer {
             epoch: device.epoch,
             kyc_expiry: authorisation::kyc_expiry(self.policy, device),
             home_network: Some(device.home_network).filter(|_: &HomeNetwork| has_imsi),
-            minimum_algorithm: Algorithm::from_number(device.minimum_algorithm).unwrap_or(Algorithm::AkaV2Sha256),
+            minimum_algorithm: Algorithm::from_number(device.minimum_algorithm)
+                .unwrap_or(Algorithm::AkaV2Sha256),
         })
     }
 }
@@ -213,7 +214,7 @@ fn on_wire(right: authorisation::Right) -> Right {
 }
 
 fn registration(application: Application) -> Result<ApplicationAnswer, Refusal> {
-    if application.state != State::Active {
+    if application.state != State::Active || application.withheld {
         return Err(Refusal::ApplicationSuspended);
     }
     let classes = application.ua_classes.iter().map(|class| class.parse());

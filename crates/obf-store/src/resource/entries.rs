@@ -1,7 +1,7 @@
 //! Cold administrative records: who runs what (SPEC C3, C4). The store keeps their content as the text that it was
 //! given and knows only what it must to find them and to guard their states.
 
-use super::{Change, Outcome, ResourceDb, State, check, standing};
+use super::{Change, Outcome, ResourceDb, State, applications, check, standing};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
@@ -79,7 +79,8 @@ pub trait Entries {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
 
-    /// Puts `entry`'s parent, state and document in place of what stands there, if that is at the version `expected`.
+    /// Puts `entry`'s parent, state and document in place of what stands there, if that is at the version `expected`. The
+    /// applications of an application provider follow it out of use and back, and the Authentication Servers are told.
     fn replace_entry(
         &self,
         entry: Entry,
@@ -162,6 +163,9 @@ impl Entries for ResourceDb {
                 )?;
                 let action = format!("{}.{}", entry.kind.name(), was.change(entry.state));
                 change.record(s, &action, &entry.id, "")?;
+                if entry.kind == EntryKind::ApplicationProvider {
+                    applications::follow_provider(s, &entry.id, entry.state != State::Active, &change)?;
+                }
                 Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
             })
             .await
@@ -208,14 +212,7 @@ pub(super) fn add(s: &mut dyn Session, entry: &Entry, change: &Change) -> Result
     let added = s.execute(
         "INSERT INTO entries (kind, id, parent, state, version, document, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?6) ON CONFLICT (kind, id) DO NOTHING",
-        values![
-            entry.kind as u8,
-            &entry.id,
-            &entry.parent,
-            entry.state as u8,
-            &entry.document,
-            change.at.0
-        ],
+        values![entry.kind as u8, &entry.id, &entry.parent, entry.state as u8, &entry.document, change.at.0],
     )?;
     if added > 0 {
         change.record(s, &format!("{}.add", entry.kind.name()), &entry.id, "")?;

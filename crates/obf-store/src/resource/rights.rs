@@ -147,14 +147,14 @@ fn merged(own: Vec<GrantedApplication>, of_groups: Vec<GrantedApplication>) -> V
 const PAGE_OWN: &str = "
     SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.version, a.created_at, a.updated_at
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at
     FROM grants g JOIN applications a ON a.id = g.app
     WHERE g.device = ?1 AND g.app > ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
     ORDER BY g.app LIMIT ?4";
 const PAGE_OF_GROUPS: &str = "
     SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.version, a.created_at, a.updated_at, g.group_id
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at, g.group_id
     FROM group_members m
     JOIN group_grants g ON g.group_id = m.group_id
     JOIN applications a ON a.id = g.app
@@ -167,13 +167,13 @@ const PAGE_OF_GROUPS: &str = "
 const ONE_OWN: &str = "
     SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.version, a.created_at, a.updated_at
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at
     FROM grants g JOIN applications a ON a.id = g.app
     WHERE g.device = ?1 AND g.app = ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)";
 const ONE_OF_GROUP: &str = "
     SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.version, a.created_at, a.updated_at, g.group_id
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at, g.group_id
     FROM group_members m
     JOIN group_grants g ON g.group_id = m.group_id
     JOIN applications a ON a.id = g.app
@@ -186,6 +186,6 @@ fn own(row: &dyn Row, device: DeviceId) -> Result<GrantedApplication, StoreError
 }
 
 fn of_group(row: &dyn Row, device: DeviceId) -> Result<GrantedApplication, StoreError> {
-    let group = Some(row.string(18)?.to_owned());
+    let group = Some(row.string(19)?.to_owned());
     Ok(GrantedApplication { group, ..own(row, device)? })
 }

@@ -106,6 +106,7 @@ pub const BACKED_UP: &[Table] = &[
             "settings",
             "discloses_identity",
             "state",
+            "withheld",
             "version",
             "created_at",
             "updated_at",
@@ -261,6 +262,7 @@ CREATE TABLE applications (
     settings BLOB NOT NULL,
     discloses_identity INTEGER NOT NULL CHECK (discloses_identity IN (0, 1)),
     state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    withheld INTEGER NOT NULL CHECK (withheld IN (0, 1)),
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL

@@ -141,6 +141,58 @@ on_each_engine! {
         assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap().len(), 2);
     }
 
+    async fn applications_follow_their_provider_out_of_use_and_back(db: ResourceDb) {
+        let id = with_device(&db).await;
+        let provider = |state| Entry {
+            kind: EntryKind::ApplicationProvider, id: "tracking".into(), parent: String::new(), state, version: 1,
+            document: "{}".into(), created_at: NOW, updated_at: NOW,
+        };
+        assert!(db.add_entry(provider(State::Active), change(&[])).await.unwrap());
+        let of_provider = |id: &str, state| Application { provider: "tracking".into(), state, ..application(id) };
+        for (name, state) in [("a.example", State::Active), ("b.example", State::Suspended)] {
+            db.add_application(of_provider(name, state), change(&[])).await.unwrap();
+            db.put_grant(grant(Grantee::Device(id), name), change(&[])).await.unwrap();
+        }
+        db.add_application(application("other.example"), change(&[])).await.unwrap();
+        let standing = async |name: &str| {
+            let application = db.application(app(name)).await.unwrap().unwrap();
+            (application.state, application.withheld, application.version)
+        };
+        db.replace_entry(provider(State::Suspended), None, change(&["as1"])).await.unwrap();
+        assert_eq!(standing("a.example").await, (State::Active, true, 2));
+        assert_eq!(standing("b.example").await, (State::Suspended, true, 2));
+        assert_eq!(standing("other.example").await, (State::Active, false, 1));
+        let right = db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.unwrap();
+        assert!(right.application.withheld);
+        // The one application in use, and its device; the suspended one was told of before.
+        let told = db.waiting_notices("as1", 0, 10).await.unwrap();
+        assert_eq!(told.iter().filter_map(|notice| notice.app.clone()).collect::<Vec<_>>(), [app("a.example")]);
+        assert_eq!(told.iter().filter(|notice| notice.device.is_some()).count(), 1);
+        // One that comes meanwhile waits too, and so does one that changes hands.
+        db.add_application(of_provider("c.example", State::Active), change(&[])).await.unwrap();
+        db.replace_application(of_provider("other.example", State::Active), None, change(&["as2"])).await.unwrap();
+        assert!(standing("c.example").await.1 && standing("other.example").await.1);
+        // Nothing of it changes by itself.
+        db.replace_entry(provider(State::Suspended), None, change(&[])).await.unwrap();
+        assert_eq!(standing("a.example").await.2, 2);
+        db.replace_entry(provider(State::Active), None, change(&["as3"])).await.unwrap();
+        assert_eq!(standing("a.example").await, (State::Active, false, 3));
+        assert_eq!(standing("b.example").await, (State::Suspended, false, 3));
+        let told = db.waiting_notices("as3", 0, 10).await.unwrap();
+        let mut told: Vec<_> = told.iter().map(|notice| notice.app.clone().unwrap()).collect();
+        told.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        assert_eq!(told, [app("a.example"), app("c.example"), app("other.example")]);
+        let acts = async |action: &str| {
+            let filter = AuditFilter { action: Some(action.into()), ..Default::default() };
+            let rows = db.audit_rows(filter, 0, 9).await.unwrap();
+            let mut objects: Vec<_> = rows.into_iter().map(|row| row.act.object).collect();
+            objects.sort();
+            objects
+        };
+        assert_eq!(acts("app.suspend").await, ["a.example"]);
+        assert_eq!(acts("app.resume").await, ["a.example", "c.example", "other.example"]);
+    }
+
     async fn r6_kyc_of_the_custodian_comes_with_the_device(db: ResourceDb) {
         let id = with_device(&db).await;
         assert!(db.add_custodian(custodian("acme"), change(&[])).await.unwrap());

@@ -66,6 +66,7 @@ fn application(id: &str) -> Application {
         settings: vec![9],
         discloses_identity: true,
         state: State::Active,
+        withheld: false,
         version: 1,
         created_at: NOW,
         updated_at: NOW,
