@@ -2,6 +2,7 @@
 
 use super::{
     Administrators, Caller, Problem,
+    authentication::{Credential, Known},
     body::{self, Answer},
     handlers::{self, Offer},
     limits::{Limiter, source},
@@ -50,6 +51,7 @@ pub struct AdminApi {
     administrators: Administrators,
     callers: Arc<Limiter<Arc<str>>>,
     strangers: Arc<Limiter<IpAddr>>,
+    known: Arc<Known>,
 }
 
 impl AdminApi {
@@ -76,6 +78,7 @@ impl AdminApi {
             administrators,
             callers: Arc::new(Limiter::new(administrator.0, administrator.1)),
             strangers: Arc::new(Limiter::new(stranger.0, stranger.1)),
+            known: Arc::default(),
         }
     }
 
@@ -146,13 +149,35 @@ impl AdminApi {
         if anyone {
             return stranger().map(|()| None);
         }
-        match self.administrators.authenticate(request.headers(), peer, self.store()).await {
+        let admitted = |caller: Caller| {
+            self.callers.take(caller.name.clone(), now).map_err(Problem::too_many)?;
+            Ok(Some(caller))
+        };
+        if let Ok(caller) = self.administrators.configured(request.headers()) {
+            return admitted(caller);
+        }
+        let Some(credential) = Credential::of(request.headers(), peer) else {
+            stranger()?;
+            return Err(Problem::unauthenticated());
+        };
+        // Before the store is asked: a flood of wrong tokens ends here.
+        let known = self.known.has(&credential);
+        if !known {
+            stranger()?;
+        }
+        match self.administrators.registered(credential.clone(), self.store()).await {
             Ok(caller) => {
-                self.callers.take(caller.name.clone(), now).map_err(Problem::too_many)?;
-                Ok(Some(caller))
+                if !known {
+                    self.strangers.give_back(&source(peer.address.ip()));
+                    self.known.add(&credential);
+                }
+                admitted(caller)
             }
             Err(problem) => {
-                stranger()?;
+                if known && !problem.status.is_server_error() {
+                    self.known.forget(&credential);
+                    stranger()?;
+                }
                 Err(problem)
             }
         }
