@@ -105,7 +105,7 @@ async fn load(
             8 => {
                 epoch += 1;
                 all.lock().unwrap().tokens.retain(|(_, of)| *of != lane);
-                store.end_device(device(lane), Epoch(epoch), NOW).await.unwrap();
+                store.end_devices(vec![(device(lane), Epoch(epoch))], NOW).await.unwrap();
                 let mut all = all.lock().unwrap();
                 all.ended.append(&mut live);
                 all.epochs.push((lane, epoch));
