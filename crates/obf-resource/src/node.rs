@@ -10,7 +10,7 @@ use crate::{
 };
 use obf_admin::Role;
 use obf_net::{
-    Clock, Running, Stopper, SystemClock,
+    Clock, Environment, Running, Stopper,
     certificates::{self, CertificateError, CertificateFiles},
     http::{self, HttpLimits},
     radius::{TlsServerSettings, UdpServerSettings, serve_tls, serve_udp},
@@ -32,19 +32,6 @@ const SEALING: Duration = Duration::from_millis(500);
 const REMINDING: Duration = Duration::from_secs(2);
 /// The shortest secret for RADIUS/UDP beyond this host, octets (WIRES).
 const LONG_SECRET: usize = 32;
-
-/// What a node takes from its surroundings.
-#[derive(Clone, Debug)]
-pub struct Environment {
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Default for Environment {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock) }
-    }
-}
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]

@@ -56,7 +56,7 @@ impl Administrators {
     /// [`AdministratorError`] names the one whose hash is malformed.
     pub fn new(configured: &[Administrator]) -> Result<Self, AdministratorError> {
         let all = configured.iter().map(|admin| {
-            let hash = crate::kms::octets_32_from_hex(&admin.token_sha256);
+            let hash = obf_types::hex::array(&admin.token_sha256);
             let hash = hash.ok_or_else(|| AdministratorError(admin.name.clone()))?;
             Ok((Caller { name: admin.name.as_str().into(), role: admin.role, provider: None }, hash))
         });

@@ -21,7 +21,7 @@ impl Known {
     pub(super) fn read(connection: &Connection, device: &[u8]) -> Result<Option<Self>, StoreError> {
         Ok(connection
             .prepare_cached("SELECT epoch, counter, minimum, tokens FROM devices WHERE device = ?1")?
-            .query_row([device], |row| Self::of(row))
+            .query_row([device], Self::of)
             .optional()?)
     }
 

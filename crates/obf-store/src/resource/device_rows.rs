@@ -59,7 +59,7 @@ pub(super) struct Adding {
 impl Adding {
     /// At that time.
     pub fn begin(s: &mut dyn Session, now: UnixTime) -> Result<Self, StoreError> {
-        let remembers = s.one("SELECT 1 FROM former_identities LIMIT 1", &[], |_| Ok(()))?.is_some();
+        let remembers = s.exists("SELECT 1 FROM former_identities LIMIT 1", &[])?;
         Ok(Self { now, remembers })
     }
 

@@ -267,12 +267,12 @@ fn named(s: &mut dyn Session, name: &str) -> Result<Option<DeviceId>, StoreError
 pub(super) fn exists(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
     // Whoever joins while the group's grants change is told of them.
     let sql = format!("SELECT 1 FROM groups WHERE id = ?1{}", s.locking());
-    Ok(s.one(&sql, values![id], |_| Ok(()))?.is_some())
+    s.exists(&sql, values![id])
 }
 
 fn has_grants(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM group_grants WHERE group_id = ?1 LIMIT 1";
-    Ok(s.one(sql, values![id], |_| Ok(()))?.is_some())
+    s.exists(sql, values![id])
 }
 
 fn at_version<T>(
