@@ -148,6 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn r19_ids_of_other_servers_and_other_challenges_never_collide() {
+        let ids =
+            [("rs1.as.example", 1), ("rs2.as.example", 1), ("rs1.as2.example", 1), ("rs1.as.example", 2)]
+                .map(|(of, rand)| TokenId::new([rand; 16], domain(of)));
+        for (index, one) in ids.iter().enumerate() {
+            for other in &ids[index + 1..] {
+                assert_ne!(one, other);
+                assert_ne!(one.psk_identity(), other.psk_identity());
+            }
+        }
+    }
+
+    #[test]
     fn r19_other_spellings_are_other_texts_and_refused() {
         for bad in [
             "IyMjIyMjIyMjIyMjIyMjIw@rs.as.example",   // no padding
