@@ -32,6 +32,7 @@ mod sessions;
 pub use application::{Application, ApplicationSettings, Refused};
 pub use config::{Config, ConfigError, Service};
 pub use listener::{ListenError, Listener, ListenerSettings, Session, SessionStream};
-pub use node::{Environment, Handle, StartError, start};
+pub use node::{Handle, StartError, start};
+pub use obf_net::Environment;
 pub use obf_radius::Vendor;
 pub use obf_rpa::LocalPolicy;

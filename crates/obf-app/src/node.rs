@@ -6,30 +6,17 @@ use crate::{
     listener::{ListenError, Listener, ListenerSettings, Session},
 };
 use obf_net::{
-    Clock, Stopper, SystemClock,
+    Environment, Stopper,
     certificates::{self, CertificateError, CertificateFiles},
     radius::{TlsClientSettings, TlsServerAddress},
 };
 use obf_radius::Vendor;
 use obf_rpa::LocalPolicy;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 /// How long sessions may go on after [`Handle::shutdown`] has begun.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// What is not configuration.
-#[derive(Clone, Debug)]
-pub struct Environment {
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Default for Environment {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock) }
-    }
-}
 
 /// Why it does not start.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@
 //! | `POST /v1/tokens/{id}:revoke` | ends it: applications that may hold a key are told at once |
 
 use crate::{
-    config::{AdminConfig, ConfigError, parse_hex},
+    config::{AdminConfig, ConfigError},
     node::Node,
 };
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub(crate) struct AdminApi {
 
 impl AdminApi {
     pub(crate) fn new(node: Arc<Node>, config: &AdminConfig) -> Result<Self, ConfigError> {
-        let hash = parse_hex(&config.token_sha256).and_then(|hash| hash.try_into().ok());
+        let hash = obf_types::hex::array(&config.token_sha256);
         let administrator = hash.ok_or_else(|| ConfigError::new("admin.token_sha256", "64 hex digits"))?;
         Ok(Self { node, administrator })
     }

@@ -55,7 +55,7 @@ pub struct Config {
     pub node: u8,
     /// The SQLite file that the nodes of this host share.
     pub database: PathBuf,
-    /// The key encryption key: 64 hex digits. The same for all nodes of the deployment.
+    /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
     pub kek_file: PathBuf,
     /// The RPB listener.
     pub rpb: RpbConfig,
@@ -316,19 +316,9 @@ pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secr
     let failed =
         |reason: &dyn fmt::Display| ConfigError::new(key, format_args!("{}: {reason}", path.display()));
     let octets = std::fs::read(path).map(zeroize::Zeroizing::new).map_err(|error| failed(&error))?;
-    let written = || {
-        let text = std::str::from_utf8(&octets).ok()?;
-        obf_types::Secret::from_slice(&zeroize::Zeroizing::new(parse_hex(text.trim())?))
-    };
+    let written = || obf_types::hex::secret(std::str::from_utf8(&octets).ok()?.trim());
     let read = obf_types::Secret::from_slice(&octets).or_else(written);
     read.ok_or_else(|| failed(&"neither 32 octets nor 64 hex digits"))
-}
-
-pub(crate) fn parse_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len() / 2).map(|i| u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()).collect()
 }
 
 fn yes() -> bool {

@@ -31,6 +31,6 @@ pub mod tokens;
 pub mod vault;
 
 pub use config::{Config, ConfigError};
-pub use obf_net::Drained;
+pub use obf_net::{Drained, Environment};
 pub use sealing::SealingError;
-pub use start::{Environment, Handle, StartError, start};
+pub use start::{Handle, StartError, start};

@@ -14,7 +14,7 @@ use crate::{
 };
 use bytes::Bytes;
 use obf_net::{
-    Clock, ConnectionLimits, Drained, Running, Stopper, SystemClock,
+    ConnectionLimits, Drained, Environment, Running, Stopper,
     certificates::{self, CertificateFiles},
     http::{self, HttpLimits},
     radius::{TlsServerSettings, UdpPeer, UdpServerSettings, serve_tls, serve_udp},
@@ -31,19 +31,6 @@ use tokio::net::{TcpListener, UdpSocket};
 
 /// How long requests under way may take to finish at a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// What a node takes from outside besides its configuration.
-#[derive(Clone, Debug)]
-pub struct Environment {
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Default for Environment {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock) }
-    }
-}
 
 /// Why a node did not start. Nothing of it runs then.
 #[derive(Debug, thiserror::Error)]

@@ -19,7 +19,6 @@ pub mod server;
 pub mod store;
 
 mod file;
-mod hex;
 mod stream;
 mod throttle;
 

@@ -1,9 +1,9 @@
 //! Security associations kept between connections and, with a file, between runs.
 
-use crate::{file::Locked, hex};
+use crate::file::Locked;
 use obf_rpb::SecurityAssociation;
 use obf_token::{Algorithm, Mode, Technology, TokenId};
-use obf_types::{Domain, GlobalIdentity, IdentityKind, KeySchema, UnixTime};
+use obf_types::{Domain, GlobalIdentity, IdentityKind, KeySchema, UnixTime, hex};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -158,7 +158,7 @@ impl Kept {
         Self {
             server: key.server.clone(),
             token: association.id.to_string(),
-            ks: hex::encode(association.ks.expose()),
+            ks: Zeroizing::new(hex::encode(association.ks.expose())),
             schema: association.schema.name().into(),
             expires: association.expires.0,
             username: association.username.clone().into(),

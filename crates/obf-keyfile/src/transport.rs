@@ -1,6 +1,6 @@
 //! The transport key that both ends of a key file share, and what is done with it.
 
-use crate::{Draw, text};
+use crate::Draw;
 use aes::{Aes128, Aes256};
 use aes_kw::AesKw;
 use cbc::cipher::{
@@ -8,7 +8,7 @@ use cbc::cipher::{
     block_padding::{NoPadding, Pkcs7},
 };
 use hmac::{Hmac, Mac as _};
-use obf_types::SecretBytes;
+use obf_types::{SecretBytes, hex};
 use sha1::Sha1;
 use sha2::Sha256;
 use std::{fmt, io};
@@ -32,7 +32,7 @@ impl TransportKey {
     /// From 16 or 32 octets, or twice as many hex digits and perhaps a line end, as a file holds it.
     pub fn from_octets(name: &str, octets: &[u8]) -> Option<Self> {
         let digits = octets.trim_ascii_end();
-        let from_hex = std::str::from_utf8(digits).ok().and_then(text::octets_from_hex);
+        let from_hex = std::str::from_utf8(digits).ok().and_then(hex::decode);
         from_hex.and_then(|key| Self::new(name, key)).or_else(|| Self::new(name, octets.into()))
     }
 

@@ -3,7 +3,10 @@
 use obf_types::UnixTime;
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -20,6 +23,19 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
         UnixTime(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs()))
+    }
+}
+
+/// What a node takes from its surroundings beside its configuration.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock) }
     }
 }
 

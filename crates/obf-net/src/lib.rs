@@ -11,6 +11,7 @@
 pub mod certificates;
 pub mod clock;
 pub mod cut;
+mod forward;
 pub mod gsup;
 pub mod http;
 pub mod limits;
@@ -18,7 +19,7 @@ pub mod psk;
 pub mod radius;
 pub mod shutdown;
 
-pub use clock::{Clock, OffsetClock, SystemClock};
+pub use clock::{Clock, Environment, OffsetClock, SystemClock};
 pub use cut::{Cuttable, Cutter};
 pub use limits::{ConnectionLimits, Gate, Permit};
 pub use shutdown::{Drained, Running, Stopper};

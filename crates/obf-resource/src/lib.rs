@@ -19,4 +19,5 @@ pub mod rpr;
 pub mod vectors;
 
 pub use config::{Config, ConfigError};
-pub use node::{Environment, Handle, StartError, start};
+pub use node::{Handle, StartError, start};
+pub use obf_net::Environment;

@@ -77,6 +77,12 @@ pub trait Session {
     /// [`StoreError`].
     fn lock_audit(&mut self) -> Result<(), StoreError>;
 
+    /// The columns of a table, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError>;
+
     /// What stands behind a SELECT whose rows stay as they are until this transaction ends, whoever else writes.
     fn locking(&self) -> &'static str;
 
@@ -101,6 +107,11 @@ impl dyn Session + '_ {
             Ok(false)
         })?;
         Ok(found)
+    }
+
+    /// Whether the answer has a row.
+    pub(crate) fn exists(&mut self, sql: &str, values: &[Value<'_>]) -> Result<bool, StoreError> {
+        Ok(self.one(sql, values, |_| Ok(()))?.is_some())
     }
 
     /// Every row of the answer, read.

@@ -39,6 +39,11 @@ impl Session for SqliteSession<'_> {
         Ok(())
     }
 
+    fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
+        let statement = self.0.prepare(&format!("SELECT * FROM {table}"))?;
+        Ok(statement.column_names().map(str::to_owned).collect())
+    }
+
     fn locking(&self) -> &'static str {
         // Writing transactions take turns anyhow.
         ""

@@ -1,7 +1,7 @@
 //! The words of the Open Bootstrap Framework, shared by every crate and owning no behaviour of their own.
 //!
 //! Reading order: [`identity`] (global identities, unchanged: SPEC R9), [`name`] (domains and application
-//! ids), [`ua`] (security protocol ids), [`secret`] (keys), [`time`] (points in time and lifetimes),
+//! ids), [`ua`] (security protocol ids), [`secret`] (keys), [`hex`] (octets as digits), [`time`] (points in time and lifetimes),
 //! [`refusal`] (why something was refused, with its stable code).
 //!
 //! No clock, no randomness, no I/O: callers pass them in.
@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod hex;
 pub mod identity;
 pub mod name;
 pub mod refusal;

@@ -47,10 +47,10 @@ pub enum Command {
     Init(init::Init),
     /// Run servers until SIGTERM, then drain.
     Serve(serve::Serve),
-    /// Devices and their keys: import, add, list, show, suspend, resume, remove, revoke.
+    /// Devices and their keys: import, add, list, show, suspend, resume, revoke, remove …
     #[command(subcommand)]
     Device(device::Device),
-    /// Applications: add, list, show, suspend, resume, remove; run a small one.
+    /// Applications: add, list, show, suspend, resume, remove …; run a small one.
     #[command(subcommand)]
     App(app::App),
     /// Keys: status, rotation, rotate, create.

@@ -199,6 +199,24 @@ mod tests {
         Configuration::load(&path, &settings.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 
+    /// `docs/configuration.md` leaves no key out; those of the KMS stand in `docs/kms.md`.
+    #[test]
+    fn every_key_has_its_words_in_the_documentation() {
+        let pages =
+            [include_str!("../../../docs/configuration.md"), include_str!("../../../docs/kms.md")].concat();
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words: Vec<&str> = pages.split(|c| !inner(c)).collect();
+        for source in
+            [include_str!("../../obf-auth/src/config.rs"), include_str!("../../obf-resource/src/config.rs")]
+        {
+            let (sections, _) = source.split_once("pub struct ConfigError").unwrap();
+            let keys = sections.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(": "));
+            for (key, _) in keys {
+                assert!(words.contains(&key), "docs/configuration.md does not say what {key} is");
+            }
+        }
+    }
+
     const ADMIN: &str = "[admin]\nca_file = \"ca.pem\"\ntoken_file = \"/t\"\nauth = \"h:1\"\n";
 
     #[test]

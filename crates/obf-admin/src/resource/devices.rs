@@ -7,7 +7,7 @@ use crate::{
     pattern,
     schema::of,
 };
-use obf_types::SecretBytes;
+use obf_types::{SecretBytes, hex};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::{borrow::Cow, fmt};
@@ -102,7 +102,7 @@ pub struct Device {
     pub source: Source,
     /// Its state.
     pub state: State,
-    /// How often its tokens were ended.
+    /// Rises whenever its tokens are ended; it began at the time when the device was added, seconds since 1970.
     pub epoch: u64,
     /// AMF of its vectors, 4 hex digits.
     pub amf: String,
@@ -235,7 +235,7 @@ impl de::Visitor<'_> for HexVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<HexSecret, E> {
-        octets(text).map(HexSecret).ok_or_else(|| E::custom(WANTED))
+        hex::decode(text).map(HexSecret).ok_or_else(|| E::custom(WANTED))
     }
 
     fn visit_u64<E: de::Error>(self, _: u64) -> Result<HexSecret, E> {
@@ -249,19 +249,6 @@ impl de::Visitor<'_> for HexVisitor {
     fn visit_f64<E: de::Error>(self, _: f64) -> Result<HexSecret, E> {
         Err(E::custom(WANTED))
     }
-}
-
-fn octets(text: &str) -> Option<SecretBytes> {
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    let mut octets = zeroize::Zeroizing::new(Vec::with_capacity(pairs.len()));
-    for [high, low] in pairs {
-        octets.push(digit(*high)? << 4 | digit(*low)?);
-    }
-    Some(SecretBytes::new(std::mem::take(&mut *octets)))
 }
 
 const ID: &[crate::Parameter] = &[DEVICE];

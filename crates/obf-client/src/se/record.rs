@@ -2,9 +2,8 @@
 //! one line serves both ends), with `accepted`, the memory of sequence numbers, added by the element itself.
 
 use super::KeyIndex;
-use crate::hex;
 use obf_aka::{Algorithm, Milenage, SqnArray, SqnLayout, SqnLimits, Tuak, TuakKey, TuakSizes};
-use obf_types::{GlobalIdentity, IdentityError, IdentityKind};
+use obf_types::{GlobalIdentity, IdentityError, IdentityKind, hex};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -159,7 +158,7 @@ impl Record {
             }
             Name::Tuak => {
                 let k = hex::decode(&self.k)
-                    .and_then(|k| TuakKey::from_slice(&k))
+                    .and_then(|k| TuakKey::from_slice(k.expose()))
                     .ok_or(BadRecord::Hex { field: "k", digits: "32 or 64" })?;
                 let operator =
                     |text: &str, field| hex::secret(text).ok_or(BadRecord::Hex { field, digits: "64" });

@@ -126,7 +126,7 @@ mod tests {
 
     fn home() -> obf_aka::Algorithm {
         let [k, opc] = ["465b5ce8b199b49faa5f0a2ee238a6bc", "cd63cb71954a9f4e48a5994e37a02baf"]
-            .map(|text| crate::hex::secret(text).unwrap());
+            .map(|text| obf_types::hex::secret(text).unwrap());
         Milenage::new(&k, &opc).into()
     }
 
@@ -213,9 +213,9 @@ mod tests {
         for (k, digits) in [(vec![0xab; 16], 32), (vec![0xab; 32], 64)] {
             let (k_hex, top) = ("ab".repeat(digits / 2), Secret::new([0x55; 32]));
             let home = Tuak::with_top(TuakKey::from_slice(&k).unwrap(), &top, TuakSizes::DEFAULT, 1);
-            let topc = crate::hex::encode(home.topc().expose());
+            let topc = obf_types::hex::encode(home.topc().expose());
             let home = obf_aka::Algorithm::tuak(home).unwrap();
-            for operator in [format!(r#""top":"{}""#, "55".repeat(32)), format!(r#""topc":"{}""#, *topc)] {
+            for operator in [format!(r#""top":"{}""#, "55".repeat(32)), format!(r#""topc":"{topc}""#)] {
                 let record = format!(
                     r#"{{"impi":"a@b.example","imsi":"001010000000001","algorithm":"tuak","k":"{k_hex}",{operator}}}"#
                 );

@@ -6,10 +6,9 @@ use crate::{
     fault::{Fault, FileFault, RecordFault},
     input::Bounded,
     record::{self, Algorithm, KeyRecord},
-    text,
     transport::{Cipher, MacAlgorithm, MacKey, TransportKey},
 };
-use obf_types::{IdentityKind, SecretBytes};
+use obf_types::{IdentityKind, SecretBytes, hex};
 use std::io::BufRead;
 use zeroize::Zeroizing;
 
@@ -59,8 +58,7 @@ impl<R: BufRead> CsvReader<R> {
             return Err(RecordFault::Columns { found, wanted: self.columns.len() });
         }
         let (content, mac) = line.rsplit_once(',').ok_or(RecordFault::Missing("mac"))?;
-        let mac =
-            text::octets_from_hex(mac).ok_or(RecordFault::Field { field: "mac", wanted: "64 hex digits" })?;
+        let mac = hex::decode(mac).ok_or(RecordFault::Field { field: "mac", wanted: "64 hex digits" })?;
         if !self.mac.verifies(&[ROW, self.heading.as_bytes(), b"\n", content.as_bytes()], mac.expose()) {
             return Err(RecordFault::Mac("mac"));
         }
@@ -87,15 +85,14 @@ impl<R: BufRead> CsvReader<R> {
     }
 
     fn unwrap(&self, field: &'static str, value: &str) -> Result<SecretBytes, RecordFault> {
-        let wrapped =
-            text::octets_from_hex(value).ok_or(RecordFault::Field { field, wanted: "hex digits" })?;
+        let wrapped = hex::decode(value).ok_or(RecordFault::Field { field, wanted: "hex digits" })?;
         self.key.decrypt(self.cipher, wrapped.expose()).ok_or(RecordFault::Cipher(field))
     }
 
     /// The last line: whether the file is whole.
     fn end(&self, line: &str) -> Result<(), FileFault> {
         let (count, mac) = line.split_once(',').ok_or(FileFault::Truncated)?;
-        let mac = text::octets_from_hex(mac).ok_or(FileFault::Truncated)?;
+        let mac = hex::decode(mac).ok_or(FileFault::Truncated)?;
         if !self.mac.verifies(&[LAST, count.as_bytes()], mac.expose()) || count != self.read.to_string() {
             return Err(FileFault::Count { found: self.read, said: count.chars().take(20).collect() });
         }
@@ -180,7 +177,7 @@ fn header(line: &str, key: &TransportKey) -> Result<(MacKey, Cipher), FileFault>
     if parts.next() != Some(MAC) {
         return Err(FileFault::Unsupported(format!("lines are authenticated with {MAC}")));
     }
-    let wrapped = parts.next().and_then(text::octets_from_hex);
+    let wrapped = parts.next().and_then(hex::decode);
     let wrapped = wrapped.ok_or_else(|| format("its first line must end with the wrapped MAC key"))?;
     if !cipher.takes(key) {
         return Err(FileFault::Unsupported(format!(
@@ -233,7 +230,7 @@ fn hex<const N: usize>(
     value: &str,
     wanted: &'static str,
 ) -> Result<[u8; N], RecordFault> {
-    text::array_from_hex(value).ok_or(RecordFault::Field { field, wanted })
+    hex::array(value).ok_or(RecordFault::Field { field, wanted })
 }
 
 /// One of the first two lines.

@@ -10,7 +10,7 @@ use crate::{
     text,
     transport::{Cipher, MacKey, TransportKey},
 };
-use obf_types::{GlobalIdentity, IdentityKind, SecretBytes};
+use obf_types::{GlobalIdentity, IdentityKind, SecretBytes, hex};
 use std::io::BufRead;
 
 /// An encrypted value, and its MAC.
@@ -120,8 +120,8 @@ impl Package {
             };
         let hex4 = RecordFault::Field { field: "Amf", wanted: "4 hex digits" };
         let hex12 = RecordFault::Field { field: "Sqn", wanted: "12 hex digits" };
-        let amf = self.amf.as_deref().map(|amf| text::array_from_hex(amf).ok_or(hex4)).transpose()?;
-        let sqn = self.sqn.as_deref().map(|sqn| text::array_from_hex(sqn).ok_or(hex12)).transpose()?;
+        let amf = self.amf.as_deref().map(|amf| hex::array(amf).ok_or(hex4)).transpose()?;
+        let sqn = self.sqn.as_deref().map(|sqn| hex::array(sqn).ok_or(hex12)).transpose()?;
         Ok(KeyRecord { amf, sqn, ..KeyRecord::new(self.identities()?, algorithm, k, c)? })
     }
 

@@ -2,7 +2,7 @@
 
 pub use obf_admin::resource::devices::HexSecret;
 use obf_aka::{Algorithm, Milenage, Tuak, TuakKey, TuakSizes};
-use obf_types::{Secret, SecretBytes};
+use obf_types::Secret;
 use zeroize::Zeroizing;
 
 /// K with the operator's variant bound to it. `Debug` shows no octet.
@@ -150,29 +150,10 @@ fn exactly<const N: usize>(
     Secret::from_slice(part.expose()).ok_or(MaterialError::Length { field, wanted })
 }
 
-/// A secret of `N` octets from 2·N hex digits.
-pub(super) fn secret_from_hex<const N: usize>(text: &str) -> Option<Secret<N>> {
-    Secret::from_slice(octets_from_hex(text)?.expose())
-}
-
-/// 32 octets that are no secret, from 64 hex digits.
-pub(crate) fn octets_32_from_hex(text: &str) -> Option<[u8; 32]> {
-    octets_from_hex(text)?.expose().try_into().ok()
-}
-
-pub(super) fn octets_from_hex(text: &str) -> Option<SecretBytes> {
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    let octets = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-    octets.collect::<Option<Vec<u8>>>().map(SecretBytes::new)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use obf_types::SecretBytes;
 
     fn hex(octet: u8, length: usize) -> HexSecret {
         HexSecret::new(SecretBytes::new(vec![octet; length]))

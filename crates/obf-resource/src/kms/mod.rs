@@ -14,7 +14,6 @@ mod ring;
 pub mod rotation;
 
 pub use kek::{HsmConfig, HsmKek, HsmMechanism, Kek, KekConfig, KekError, LocalKek, PinConfig};
-pub(crate) use material::octets_32_from_hex;
 pub use material::{HexSecret, KeyMaterial, MaterialError};
 pub use ring::Settings;
 

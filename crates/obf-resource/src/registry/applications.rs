@@ -6,7 +6,7 @@ use obf_admin::resource::{
     grants::GrantRecord,
 };
 use obf_store::resource::{Application, Applications, State, Terms};
-use obf_types::{AppId, Lifetime, UaId, UnixTime};
+use obf_types::{AppId, Lifetime, UaId, UnixTime, hex};
 
 /// The most certificate names or Ua classes of one application.
 pub const MAX_NAMES: usize = 64;
@@ -60,6 +60,7 @@ pub fn application(
         settings: settings(&record.settings)?,
         discloses_identity: record.disclose_identity,
         state,
+        withheld: false,
         version: 1,
         created_at: now,
         updated_at: now,
@@ -76,7 +77,7 @@ pub fn described(application: &Application) -> ApplicationRecord {
         ua: application.ua_classes.clone(),
         max_lifetime: application.max_lifetime.map(Lifetime::seconds),
         kyc_level: Some(application.kyc_level),
-        settings: hex(&application.settings),
+        settings: hex::encode(&application.settings),
         disclose_identity: application.discloses_identity,
     }
 }
@@ -91,6 +92,7 @@ pub fn terms(record: &GrantRecord) -> Result<Terms, FieldError> {
         expires_at: record.expires.map(|expires| expires.0),
         settings: record.settings.as_deref().map(settings).transpose()?,
         local_validity: seconds("local_validity", record.local_validity)?,
+        kyc_level: record.kyc_level.unwrap_or(0),
     })
 }
 
@@ -111,6 +113,7 @@ impl Registry {
         let there = self.application(id.clone()).await?;
         let same = Application {
             state: there.state,
+            withheld: there.withheld,
             version: there.version,
             created_at: there.created_at,
             updated_at: there.updated_at,
@@ -157,16 +160,6 @@ fn seconds(name: &'static str, seconds: Option<u32>) -> Result<Option<Lifetime>,
 
 fn settings(text: &str) -> Result<Vec<u8>, FieldError> {
     let wrong = || field("settings", format_args!("at most {MAX_SETTINGS} octets, as hex digits"));
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() || pairs.len() > MAX_SETTINGS {
-        return Err(wrong());
-    }
-    let octets = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
-    octets.collect::<Option<_>>().ok_or_else(wrong)
-}
-
-/// Octets as hex digits.
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    let octets = hex::decode(text).map(|octets| octets.expose().to_vec());
+    octets.filter(|octets| octets.len() <= MAX_SETTINGS).ok_or_else(wrong)
 }

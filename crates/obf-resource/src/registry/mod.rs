@@ -6,6 +6,6 @@ mod devices;
 mod record;
 mod syntax;
 
-pub use applications::{FieldError, application, described, hex, terms};
+pub use applications::{FieldError, application, described, terms};
 pub use devices::{Prepared, Registration, Registry, RegistryError};
 pub use record::{DeviceRecord, MAX_RECORD, RecordError};

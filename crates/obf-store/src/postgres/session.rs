@@ -71,6 +71,12 @@ impl Session for Connected {
         self.batch("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE")
     }
 
+    fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
+        let statement = self.client.prepare(&format!("SELECT * FROM {table}"));
+        let statement = statement.map_err(|error| failed(&error))?;
+        Ok(statement.columns().iter().map(|column| column.name().to_owned()).collect())
+    }
+
     fn locking(&self) -> &'static str {
         " FOR UPDATE"
     }

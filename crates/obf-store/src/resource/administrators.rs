@@ -3,7 +3,7 @@
 use super::{Change, Outcome, ResourceDb, State, check, standing};
 use crate::{
     StoreError,
-    sql::{Row, values},
+    sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
 use std::future::Future;
@@ -83,9 +83,8 @@ pub trait AdministratorAccounts {
     ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
 }
 
-const SELECT: &str =
-    "SELECT id, role, application_provider, token_sha256, cert_name, state, version, created_at,
-                             updated_at FROM administrators";
+const COLUMNS: &str =
+    "id, role, application_provider, token_sha256, cert_name, state, version, created_at, updated_at";
 const STANDING: &str = "SELECT version, state FROM administrators WHERE id = ?1";
 
 impl AdministratorAccounts for ResourceDb {
@@ -96,29 +95,11 @@ impl AdministratorAccounts for ResourceDb {
     ) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
-                let taken = s.one(
-                    "SELECT 1 FROM administrators WHERE id = ?1 OR cert_name = ?2 LIMIT 1",
-                    values![&account.id, account.cert_name.as_deref()],
-                    |_| Ok(()),
-                )?;
-                if taken.is_some() {
+                let taken = "SELECT 1 FROM administrators WHERE id = ?1 OR cert_name = ?2 LIMIT 1";
+                if s.exists(taken, values![&account.id, account.cert_name.as_deref()])? {
                     return Ok(false);
                 }
-                s.execute(
-                    "INSERT INTO administrators (id, role, application_provider, token_sha256, cert_name, state,
-                                                 version, created_at, updated_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)",
-                    values![
-                        &account.id,
-                        &account.role,
-                        account.application_provider.as_deref(),
-                        &account.token_sha256,
-                        account.cert_name.as_deref(),
-                        account.state as u8,
-                        change.at.0
-                    ],
-                )?;
-                change.record(s, "administrator.add", &account.id, &account.role)?;
+                insert(s, &account, &change)?;
                 Ok(true)
             })
             .await
@@ -126,7 +107,7 @@ impl AdministratorAccounts for ResourceDb {
 
     async fn administrator(&self, id: &str) -> Result<Option<AdministratorAccount>, StoreError> {
         let id = id.to_owned();
-        let sql = format!("{SELECT} WHERE id = ?1");
+        let sql = format!("SELECT {COLUMNS} FROM administrators WHERE id = ?1");
         self.engine.read(move |s| s.one(&sql, values![&id], read)).await
     }
 
@@ -134,7 +115,7 @@ impl AdministratorAccounts for ResourceDb {
         &self,
         token_sha256: [u8; 32],
     ) -> Result<Option<AdministratorAccount>, StoreError> {
-        let sql = format!("{SELECT} WHERE token_sha256 = ?1");
+        let sql = format!("SELECT {COLUMNS} FROM administrators WHERE token_sha256 = ?1");
         self.engine.read(move |s| s.one(&sql, values![&token_sha256], read)).await
     }
 
@@ -142,7 +123,7 @@ impl AdministratorAccounts for ResourceDb {
         &self,
         names: Vec<String>,
     ) -> Result<Option<AdministratorAccount>, StoreError> {
-        let sql = format!("{SELECT} WHERE cert_name = ?1");
+        let sql = format!("SELECT {COLUMNS} FROM administrators WHERE cert_name = ?1");
         self.engine
             .read(move |s| {
                 for name in &names {
@@ -161,7 +142,7 @@ impl AdministratorAccounts for ResourceDb {
         limit: u32,
     ) -> Result<Vec<AdministratorAccount>, StoreError> {
         let after = after.to_owned();
-        let sql = format!("{SELECT} WHERE id > ?1 ORDER BY id LIMIT ?2");
+        let sql = format!("SELECT {COLUMNS} FROM administrators WHERE id > ?1 ORDER BY id LIMIT ?2");
         self.engine.read(move |s| s.all(&sql, values![&after, limit], read)).await
     }
 
@@ -171,6 +152,11 @@ impl AdministratorAccounts for ResourceDb {
         expected: Option<u64>,
         change: Change,
     ) -> Result<Outcome<AdministratorAccount>, StoreError> {
+        let replace = format!(
+            "UPDATE administrators SET role = ?2, application_provider = ?3, token_sha256 = ?4, cert_name = ?5,
+                                       state = ?6, updated_at = ?7, version = version + 1
+             WHERE id = ?1 RETURNING {COLUMNS}"
+        );
         self.engine
             .write(move |s| {
                 let found = standing(s, STANDING, values![&account.id])?;
@@ -178,20 +164,12 @@ impl AdministratorAccounts for ResourceDb {
                     Ok(was) => was,
                     Err(outcome) => return Ok(outcome),
                 };
-                let taken = s.one(
-                    "SELECT 1 FROM administrators WHERE cert_name = ?1 AND id <> ?2",
-                    values![account.cert_name.as_deref(), &account.id],
-                    |_| Ok(()),
-                )?;
-                if taken.is_some() {
+                let taken = "SELECT 1 FROM administrators WHERE cert_name = ?1 AND id <> ?2";
+                if s.exists(taken, values![account.cert_name.as_deref(), &account.id])? {
                     return Ok(Outcome::InUse);
                 }
                 let replaced = s.one(
-                    "UPDATE administrators SET role = ?2, application_provider = ?3, token_sha256 = ?4,
-                         cert_name = ?5, state = ?6, updated_at = ?7, version = version + 1
-                     WHERE id = ?1
-                     RETURNING id, role, application_provider, token_sha256, cert_name, state, version,
-                         created_at, updated_at",
+                    &replace,
                     values![
                         &account.id,
                         &account.role,
@@ -229,6 +207,29 @@ impl AdministratorAccounts for ResourceDb {
             })
             .await
     }
+}
+
+/// Adds one whose names are free.
+pub(super) fn insert(
+    s: &mut dyn Session,
+    account: &AdministratorAccount,
+    change: &Change,
+) -> Result<(), StoreError> {
+    s.execute(
+        "INSERT INTO administrators (id, role, application_provider, token_sha256, cert_name, state,
+                                     version, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)",
+        values![
+            &account.id,
+            &account.role,
+            account.application_provider.as_deref(),
+            &account.token_sha256,
+            account.cert_name.as_deref(),
+            account.state as u8,
+            change.at.0
+        ],
+    )?;
+    change.record(s, "administrator.add", &account.id, &account.role)
 }
 
 fn read(row: &dyn Row) -> Result<AdministratorAccount, StoreError> {

@@ -17,6 +17,8 @@ use std::future::Future;
 const SEALED: u32 = 1024;
 /// Octets of a row's digest in its seal: a second preimage of 96 bits, within a chain of whole hashes.
 const DIGEST: usize = 12;
+const ROWS: &str = "SELECT seq, at, actor, action, object, reason, detail FROM audit";
+const SEAL: &str = "SELECT last_seq, at, seqs, digests, hash FROM audit_seals";
 
 /// One act.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +141,11 @@ impl Audit for ResourceDb {
         after: i64,
         limit: u32,
     ) -> Result<Vec<AuditRow>, StoreError> {
+        let sql = format!(
+            "{ROWS} WHERE seq > ?1 AND (CAST(?3 AS TEXT) IS NULL OR actor = ?3)
+             AND (CAST(?4 AS TEXT) IS NULL OR action = ?4) AND (CAST(?5 AS TEXT) IS NULL OR object = ?5)
+             ORDER BY seq LIMIT ?2"
+        );
         self.engine
             .read(move |s| {
                 let filters = values![
@@ -148,15 +155,7 @@ impl Audit for ResourceDb {
                     filter.action.as_deref(),
                     filter.object.as_deref()
                 ];
-                s.all(
-                    "SELECT seq, at, actor, action, object, reason, detail FROM audit WHERE seq > ?1
-                         AND (CAST(?3 AS TEXT) IS NULL OR actor = ?3)
-                         AND (CAST(?4 AS TEXT) IS NULL OR action = ?4)
-                         AND (CAST(?5 AS TEXT) IS NULL OR object = ?5)
-                     ORDER BY seq LIMIT ?2",
-                    filters,
-                    read,
-                )
+                s.all(&sql, filters, read)
             })
             .await
     }
@@ -238,7 +237,6 @@ impl AuditRow {
 }
 
 struct Seal {
-    first_seq: i64,
     last_seq: i64,
     at: u64,
     seqs: Vec<u8>,
@@ -285,16 +283,13 @@ impl Verified {
     }
 }
 
-const SEAL: &str = "SELECT first_seq, last_seq, at, seqs, digests, hash FROM audit_seals";
-
 fn read_seal(row: &dyn Row) -> Result<Seal, StoreError> {
-    let hash = row.blob(5)?.try_into();
+    let hash = row.blob(4)?.try_into();
     Ok(Seal {
-        first_seq: row.number(0)?,
-        last_seq: row.number(1)?,
-        at: row.fitting(2)?,
-        seqs: row.blob(3)?.to_vec(),
-        digests: row.blob(4)?.to_vec(),
+        last_seq: row.number(0)?,
+        at: row.fitting(1)?,
+        seqs: row.blob(2)?.to_vec(),
+        digests: row.blob(3)?.to_vec(),
         hash: hash.map_err(|_| StoreError::Corrupt("a seal's hash has not 32 octets".into()))?,
     })
 }
@@ -304,14 +299,10 @@ fn seal(s: &mut dyn Session, now: UnixTime) -> Result<u64, StoreError> {
     s.lock_audit()?;
     let before = s.one(&format!("{SEAL} ORDER BY last_seq DESC LIMIT 1"), &[], read_seal)?;
     let after = before.as_ref().map_or(0, |seal| seal.last_seq);
-    let rows = s.all(
-        "SELECT seq, at, actor, action, object, reason, detail FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-        values![after, SEALED],
-        read,
-    )?;
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(0) };
+    let rows =
+        s.all(&format!("{ROWS} WHERE seq > ?1 ORDER BY seq LIMIT ?2"), values![after, SEALED], read)?;
+    let Some(last) = rows.last() else { return Ok(0) };
     let mut seal = Seal {
-        first_seq: first.seq,
         last_seq: last.seq,
         at: now.0,
         seqs: rows.iter().flat_map(|row| row.seq.to_be_bytes()).collect(),
@@ -320,9 +311,8 @@ fn seal(s: &mut dyn Session, now: UnixTime) -> Result<u64, StoreError> {
     };
     seal.hash = seal.computed(before.map(|seal| seal.hash));
     s.execute(
-        "INSERT INTO audit_seals (first_seq, last_seq, rows_sealed, seqs, digests, hash, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        values![seal.first_seq, seal.last_seq, rows.len(), &seal.seqs, &seal.digests, &seal.hash, seal.at],
+        "INSERT INTO audit_seals (last_seq, seqs, digests, hash, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        values![seal.last_seq, &seal.seqs, &seal.digests, &seal.hash, seal.at],
     )?;
     Ok(rows.len() as u64)
 }
@@ -331,11 +321,7 @@ fn seal(s: &mut dyn Session, now: UnixTime) -> Result<u64, StoreError> {
 fn sealed_rows(s: &mut dyn Session, after: i64) -> Result<Option<(Seal, Vec<AuditRow>)>, StoreError> {
     let sql = format!("{SEAL} WHERE last_seq > ?1 ORDER BY last_seq LIMIT 1");
     let Some(seal) = s.one(&sql, values![after], read_seal)? else { return Ok(None) };
-    let rows = s.all(
-        "SELECT seq, at, actor, action, object, reason, detail FROM audit WHERE seq > ?1 AND seq <= ?2
-         ORDER BY seq",
-        values![after, seal.last_seq],
-        read,
-    )?;
+    let sql = format!("{ROWS} WHERE seq > ?1 AND seq <= ?2 ORDER BY seq");
+    let rows = s.all(&sql, values![after, seal.last_seq], read)?;
     Ok(Some((seal, rows)))
 }

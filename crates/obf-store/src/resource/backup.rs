@@ -23,20 +23,18 @@ const SEQ_JUMP: u64 = 1 << 20;
 const SEQ_A_SECOND: u64 = 16;
 /// How far it goes on at most: half of what a USIM accepts (TS 33.102 C.2.1).
 const SEQ_JUMP_MOST: u64 = 1 << 27;
-/// How far the epochs go on at least, and at least to the time in seconds: tokens ended since then, or since an earlier
-/// restore, must not come back to life.
-const EPOCH_JUMP: u64 = 1 << 20;
+/// How far the epochs go on at least, and at least to the time in seconds, where they began: tokens ended since then, or
+/// since an earlier restore, must not come back to life. Little, so that a device added later begins behind none.
+const EPOCH_JUMP: u64 = 1 << 10;
 
 /// A table as it is backed up: its key, then its other columns.
 pub struct Table {
     /// Its name.
     pub name: &'static str,
     /// The columns of its primary key: the order of the rows.
-    pub key: &'static [&'static str],
-    /// The other columns.
-    pub columns: &'static [&'static str],
+    key: &'static [&'static str],
     /// Whether the database numbers its rows itself.
-    pub numbers_itself: bool,
+    numbers_itself: bool,
 }
 
 /// Why a backup was not restored. Nothing was changed.
@@ -99,20 +97,14 @@ impl Writer {
     }
 
     fn table(&mut self, s: &mut dyn Session, table: &Table) -> Result<(), StoreError> {
+        let columns = table.columns(s)?;
+        let (name, all, key) = (table.name, columns.join(", "), table.key.join(", "));
         self.block.push(b'T');
-        put_text(&mut self.block, table.name);
-        put_text(&mut self.block, &table.all_columns());
-        let places = |first: usize| {
-            (0..table.key.len()).map(|n| format!("?{}", first + n)).collect::<Vec<_>>().join(", ")
-        };
-        let (all, key) = (table.all_columns(), table.key.join(", "));
-        let first = format!("SELECT {all} FROM {} ORDER BY {key} LIMIT ?1", table.name);
-        let next = format!(
-            "SELECT {all} FROM {} WHERE ({key}) > ({}) ORDER BY {key} LIMIT ?1",
-            table.name,
-            places(2)
-        );
-        let width = table.key.len() + table.columns.len();
+        put_text(&mut self.block, name);
+        put_text(&mut self.block, &all);
+        let first = format!("SELECT {all} FROM {name} ORDER BY {key} LIMIT ?1");
+        let behind = places(2, table.key.len());
+        let next = format!("SELECT {all} FROM {name} WHERE ({key}) > ({behind}) ORDER BY {key} LIMIT ?1");
         let mut last: Vec<Owned> = Vec::new();
         loop {
             let mut bound = vec![Value::from(PAGE)];
@@ -122,7 +114,7 @@ impl Writer {
             s.query(sql, &bound, &mut |row| {
                 count += 1;
                 self.block.push(b'R');
-                for column in 0..width {
+                for column in 0..columns.len() {
                     let value = Owned::read(row, column)?;
                     value.put(&mut self.block);
                     if count == PAGE && column < table.key.len() {
@@ -151,9 +143,26 @@ impl Writer {
 }
 
 impl Table {
-    fn all_columns(&self) -> String {
-        [self.key, self.columns].concat().join(", ")
+    /// A table whose rows are numbered by whoever adds them.
+    pub const fn keyed(name: &'static str, key: &'static [&'static str]) -> Self {
+        Self { name, key, numbers_itself: false }
     }
+
+    /// A table that numbers its rows itself.
+    pub const fn numbered(name: &'static str, key: &'static [&'static str]) -> Self {
+        Self { name, key, numbers_itself: true }
+    }
+
+    /// Its key, and all other columns that the database has.
+    fn columns(&self, s: &mut dyn Session) -> Result<Vec<String>, StoreError> {
+        let others = s.columns(self.name)?.into_iter().filter(|column| !self.key.contains(&column.as_str()));
+        Ok(self.key.iter().map(|column| (*column).to_owned()).chain(others).collect())
+    }
+}
+
+/// `?2, ?3`: so many parameters from `first` on.
+fn places(first: usize, count: usize) -> String {
+    (first..first + count).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ")
 }
 
 fn restore(
@@ -229,14 +238,16 @@ impl Reader {
                 b'T' => {
                     let name = take_text(&mut rest).ok_or_else(cut)?;
                     let columns = take_text(&mut rest).ok_or_else(cut)?;
-                    let table = tables::BACKED_UP.iter().find(|table| table.name == name);
-                    let table = table
-                        .filter(|table| table.all_columns() == columns)
-                        .ok_or(RestoreError::Malformed("it was made by another version of this program"))?;
-                    let width = table.key.len() + table.columns.len();
-                    let places = (1..=width).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
+                    let other = || RestoreError::Malformed("it was made by another version of this program");
+                    let table =
+                        tables::BACKED_UP.iter().find(|table| table.name == name).ok_or_else(other)?;
+                    let known = table.columns(s)?;
+                    if known.join(", ") != columns {
+                        return Err(other());
+                    }
+                    let places = places(1, known.len());
                     let insert = format!("INSERT INTO {name} ({columns}) VALUES ({places})");
-                    self.insert = Some((insert, width));
+                    self.insert = Some((insert, known.len()));
                 }
                 b'R' => {
                     let (insert, width) =

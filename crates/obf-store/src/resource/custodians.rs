@@ -76,7 +76,7 @@ pub trait Custodians {
     ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
 }
 
-const SELECT: &str = "SELECT id, name, kind, contact, state, version, created_at, updated_at FROM custodians";
+const COLUMNS: &str = "id, name, kind, contact, state, version, created_at, updated_at";
 const STANDING: &str = "SELECT version, state FROM custodians WHERE id = ?1";
 
 impl Custodians for ResourceDb {
@@ -105,7 +105,7 @@ impl Custodians for ResourceDb {
 
     async fn custodian(&self, id: &str) -> Result<Option<Custodian>, StoreError> {
         let id = id.to_owned();
-        let sql = format!("{SELECT} WHERE id = ?1");
+        let sql = format!("SELECT {COLUMNS} FROM custodians WHERE id = ?1");
         self.engine.read(move |s| s.one(&sql, values![&id], read)).await
     }
 
@@ -117,7 +117,8 @@ impl Custodians for ResourceDb {
     ) -> Result<Vec<Custodian>, StoreError> {
         let after = after.to_owned();
         let sql = format!(
-            "{SELECT} WHERE id > ?1 AND (CAST(?2 AS BIGINT) IS NULL OR state = ?2) ORDER BY id LIMIT ?3"
+            "SELECT {COLUMNS} FROM custodians WHERE id > ?1 AND (CAST(?2 AS BIGINT) IS NULL OR state = ?2)
+             ORDER BY id LIMIT ?3"
         );
         self.engine
             .read(move |s| s.all(&sql, values![&after, state.map(|state| state as u8), limit], read))
@@ -130,6 +131,11 @@ impl Custodians for ResourceDb {
         expected: Option<u64>,
         change: Change,
     ) -> Result<Outcome<Custodian>, StoreError> {
+        let replace = format!(
+            "UPDATE custodians SET name = ?2, kind = ?3, contact = ?4, state = ?5, updated_at = ?6,
+                                   version = version + 1
+             WHERE id = ?1 RETURNING {COLUMNS}"
+        );
         self.engine
             .write(move |s| {
                 let found = standing(s, STANDING, values![&custodian.id])?;
@@ -138,10 +144,7 @@ impl Custodians for ResourceDb {
                     Err(outcome) => return Ok(outcome),
                 };
                 let replaced = s.one(
-                    "UPDATE custodians SET name = ?2, kind = ?3, contact = ?4, state = ?5, updated_at = ?6,
-                                           version = version + 1
-                     WHERE id = ?1
-                     RETURNING id, name, kind, contact, state, version, created_at, updated_at",
+                    &replace,
                     values![
                         &custodian.id,
                         &custodian.name,
@@ -176,7 +179,7 @@ impl Custodians for ResourceDb {
                     return Ok(outcome);
                 }
                 let used = "SELECT 1 FROM devices WHERE custodian = ?1 LIMIT 1";
-                if s.one(used, values![&id], |_| Ok(()))?.is_some() {
+                if s.exists(used, values![&id])? {
                     return Ok(Outcome::InUse);
                 }
                 s.execute("DELETE FROM custodians WHERE id = ?1", values![&id])?;
@@ -189,7 +192,7 @@ impl Custodians for ResourceDb {
 
 /// Whether there is one of that name.
 pub(super) fn exists(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
-    Ok(s.one("SELECT 1 FROM custodians WHERE id = ?1", values![id], |_| Ok(()))?.is_some())
+    s.exists("SELECT 1 FROM custodians WHERE id = ?1", values![id])
 }
 
 fn read(row: &dyn Row) -> Result<Custodian, StoreError> {

@@ -154,7 +154,7 @@ impl DataKeys for ResourceDb {
             .write(move |s| {
                 let mut removed = Vec::new();
                 for id in ids {
-                    if s.one(UNDER, values![&id.to_be_bytes()], |_| Ok(()))?.is_none()
+                    if !s.exists(UNDER, values![&id.to_be_bytes()])?
                         && s.execute("DELETE FROM data_keys WHERE id = ?1", values![id])? > 0
                     {
                         change.record(s, "kms.remove-data-key", &id.to_string(), "")?;

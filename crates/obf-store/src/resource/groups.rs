@@ -1,6 +1,6 @@
 //! Groups of devices: a fleet that is granted an application in one call.
 
-use super::{Change, DeviceId, NoticeKind, Outcome, ResourceDb, device_rows};
+use super::{Change, DeviceId, Lane, NoticeKind, Outcome, ResourceDb, device_rows};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
@@ -230,6 +230,7 @@ fn change_members(
         "DELETE FROM group_members WHERE device = ?1 AND group_id = ?2"
     };
     let granted = has_grants(s, id)?;
+    let lane = if found.len() > 1 { Lane::Bulk } else { Lane::Single };
     for device in found {
         let changed = s.execute(sql, values![device.0, id])?;
         outcome.changed += changed;
@@ -238,7 +239,7 @@ fn change_members(
             && let Some(device) = device_rows::load(s, device)?
         {
             let primary = device.primary().map(|primary| (primary, device.epoch));
-            change.announce(s, NoticeKind::Changed, primary, None)?;
+            change.announce_in(s, lane, NoticeKind::Changed, primary, None)?;
         }
     }
     if outcome.changed > 0 {
@@ -266,12 +267,12 @@ fn named(s: &mut dyn Session, name: &str) -> Result<Option<DeviceId>, StoreError
 pub(super) fn exists(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
     // Whoever joins while the group's grants change is told of them.
     let sql = format!("SELECT 1 FROM groups WHERE id = ?1{}", s.locking());
-    Ok(s.one(&sql, values![id], |_| Ok(()))?.is_some())
+    s.exists(&sql, values![id])
 }
 
 fn has_grants(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM group_grants WHERE group_id = ?1 LIMIT 1";
-    Ok(s.one(sql, values![id], |_| Ok(()))?.is_some())
+    s.exists(sql, values![id])
 }
 
 fn at_version<T>(

@@ -11,6 +11,7 @@ pub mod softhsm;
 
 use std::{
     ffi::OsStr,
+    fs::File,
     io::{BufRead, BufReader, Read},
     net::UdpSocket,
     path::{Path, PathBuf},
@@ -39,13 +40,39 @@ pub fn program(name: &str, package: &str) -> PathBuf {
 ///
 /// # Panics
 /// It cannot be made.
-pub fn lasting_directory(name: &str) -> PathBuf {
+fn lasting_directory(name: &str) -> PathBuf {
     // Tests run in target/<profile>/deps.
     let test = std::env::current_exe().expect("the test's own path");
     let target = test.ancestors().nth(3).expect("target/<profile>/deps");
     let directory = target.join("peers").join(name);
     std::fs::create_dir_all(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     directory
+}
+
+/// The programs of a Python environment of this build that has `requirement`, made by `/usr/bin/python3` if `works` says
+/// that it is not there yet.
+///
+/// # Panics
+/// It cannot be made; the message says what is missing.
+fn python_environment(name: &str, requirement: &str, works: impl Fn(&Path) -> bool) -> PathBuf {
+    let directory = lasting_directory(name);
+    let programs = directory.join("bin");
+    let lock = File::create(directory.join("lock")).expect("a writable directory");
+    lock.lock().expect("a file that can be locked");
+    if works(&programs) {
+        return programs;
+    }
+    let made = Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&directory).output();
+    let made = made.unwrap_or_else(|error| panic!("/usr/bin/python3: {error}: apt-get install python3-venv"));
+    assert!(
+        made.status.success(),
+        "apt-get install python3-venv:\n{}",
+        String::from_utf8_lossy(&made.stdout)
+    );
+    let mut pip = Command::new(programs.join("python3"));
+    let installed = pip.args(["-m", "pip", "install", "--quiet", requirement]).output().expect("pip");
+    assert!(works(&programs), "{requirement}: {}", String::from_utf8_lossy(&installed.stderr));
+    programs
 }
 
 /// A UDP port of 127.0.0.1 that was free just now, for a peer that cannot take one itself.

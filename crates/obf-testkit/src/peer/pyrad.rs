@@ -1,13 +1,12 @@
 //! pyrad ≥ 2.6 in a virtual environment of its own, made by `/usr/bin/python3` under the build's directory.
 
-use super::lasting_directory;
+use super::python_environment;
 use crate::peer::radclient::DICTIONARY;
 use serde_json::{Value, json};
 use std::{
-    fs::File,
     io::Write,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -34,24 +33,7 @@ END-VENDOR Microsoft
 /// # Panics
 /// It cannot be made; the message says what is missing.
 pub fn python() -> PathBuf {
-    let directory = lasting_directory("pyrad");
-    let python = directory.join("bin/python3");
-    let lock = File::create(directory.join("lock")).expect("a writable directory");
-    lock.lock().expect("a file that can be locked");
-    if works(&python) {
-        return python;
-    }
-    let made = Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&directory).output();
-    let made = made.unwrap_or_else(|error| panic!("/usr/bin/python3: {error}: apt-get install python3-venv"));
-    assert!(
-        made.status.success(),
-        "apt-get install python3-venv:\n{}",
-        String::from_utf8_lossy(&made.stdout)
-    );
-    let mut pip = Command::new(&python);
-    let installed = pip.args(["-m", "pip", "install", "--quiet", "pyrad>=2.6"]).output().expect("pip");
-    assert!(works(&python), "pyrad>=2.6: {}", String::from_utf8_lossy(&installed.stderr));
-    python
+    python_environment("pyrad", "pyrad>=2.6", |programs| works(&programs.join("python3"))).join("python3")
 }
 
 /// Sends one Access-Request with attributes by name; a list stands for a repeated attribute, and octets are written as
@@ -83,7 +65,7 @@ pub fn ask(to: SocketAddr, secret: &str, attributes: &Value) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
 }
 
-fn works(python: &PathBuf) -> bool {
+fn works(python: &Path) -> bool {
     let check =
         "import importlib.metadata as m; assert tuple(map(int, m.version('pyrad').split('.')[:2])) >= (2, 6)";
     Command::new(python).args(["-c", check]).output().is_ok_and(|output| output.status.success())

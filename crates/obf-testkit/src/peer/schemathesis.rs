@@ -1,8 +1,8 @@
 //! schemathesis ≥ 4 in a virtual environment of its own, made by `/usr/bin/python3` under the build's directory.
 
-use super::lasting_directory;
+use super::python_environment;
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -41,25 +41,11 @@ def lines(ctx, value):
 /// # Panics
 /// It cannot be made; the message says what is missing.
 pub fn program() -> PathBuf {
-    let directory = lasting_directory("schemathesis");
-    let program = directory.join("bin/schemathesis");
-    let lock = File::create(directory.join("lock")).expect("a writable directory");
-    lock.lock().expect("a file that can be locked");
-    if works(&program) {
-        return program;
-    }
-    let made = Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&directory).output();
-    let made = made.unwrap_or_else(|error| panic!("/usr/bin/python3: {error}: apt-get install python3-venv"));
-    assert!(
-        made.status.success(),
-        "apt-get install python3-venv:\n{}",
-        String::from_utf8_lossy(&made.stdout)
-    );
-    let mut pip = Command::new(directory.join("bin/python3"));
-    let installed =
-        pip.args(["-m", "pip", "install", "--quiet", "schemathesis>=4,<5"]).output().expect("pip");
-    assert!(works(&program), "schemathesis: {}", String::from_utf8_lossy(&installed.stderr));
-    program
+    let works = |programs: &Path| {
+        let version = Command::new(programs.join("schemathesis")).arg("--version").output();
+        version.is_ok_and(|version| version.status.success())
+    };
+    python_environment("schemathesis", "schemathesis>=4,<5", works).join("schemathesis")
 }
 
 /// Runs every check against the document at `url`, trusting `ca`, with that bearer token. `directory` takes what it
@@ -110,8 +96,4 @@ fn run(url: &str, ca: &Path, token: &str, directory: &Path, settings: &Path) -> 
         return Ok(());
     }
     Err(format!("{report}{}", String::from_utf8_lossy(&ran.stderr)))
-}
-
-fn works(program: &Path) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }

@@ -13,7 +13,7 @@ use obf_client::{
     AppStream, AssociationStore, AuthenticationServer, Client as ObfClient, ConnectError, Fault,
     SecurityAssociation, Settings, SoftwareSe,
 };
-use obf_types::{AppId, NafId, UaId};
+use obf_types::{AppId, NafId, UaId, hex};
 use serde_json::json;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
@@ -112,10 +112,9 @@ impl Bootstrap {
         if let (Some(app), Some(fields)) = (self.show_key, said.as_object_mut()) {
             let ua = self.ua.unwrap_or(UaId::TLS13_PSK);
             let key = association.app_key(&NafId { app: app.clone(), ua });
-            let hex: String = key.expose().iter().map(|octet| format!("{octet:02x}")).collect();
             fields.insert("app".to_owned(), json!(app.as_str()));
             fields.insert("ua".to_owned(), json!(ua.to_string()));
-            fields.insert("key".to_owned(), json!(hex));
+            fields.insert("key".to_owned(), json!(hex::encode(key.expose())));
         }
         context.out.say(&said, || record(&said));
         Ok(())

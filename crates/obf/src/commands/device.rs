@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 /// Devices and their keys.
 #[derive(Subcommand)]
 pub enum Device {
-    /// Take in many devices, one JSON object a line; bad lines are named, good ones go in.
+    /// Take in many devices, JSON lines or a key file; bad lines are named, good ones go in.
     Import(Import),
     /// Take in one device; its keys come from a file or standard input, never from the command line.
     #[command(after_help = "Example:\n  obf device add sim.json")]

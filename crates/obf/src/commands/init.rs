@@ -9,7 +9,7 @@ use crate::{
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
 use clap::{Args, ValueEnum};
-use obf_types::{AppId, Domain};
+use obf_types::{AppId, Domain, hex};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{
@@ -93,11 +93,11 @@ impl Init {
                 .map_err(|error| Failure::file(&part, &error))?;
         }
         self.write_certificates()?;
-        files::write_secret(&dir.join("kek.hex"), hex(&drawn::<32>()?).as_bytes())?;
-        files::write_secret(&dir.join("radius.secret"), hex(&drawn::<32>()?).as_bytes())?;
+        files::write_secret(&dir.join("kek.hex"), hex::encode(&drawn::<32>()?).as_bytes())?;
+        files::write_secret(&dir.join("radius.secret"), hex::encode(&drawn::<32>()?).as_bytes())?;
         let token = Base64UrlUnpadded::encode_string(&drawn::<32>()?);
         files::write_secret(&dir.join("admin.token"), token.as_bytes())?;
-        let hash = hex(&Sha256::digest(token.as_bytes()));
+        let hash = hex::encode(&Sha256::digest(token.as_bytes()));
         let addresses = Addresses::of(self.ports)?;
         files::write_public(&dir.join(FILE_NAME), self.configuration(&addresses, &hash).as_bytes())
     }
@@ -205,10 +205,6 @@ fn drawn<const N: usize>() -> Result<[u8; N], Failure> {
     let mut octets = [0; N];
     getrandom::fill(&mut octets).map_err(|error| Failure::other("randomness", error))?;
     Ok(octets)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// The listeners of a deployment.

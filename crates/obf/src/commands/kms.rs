@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use obf_types::SecretBytes;
+use obf_types::{SecretBytes, hex};
 use serde_json::{Value, json};
 use std::{
     io::{self, IsTerminal},
@@ -89,7 +89,7 @@ impl Transport {
         let digits = text.iter().all(u8::is_ascii_hexdigit) && matches!(text.len(), 32 | 64);
         let hex = match (digits, octets.expose().len()) {
             (true, _) => String::from_utf8_lossy(text).into_owned(),
-            (false, 16 | 32) => octets.expose().iter().map(|octet| format!("{octet:02x}")).collect(),
+            (false, 16 | 32) => hex::encode(octets.expose()),
             _ => {
                 let text = format_args!("{}: 16 or 32 octets, or as hex digits", file.display());
                 return Err(Failure::bad_data("bad-transport-key", text));

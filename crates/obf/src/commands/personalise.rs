@@ -8,9 +8,7 @@ use crate::{
 use clap::Args;
 use obf_client::SoftwareSe;
 use obf_keyfile::{Format, KeyRecord, Reader, TransportKey};
-use obf_types::SecretBytes;
 use std::{fs::File, io::BufReader, path::PathBuf};
-use zeroize::Zeroizing;
 
 /// Make a software secure element from a record of a key file.
 #[derive(Args)]
@@ -37,8 +35,7 @@ impl Personalise {
         let Some((name, hex)) = self.transport.read()? else {
             return Err(Failure::usage("--transport-key FILE is needed"));
         };
-        let octets = Zeroizing::new(hex.as_bytes().as_chunks::<2>().0.iter().map(octet).collect::<Vec<u8>>());
-        let key = TransportKey::new(&name, SecretBytes::from(octets.as_slice()))
+        let key = TransportKey::from_octets(&name, hex.as_bytes())
             .ok_or_else(|| Failure::bad_data("bad-transport-key", "16 or 32 octets are needed"))?;
         let csv = self.key_file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
         let format = if csv { Format::Csv } else { Format::Pskc };
@@ -59,10 +56,4 @@ impl Personalise {
         }
         Err(bad(&format_args!("it has no record of {}", self.identity)))
     }
-}
-
-/// Of two hex digits.
-fn octet([high, low]: &[u8; 2]) -> u8 {
-    let digit = |digit: u8| char::from(digit).to_digit(16).unwrap_or(0) as u8;
-    digit(*high) << 4 | digit(*low)
 }

@@ -1,16 +1,14 @@
 //! Administrators. A token is told once and kept as its SHA-256.
 
 use super::{Reply, done, led_to, page, patched, settled, state, versioned};
-use crate::{
-    admin::{Problem, api::AdminApi, authentication::CONFIGURED, request::Asked},
-    registry::hex,
-};
+use crate::admin::{Problem, api::AdminApi, authentication::CONFIGURED, request::Asked};
 use hyper::StatusCode;
 use obf_admin::{
     Role,
     resource::administrators::{Administrator as View, AdministratorRecord, AdministratorToken},
 };
 use obf_store::resource::{AdministratorAccount, AdministratorAccounts, Entries, EntryKind, State};
+use obf_types::hex;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -87,7 +85,7 @@ async fn apply(
 pub fn new_token() -> Result<Zeroizing<String>, Problem> {
     let mut octets = Zeroizing::new([0_u8; 32]);
     getrandom::fill(&mut *octets).map_err(|error| Problem::internal(&error))?;
-    Ok(Zeroizing::new(hex(&*octets)))
+    Ok(Zeroizing::new(hex::encode(&*octets)))
 }
 
 /// The account that a record describes.

@@ -1,11 +1,7 @@
 //! The audit: read, exported, verified.
 
 use super::{Reply, object, page};
-use crate::{
-    admin::{Problem, api::AdminApi, body, request::Asked},
-    kms::octets_32_from_hex,
-    registry::hex,
-};
+use crate::admin::{Problem, api::AdminApi, body, request::Asked};
 use bytes::Bytes;
 use hyper::{
     Response, StatusCode,
@@ -13,6 +9,7 @@ use hyper::{
 };
 use obf_admin::resource::audit::{AuditRow as View, AuditVerified};
 use obf_store::resource::{Audit, AuditFilter, AuditRow, Fault, ResourceDb};
+use obf_types::hex;
 use std::time::Duration;
 use tokio::{sync::mpsc, time::timeout};
 
@@ -64,13 +61,13 @@ async fn write(
 }
 
 pub async fn verify(api: &AdminApi, asked: Asked) -> Reply {
-    let noted = asked.query("head").and_then(octets_32_from_hex);
+    let noted = asked.query("head").and_then(hex::array);
     let verified = api.store().verify_audit(noted).await?;
     let said = AuditVerified {
         intact: verified.faults.is_empty(),
         records: verified.rows,
         unsealed: verified.unsealed,
-        head: verified.head.map(|hash| hex(&hash)),
+        head: verified.head.map(|hash| hex::encode(&hash)),
         faults: verified.faults.iter().map(words).collect(),
     };
     object(StatusCode::OK, &said)

@@ -3,7 +3,7 @@
 use super::{Reply, applications::visible, done, object};
 use crate::{
     admin::{Problem, api::AdminApi, request::Asked},
-    registry::{hex, terms},
+    registry::terms,
 };
 use hyper::StatusCode;
 use obf_admin::{
@@ -11,7 +11,7 @@ use obf_admin::{
     resource::grants::{Grant as View, GrantRecord},
 };
 use obf_store::resource::{DeviceId, Grant, Grantee, Grants, Groups};
-use obf_types::{AppId, Lifetime};
+use obf_types::{AppId, Lifetime, hex};
 use serde_json::json;
 
 /// Where a page goes on.
@@ -139,7 +139,8 @@ fn shown(device: &str, grant: &Grant) -> View {
         app: grant.app.to_string(),
         lifetime: terms.lifetime.map(Lifetime::seconds),
         expires: terms.expires_at.map(Into::into),
-        settings: terms.settings.as_deref().map(hex),
+        settings: terms.settings.as_deref().map(hex::encode),
         local_validity: terms.local_validity.map(Lifetime::seconds),
+        kyc_level: Some(terms.kyc_level).filter(|level| *level > 0),
     }
 }

@@ -1,9 +1,8 @@
 //! Key-encryption keys that this process holds: from a file or the environment.
 
 use super::{Kek, KekError, associated, drawn};
-use crate::kms::material::secret_from_hex;
 use obf_token::SealingKey;
-use obf_types::Secret;
+use obf_types::{Secret, hex};
 use sha2::{Digest, Sha256};
 use std::{fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path};
 use zeroize::Zeroizing;
@@ -28,7 +27,7 @@ impl LocalKek {
         let octets = read_secret_file(path)?;
         let key = Secret::from_slice(&octets).or_else(|| {
             let text = std::str::from_utf8(&octets).ok()?;
-            secret_from_hex(text.trim_end())
+            hex::secret(text.trim_end())
         });
         Ok(Self::new(&key.ok_or_else(|| KekError::Malformed(path.display().to_string()))?))
     }
@@ -40,7 +39,7 @@ impl LocalKek {
     pub fn from_environment(variable: &str) -> Result<Self, KekError> {
         let text =
             std::env::var(variable).map(Zeroizing::new).map_err(|_| KekError::Unset(variable.into()))?;
-        let key = secret_from_hex(text.trim()).ok_or_else(|| KekError::Malformed(format!("${variable}")))?;
+        let key = hex::secret(text.trim()).ok_or_else(|| KekError::Malformed(format!("${variable}")))?;
         Ok(Self::new(&key))
     }
 

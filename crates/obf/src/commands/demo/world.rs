@@ -9,7 +9,7 @@ use crate::{
     nodes::Nodes,
 };
 use obf_net::{Clock, OffsetClock, SystemClock};
-use obf_types::{AppId, Domain, UnixTime};
+use obf_types::{AppId, Domain, UnixTime, hex};
 use serde_json::json;
 use std::{
     fs,
@@ -208,9 +208,8 @@ impl CardKeys {
     }
 
     fn record(&self, k: &[u8; 16]) -> serde_json::Value {
-        let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
         json!({
-            "imsi": self.imsi, "iccid": self.iccid, "algorithm": "milenage", "k": hex(k), "opc": hex(&self.opc),
+            "imsi": self.imsi, "iccid": self.iccid, "algorithm": "milenage", "k": hex::encode(k), "opc": hex::encode(&self.opc),
         })
     }
 }

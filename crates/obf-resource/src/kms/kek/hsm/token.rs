@@ -85,7 +85,7 @@ fn find_key(session: &Session, config: &HsmConfig) -> Result<ObjectHandle, KekEr
         Attribute::Label(config.key.clone().into_bytes()),
     ];
     if let Some(id) = &config.key_id {
-        let id = crate::kms::material::octets_from_hex(id)
+        let id = obf_types::hex::decode(id)
             .ok_or_else(|| unfit("cannot be looked for: key_id is no even number of hex digits"))?;
         wanted.push(Attribute::Id(id.expose().to_vec()));
     }

@@ -1,29 +1,13 @@
-//! Power loss at random moments under load, at an Authentication Server's store (issue sentence 9): every token,
-//! revocation, spent challenge and notice that was acknowledged is there again, and no bootstrap counter is given twice.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+//! An Authentication Server's store: every token, revocation, spent challenge and notice that was acknowledged is there
+//! again, and no bootstrap counter is given twice.
 
-use obf_store::{
-    Options,
-    auth::*,
-    fault::{PowerLossVfs, Unsynced},
-};
+use super::*;
+use obf_store::{Options, auth::*};
 use obf_token::{Algorithm, Mode, Technology, TokenId};
-use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, UnixTime};
-use std::{
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use obf_types::{AppId, Domain, Epoch, KeySchema, Lifetime};
+use std::sync::Arc;
 
-const NOW: UnixTime = UnixTime(1_800_000_000);
 const APP: &str = "track.example";
-
-fn device(number: u64) -> GlobalIdentity {
-    GlobalIdentity::new(IdentityKind::Imsi, &format!("{number:015}")).unwrap()
-}
 
 fn id(number: u64) -> TokenId {
     let mut rand = [0x11; 16];
@@ -40,8 +24,8 @@ fn bootstrap(number: u64, of: u64, epoch: u64) -> Bootstrap {
     };
     Bootstrap {
         id: id(number),
-        device: device(of),
-        user_name: device(of).value().into(),
+        device: imsi(of),
+        user_name: imsi(of).value().into(),
         facts: Facts {
             schema: KeySchema::Obf1,
             mode: Mode::Aka,
@@ -70,24 +54,12 @@ struct Acknowledged {
     epochs: Vec<(u64, u64)>,
 }
 
-async fn load(
-    store: AuthStore,
-    lane: u64,
-    stop: Arc<AtomicBool>,
-    allowed: Arc<AtomicU64>,
-    done: Arc<AtomicU64>,
-    all: Arc<Mutex<Acknowledged>>,
-) {
+async fn work(store: AuthStore, lane: u64, load: Arc<Load>, all: Arc<Mutex<Acknowledged>>) {
     // Each lane has a device of its own, so that what must hold of it is plain.
     let (mut epoch, mut live) = (0, Vec::new());
     for step in 1.. {
-        if stop.load(Ordering::Relaxed) {
+        if !load.goes_on().await {
             return;
-        }
-        // What is there must be looked through at every power loss: without this, more comes than can be.
-        while done.load(Ordering::Relaxed) >= allowed.load(Ordering::Relaxed) && !stop.load(Ordering::Relaxed)
-        {
-            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let number = lane * 1_000_000 + step;
         match step % 9 {
@@ -105,7 +77,7 @@ async fn load(
             8 => {
                 epoch += 1;
                 all.lock().unwrap().tokens.retain(|(_, of)| *of != lane);
-                store.end_device(device(lane), Epoch(epoch), NOW).await.unwrap();
+                store.end_devices(vec![(imsi(lane), Epoch(epoch))], NOW).await.unwrap();
                 let mut all = all.lock().unwrap();
                 all.ended.append(&mut live);
                 all.epochs.push((lane, epoch));
@@ -119,7 +91,7 @@ async fn load(
                 all.counters.push((lane, counter));
             }
         }
-        done.fetch_add(1, Ordering::Relaxed);
+        load.did();
     }
 }
 
@@ -128,7 +100,7 @@ async fn check(directory: &Path, acknowledged: &Acknowledged) {
     for (number, of) in &acknowledged.tokens {
         let kept = store.token(id(*number), NOW).await.unwrap();
         let Kept::Live(token, _) = kept else { panic!("token {number}: {kept:?}") };
-        assert_eq!((token.device, token.wrapped_ks), (device(*of), number.to_be_bytes().repeat(9)));
+        assert_eq!((token.device, token.wrapped_ks), (imsi(*of), number.to_be_bytes().repeat(9)));
     }
     let told: Vec<TokenId> = {
         let notices = store.notices(AppId::new(APP).unwrap(), 0, u32::MAX, NOW).await.unwrap();
@@ -147,7 +119,7 @@ async fn check(directory: &Path, acknowledged: &Acknowledged) {
         let old = store.bootstrap(bootstrap(number, *of, epoch - 1), |_, _| true).await;
         assert_eq!(old, Ok(Bootstrapped::OlderEpoch), "device {of} before epoch {epoch}");
     }
-    for lane in 0..16 {
+    for lane in 0..LANES {
         let highest =
             acknowledged.counters.iter().filter(|(of, _)| *of == lane).map(|(_, counter)| *counter).max();
         let next = store
@@ -165,37 +137,20 @@ async fn whatever_an_authentication_server_acknowledged_survives_a_power_loss_un
     let options = Options::new(dir.path().join("auth.db")).vfs(&vfs);
     // Two openers, as two nodes of one Authentication Server.
     let nodes = [AuthStore::open(&options).unwrap(), AuthStore::open(&options).unwrap()];
-    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let allowed = Arc::new(AtomicU64::new(0));
-    let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
-    let lanes: Vec<_> = (0..16u64)
+    let (load, acknowledged) = (Arc::<Load>::default(), Arc::<Mutex<Acknowledged>>::default());
+    let lanes: Vec<_> = (0..LANES)
         .map(|lane| {
             let store = nodes[lane as usize % 2].clone();
-            tokio::spawn(load(store, lane, stop.clone(), allowed.clone(), done.clone(), acknowledged.clone()))
+            tokio::spawn(work(store, lane, load.clone(), acknowledged.clone()))
         })
         .collect();
-    let mut moment = 0;
-    for round in 0..16u64 {
-        moment += 37 + round * 11 % 101;
-        allowed.store(moment + 100, Ordering::Relaxed);
-        while done.load(Ordering::Relaxed) < moment {
-            tokio::task::yield_now().await;
-        }
-        let before = acknowledged.lock().unwrap().clone();
-        let after = tempfile::tempdir().unwrap();
-        let unsynced =
-            if round % 2 == 0 { Unsynced::Lost } else { Unsynced::SomeKept { seed: round * 0x9E37_79B9 } };
-        vfs.after_power_loss(after.path(), unsynced).unwrap();
-        // What was under way at that moment is neither here nor there.
-        let settled = settled(before, &acknowledged.lock().unwrap());
-        check(after.path(), &settled).await;
-        moment = moment.max(done.load(Ordering::Relaxed));
-    }
-    stop.store(true, Ordering::Relaxed);
+    // What was under way at that moment is neither here nor there.
+    let survives = async |directory: &Path, before, after| check(directory, &settled(before, &after)).await;
+    lose_power(&vfs, 16, &load, &acknowledged, survives).await;
     for lane in lanes {
         lane.await.unwrap();
     }
-    assert!(done.load(Ordering::Relaxed) > 500, "too little load to mean anything");
+    assert!(load.done.load(Ordering::Relaxed) > 500, "too little load to mean anything");
 }
 
 /// What was acknowledged before the power went, without tokens that were being ended while it went.
