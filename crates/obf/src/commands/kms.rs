@@ -4,17 +4,16 @@ use crate::{
     admin::{Admin, Node},
     cli::Context,
     failure::{Failure, Outcome},
-    files, output,
+    files::{self, NewFile},
+    output,
 };
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use obf_types::{SecretBytes, hex};
 use serde_json::{Value, json};
 use std::{
-    fs::OpenOptions,
-    io::{self, IsTerminal, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    io::{self, IsTerminal},
+    path::PathBuf,
     time::Duration,
 };
 use zeroize::Zeroizing;
@@ -140,32 +139,26 @@ impl Create {
             "imsi": self.imsi, "iccid": self.iccid, "count": self.count, "algorithm": self.algorithm,
             "format": self.format, "transport_key_name": name, "transport_key": *key,
         });
-        let failed = |error: &io::Error| Failure::file(&self.out, error);
-        let mut file = created(&self.out)?;
+        let mut file = NewFile::begin(&self.out)?;
+        let mut answer = admin.download("/v1/kms:create", &body).await?;
+        let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
         let written = async {
-            let mut answer = admin.download("/v1/kms:create", &body).await?;
-            let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
             while let Some(piece) = answer.piece().await? {
-                file.write_all(&piece).map_err(|error| failed(&error))?;
+                file.write(&piece)?;
                 bar.inc(piece.len() as u64);
             }
             bar.finish_and_clear();
-            file.sync_all().map_err(|error| failed(&error))
+            file.finish()
         };
-        if let Err(failure) = written.await {
-            // Half a key file is none; what was registered is taken back by suspending or removing it.
-            let _ = std::fs::remove_file(&self.out);
-            return Err(failure);
-        }
+        // Half a key file is none, and what was registered has its keys nowhere else.
+        written.await.map_err(|failure| {
+            failure.next(
+                "remove what was registered (obf device list, obf device remove), then make the keys anew",
+            )
+        })?;
         super::done(context, "key-file", &self.out.display().to_string(), "written");
         Ok(())
     }
-}
-
-/// A new file that only its owner reads.
-pub(super) fn created(path: &Path) -> Result<std::fs::File, Failure> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(|error| Failure::file(path, &error))
 }
 
 pub(super) fn bar(context: &Context, length: Option<u64>, template: &str) -> ProgressBar {
