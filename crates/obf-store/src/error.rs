@@ -2,6 +2,11 @@
 
 use rusqlite::{ErrorCode, ffi};
 
+/// What a job of a database may fail with: the store's reasons, and its own.
+pub trait Failure: From<StoreError> + Send + 'static {}
+
+impl<E: From<StoreError> + Send + 'static> Failure for E {}
+
 /// Why a read or a write did not happen. Of a failed write nothing was kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
