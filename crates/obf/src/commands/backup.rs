@@ -1,6 +1,6 @@
 //! `obf backup` and `obf restore`: everything that the Resource Server keeps, into an encrypted file and back.
 
-use super::kms::{bar, created};
+use super::kms::{bar, write_file};
 use crate::{
     admin::{Admin, Node},
     cli::Context,
@@ -11,13 +11,12 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::PathBuf,
     thread,
 };
 use tokio::sync::mpsc;
 
-const PROGRESS: &str = "{spinner} {bytes} {bytes_per_sec}";
 /// Octets of a piece that is sent.
 const PIECE: usize = 64 * 1024;
 
@@ -46,23 +45,7 @@ impl Backup {
     /// Does it.
     pub async fn run(self, context: &Context) -> Outcome {
         let admin = Admin::of(&context.configuration()?, Node::Resource)?;
-        let failed = |error: &io::Error| Failure::file(&self.file, error);
-        let mut file = created(&self.file)?;
-        let written = async {
-            let mut answer = admin.lines("/v1/backup").await?;
-            let bar = bar(context, None, PROGRESS);
-            while let Some(piece) = answer.piece().await? {
-                file.write_all(&piece).map_err(|error| failed(&error))?;
-                bar.inc(piece.len() as u64);
-            }
-            bar.finish_and_clear();
-            file.sync_all().map_err(|error| failed(&error))
-        };
-        if let Err(failure) = written.await {
-            // Half a backup is none.
-            let _ = std::fs::remove_file(&self.file);
-            return Err(failure);
-        }
+        write_file(context, &self.file, admin.lines("/v1/backup")).await?;
         super::done(context, "backup", &self.file.display().to_string(), "written");
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `obf kms rotate` and `obf kms create`: the commands on keys that take their time or write files.
 
 use crate::{
-    admin::{Admin, Node},
+    admin::{Admin, Node, Report},
     cli::Context,
     failure::{Failure, Outcome},
     files, output,
@@ -140,30 +140,39 @@ impl Create {
             "imsi": self.imsi, "iccid": self.iccid, "count": self.count, "algorithm": self.algorithm,
             "format": self.format, "transport_key_name": name, "transport_key": *key,
         });
-        let failed = |error: &io::Error| Failure::file(&self.out, error);
-        let mut file = created(&self.out)?;
-        let written = async {
-            let mut answer = admin.download("/v1/kms:create", &body).await?;
-            let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
-            while let Some(piece) = answer.piece().await? {
-                file.write_all(&piece).map_err(|error| failed(&error))?;
-                bar.inc(piece.len() as u64);
-            }
-            bar.finish_and_clear();
-            file.sync_all().map_err(|error| failed(&error))
-        };
-        if let Err(failure) = written.await {
-            // Half a key file is none; what was registered is taken back by suspending or removing it.
-            let _ = std::fs::remove_file(&self.out);
-            return Err(failure);
-        }
+        // What is registered of a file that broke off is taken back by suspending or removing it.
+        write_file(context, &self.out, admin.download("/v1/kms:create", &body)).await?;
         super::done(context, "key-file", &self.out.display().to_string(), "written");
         Ok(())
     }
 }
 
+/// Writes an answer into a new file, all of it or no file at all.
+pub(super) async fn write_file<'a>(
+    context: &Context,
+    path: &Path,
+    answer: impl Future<Output = Result<Report<'a>, Failure>>,
+) -> Outcome {
+    let failed = |error: &io::Error| Failure::file(path, error);
+    let mut file = created(path)?;
+    let written = async {
+        let mut answer = answer.await?;
+        let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
+        while let Some(piece) = answer.piece().await? {
+            file.write_all(&piece).map_err(|error| failed(&error))?;
+            bar.inc(piece.len() as u64);
+        }
+        bar.finish_and_clear();
+        file.sync_all().map_err(|error| failed(&error))
+    };
+    written.await.inspect_err(|_| {
+        // Half a file is none.
+        let _ = std::fs::remove_file(path);
+    })
+}
+
 /// A new file that only its owner reads.
-pub(super) fn created(path: &Path) -> Result<std::fs::File, Failure> {
+fn created(path: &Path) -> Result<std::fs::File, Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.map_err(|error| Failure::file(path, &error))
 }
