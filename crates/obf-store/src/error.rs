@@ -45,13 +45,6 @@ pub enum StoreError {
     Other(String),
 }
 
-impl StoreError {
-    /// True if the same request may succeed later without anybody's help.
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Overloaded | Self::Locked)
-    }
-}
-
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let text = error.to_string();
