@@ -35,6 +35,8 @@ pub enum Values {
     },
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// `true` or `false`.
+    Truth,
 }
 
 impl Parameter {
@@ -54,6 +56,7 @@ impl Parameter {
                 number.is_none().then(|| format!("a number from {least} to {most}"))
             }
             Values::OneOf(words) => (!words.contains(&text)).then(|| words.join(", ")),
+            Values::Truth => (!matches!(text, "true" | "false")).then(|| "true, false".to_owned()),
         }
     }
 
@@ -69,6 +72,7 @@ impl Parameter {
             }
             Values::Number { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
             Values::OneOf(words) => json!({ "type": "string", "enum": words }),
+            Values::Truth => json!({ "type": "boolean" }),
         };
         if let Some(schema) = schema.as_object_mut().filter(|_| !self.example.is_empty()) {
             schema.insert("examples".into(), json!([self.example_value()]));
@@ -90,6 +94,7 @@ impl Parameter {
     fn example_value(&self) -> Value {
         match self.values {
             Values::Number { .. } => self.example.parse::<u64>().map_or(Value::Null, Value::from),
+            Values::Truth => (self.example == "true").into(),
             _ => self.example.into(),
         }
     }
@@ -167,6 +172,8 @@ mod tests {
         assert!(IF_MATCH.fault("7").is_some() && REASON.fault(&"x".repeat(201)).is_some());
         let word = Parameter { values: Values::OneOf(&["a", "b"]), ..LIMIT };
         assert_eq!(word.fault("c").as_deref(), Some("a, b"));
+        let truth = Parameter { values: Values::Truth, ..LIMIT };
+        assert_eq!((truth.fault("true"), truth.fault("1").as_deref()), (None, Some("true, false")));
     }
 
     #[test]

@@ -115,10 +115,12 @@ async fn permitted(
     })?;
     if answer.device.epoch > token.facts().epoch {
         // Its notice is on the way, or was lost; what it says holds already.
-        node.store.end_device(answer.device.identity, answer.device.epoch, now).await.map_err(|error| {
-            tracing::error!(%error, "a device's tokens cannot be ended");
-            Refusal::StorageFailed
-        })?;
+        node.store.end_devices(vec![(answer.device.identity, answer.device.epoch)], now).await.map_err(
+            |error| {
+                tracing::error!(%error, "a device's tokens cannot be ended");
+                Refusal::StorageFailed
+            },
+        )?;
         return Err(Refusal::TokenRevoked);
     }
     let right =

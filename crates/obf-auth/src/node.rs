@@ -4,6 +4,7 @@ use crate::{
     config::{Checked, Config, ConfigError, read_key},
     following::Following,
     limiter::{Limiter, Rate},
+    notices_in,
     random::draw,
     registrations::Registrations,
     resource_server::ResourceServer,
@@ -25,6 +26,7 @@ use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::Semaphore;
 
 /// Identities whose unanswered challenges are counted at once.
 const LIMITED_IDENTITIES: usize = 1 << 17;
@@ -51,6 +53,8 @@ pub(crate) struct Node {
     pub(crate) registrations: Registrations,
     pub(crate) following: Following,
     pub(crate) resource_server: ResourceServer,
+    /// Bounds what notices about fleets ask the Resource Server at once.
+    pub(crate) notice_lookups: Arc<Semaphore>,
     /// Seconds that a new bootstrap leaves the former token.
     pub(crate) former_token: u64,
     challenges: Mutex<Limiter>,
@@ -93,6 +97,7 @@ impl Node {
             registrations: Registrations::default(),
             following,
             resource_server,
+            notice_lookups: Arc::new(Semaphore::new(notices_in::LOOKUPS)),
             former_token: limits.former_token.into(),
             challenges: Mutex::new(Limiter::new(LIMITED_IDENTITIES, challenges)),
             sources: Mutex::new(Limiter::new(LIMITED_SOURCES, sources)),

@@ -12,9 +12,13 @@ use std::{
     fmt,
     sync::{Arc, OnceLock, Weak},
 };
+use tokio::task::JoinSet;
 
 /// Applications whose rights are looked at one by one after a device's rights changed; beyond it all are told.
 const MOST_LOOKED_AT: usize = 256;
+
+/// Devices of a fleet whose rights are asked for at once; bootstraps ask on the same link.
+pub(crate) const LOOKUPS: usize = 64;
 
 /// Takes notices in, over UDP or in reverse on our own connection. The node comes to be after its link.
 #[derive(Default)]
@@ -46,10 +50,11 @@ impl Handler for NoticeReceiver {
         match Notice::decode(&request, node.vendor, node.now()) {
             Ok(told) => {
                 // No sign of life: over UDP anybody can play a notice again for 300 seconds. Answers to what this node asked are.
-                match act(&node, &told).await {
+                let count = told.len();
+                match act(&node, told).await {
                     Ok(()) => notice::acknowledge(&request, &mut out),
                     Err(error) => {
-                        tracing::error!(%error, ?told, "a notice of the Resource Server cannot be acted on");
+                        tracing::error!(%error, notices = count, "what the Resource Server says cannot be acted on");
                         notice::refuse(&request, ErrorCause::ResourcesUnavailable, &mut out);
                     }
                 }
@@ -72,28 +77,62 @@ enum ActError {
     Unreachable,
 }
 
-async fn act(node: &Node, told: &Notice) -> Result<(), ActError> {
-    match told {
-        Notice::DeviceEnded { device, epoch } => {
-            let ended = node.store.end_device(device.clone(), *epoch, node.now()).await?;
-            tracing::info!(?device, epoch = epoch.0, ended, "tokens ended by the Resource Server");
+async fn act(node: &Arc<Node>, told: Vec<Notice>) -> Result<(), ActError> {
+    let (mut ended, mut changed) = (Vec::new(), Vec::new());
+    for notice in told {
+        match notice {
+            Notice::DeviceEnded { device, epoch } => ended.push((device, epoch)),
+            Notice::RightsChanged { device, .. } => changed.push(device),
+            Notice::ApplicationChanged { app } => node.registrations.forget(&app),
         }
-        Notice::RightsChanged { device, .. } => rights_changed(node, device).await?,
-        Notice::ApplicationChanged { app } => {
-            node.registrations.forget(app);
-            return Ok(());
-        }
+    }
+    if !ended.is_empty() {
+        let devices = Devices::of(ended.iter().map(|(device, _)| device));
+        let tokens = node.store.end_devices(ended, node.now()).await?;
+        tracing::info!(%devices, tokens, "tokens ended by the Resource Server");
+    }
+    if !changed.is_empty() && !rights_changed(node, changed).await? {
+        return Ok(());
     }
     Ok(node.following.settle(&node.store).await?)
 }
 
-/// From now on every fetch for the device asks the Resource Server; applications that lost their right are told at once.
-async fn rights_changed(node: &Node, device: &GlobalIdentity) -> Result<(), ActError> {
+/// From now on every fetch for the devices asks the Resource Server; applications that lost their right are told at once.
+/// False if no token is concerned.
+async fn rights_changed(node: &Arc<Node>, devices: Vec<GlobalIdentity>) -> Result<bool, ActError> {
     let now = node.now();
-    let holders = node.store.apps_of_device(device.clone(), now).await?;
-    if holders.is_empty() {
-        return Ok(());
+    let holding = node.store.apps_of_devices(devices, now).await?;
+    if holding.is_empty() {
+        return Ok(false);
     }
+    let devices = Devices::of(holding.iter().map(|(device, _)| device));
+    // A device by itself is not kept waiting by a fleet.
+    let place = if holding.len() > 1 { Some(node.notice_lookups.clone()) } else { None };
+    let mut looking = JoinSet::new();
+    for (device, holders) in holding {
+        let (node, place) = (node.clone(), place.clone());
+        looking.spawn(async move {
+            let _place = match &place {
+                Some(places) => places.acquire().await.ok(),
+                None => None,
+            };
+            let lost = lost(&node, &device, holders).await?;
+            Ok::<_, ActError>((device, lost))
+        });
+    }
+    let mut changed = Vec::with_capacity(looking.len());
+    while let Some(looked) = looking.join_next().await {
+        changed.push(looked.unwrap_or(Err(ActError::Unreachable))?);
+    }
+    let lost: usize = changed.iter().map(|(_, lost)| lost.len()).sum();
+    tracing::info!(%devices, lost, "rights changed by the Resource Server");
+    let ask_again = Arc::new(RightsSet::new(Vec::new(), true));
+    node.store.set_rights(changed, ask_again, now).await?;
+    Ok(true)
+}
+
+/// Those of `holders` that have no right for the device any more.
+async fn lost(node: &Node, device: &GlobalIdentity, holders: Vec<AppId>) -> Result<Vec<AppId>, ActError> {
     let mut permitted = BTreeSet::<AppId>::new();
     let mut more = false;
     match node.resource_server.rights(device.value().as_bytes(), Wanted::First).await {
@@ -116,8 +155,27 @@ async fn rights_changed(node: &Node, device: &GlobalIdentity) -> Result<(), ActE
             }
         }
     }
-    let lost: Vec<AppId> = holders.into_iter().filter(|app| !permitted.contains(app)).collect();
-    tracing::info!(?device, ?lost, "rights changed by the Resource Server");
-    let ask_again = Arc::new(RightsSet::new(Vec::new(), true));
-    Ok(node.store.set_rights(device.clone(), ask_again, lost, now).await?)
+    Ok(holders.into_iter().filter(|app| !permitted.contains(app)).collect())
+}
+
+/// Devices in a line of the log: the first, and how many more.
+struct Devices {
+    first: Option<GlobalIdentity>,
+    others: usize,
+}
+
+impl Devices {
+    fn of<'a>(mut devices: impl ExactSizeIterator<Item = &'a GlobalIdentity>) -> Self {
+        let first = devices.next().cloned();
+        Self { first, others: devices.len() }
+    }
+}
+
+impl fmt::Display for Devices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(first) = &self.first {
+            write!(f, "{first:?}")?;
+        }
+        if self.others > 0 { write!(f, " and {} more", self.others) } else { Ok(()) }
+    }
 }

@@ -40,7 +40,7 @@ const RESIDENT: f64 = 150e6;
 const ROTATION: f64 = 60.0;
 /// What is left of the bootstraps' rate beside it.
 const BESIDE: f64 = 0.7;
-/// How long bootstraps are counted without a rotation.
+/// How long bootstraps are counted without a rotation, before and after each; and how long they warm up.
 const ALONE: Duration = Duration::from_secs(10);
 
 /// Arguments.
@@ -55,9 +55,12 @@ pub struct Devices {
     /// Lookups a round of each.
     #[arg(long, default_value_t = 20_000)]
     pub lookups: usize,
-    /// Clients that bootstrap beside the rotation.
+    /// Clients that bootstrap beside the rotations.
     #[arg(long, default_value_t = 32)]
     pub clients: u64,
+    /// Full rotations, one after the other.
+    #[arg(long, default_value_t = 2)]
+    pub rotations: u32,
 }
 
 impl Devices {
@@ -79,7 +82,7 @@ impl Devices {
             });
         }
         let resident = measure::resident_octets(many.resource.id())?;
-        let rotation = many.rotate(self.clients).await?;
+        let rotations = many.rotate(self.clients, self.rotations).await?;
         let count = ("devices", self.many.to_string());
         let clients = ("clients", self.clients.to_string());
         let size = ROTATION * self.many as f64 / 1e6;
@@ -112,15 +115,15 @@ impl Devices {
                 name: "rotation",
                 unit: "seconds of obf kms rotate --full beside bootstraps",
                 baseline: "wanted".into(),
-                rounds: vec![(rotation.seconds, size)],
+                rounds: rotations.iter().map(|one| (one.seconds, size)).collect(),
                 limit: Limit::AtMost(1.0),
                 notes: vec![count.clone(), clients.clone()],
             },
             Comparison {
                 name: "rotation-bootstraps",
                 unit: "bootstraps a second beside it",
-                baseline: "without it".into(),
-                rounds: vec![(rotation.beside, rotation.alone)],
+                baseline: "without it, before and after".into(),
+                rounds: rotations.iter().map(|one| (one.beside, one.alone)).collect(),
                 limit: Limit::AtLeast(BESIDE),
                 notes: vec![count, clients],
             },
@@ -137,7 +140,7 @@ struct Filled {
     deployment: Deployment,
 }
 
-/// A full rotation, and bootstraps a second without and beside it.
+/// A full rotation, and bootstraps a second beside it and, around it, without.
 struct Rotated {
     seconds: f64,
     alone: f64,
@@ -186,8 +189,8 @@ impl Filled {
 }
 
 impl Filled {
-    /// Wraps every key anew while `clients` devices bootstrap without pause.
-    async fn rotate(&self, clients: u64) -> Result<Rotated> {
+    /// Wraps every key anew, so many times, while `clients` devices bootstrap without pause.
+    async fn rotate(&self, clients: u64, rotations: u32) -> Result<Vec<Rotated>> {
         let unlimited = UNLIMITED.map(str::to_owned);
         let auth = self.deployment.serve_on_all_cores("auth", &unlimited)?;
         let target = Arc::new(Target::new(&self.deployment, auth.endpoint("rpb")?)?);
@@ -207,19 +210,28 @@ impl Filled {
         let rate = |since: Instant, before: u64| {
             (done.load(Relaxed) - before) as f64 / since.elapsed().as_secs_f64()
         };
-        tokio::time::sleep(ALONE / 5).await;
-        let (start, before) = (Instant::now(), done.load(Relaxed));
+        let alone = async || {
+            let (start, before) = (Instant::now(), done.load(Relaxed));
+            tokio::time::sleep(ALONE).await;
+            rate(start, before)
+        };
+        let mut rotated = Vec::new();
         tokio::time::sleep(ALONE).await;
-        let alone = rate(start, before);
-        let (start, before) = (Instant::now(), done.load(Relaxed));
-        let mut rotate = self.deployment.command(&["kms", "rotate", "--full"])?;
-        tokio::task::spawn_blocking(move || measure::output_of(&mut rotate, "obf")).await??;
-        let (seconds, beside) = (start.elapsed().as_secs_f64(), rate(start, before));
+        let mut before_it = alone().await;
+        for _ in 0..rotations {
+            let (start, before) = (Instant::now(), done.load(Relaxed));
+            let mut rotate = self.deployment.command(&["kms", "rotate", "--full"])?;
+            tokio::task::spawn_blocking(move || measure::output_of(&mut rotate, "obf")).await??;
+            let (seconds, beside) = (start.elapsed().as_secs_f64(), rate(start, before));
+            let after_it = alone().await;
+            rotated.push(Rotated { seconds, beside, alone: before_it.midpoint(after_it) });
+            before_it = after_it;
+        }
         stop.store(true, Relaxed);
         while let Some(lane) = lanes.join_next().await {
             lane??;
         }
-        Ok(Rotated { seconds, alone, beside })
+        Ok(rotated)
     }
 }
 

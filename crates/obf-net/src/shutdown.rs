@@ -85,6 +85,7 @@ impl Running {
         let task = Box::pin(task);
         tokio::spawn(async move {
             tokio::select! {
+                biased;
                 () = task => {}
                 () = running.reached(Phase::Dropped) => {}
             }

@@ -27,60 +27,77 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
+/// What an operator decides for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Seconds that a verification counts after the date by which it was to be repeated; `None`: to its end.
+    pub reverify_grace: Option<u64>,
+}
+
 /// Whether the device may authenticate at all.
 ///
 /// # Errors
 /// [`Refusal::DeviceSuspended`] (it, or its custodian, is not active), [`Refusal::KycExpired`].
-pub fn standing(device: &Device, now: UnixTime) -> Result<(), Refusal> {
+pub fn standing(policy: Policy, device: &Device, now: UnixTime) -> Result<(), Refusal> {
     let custodian = device.custodian.as_ref();
     if device.state != State::Active || custodian.is_some_and(|custodian| custodian.state != State::Active) {
         return Err(Refusal::DeviceSuspended);
     }
-    match kyc_expiry(device) {
+    match kyc_expiry(policy, device) {
         Some(expiry) if expiry <= now => Err(Refusal::KycExpired),
         _ => Ok(()),
     }
 }
 
 /// When the device's KYC ends, if ever: the date in its own record, or the last of its custodian's, whichever is
-/// first. A custodian of whom nothing was ever verified sets no end; what asks for a level refuses its devices.
-pub fn kyc_expiry(device: &Device) -> Option<UnixTime> {
+/// first; where policy says so, the end of the time that a re-verification may be overdue is such a date. A custodian of whom nothing was ever verified sets no end; what asks for a level refuses its devices.
+pub fn kyc_expiry(policy: Policy, device: &Device) -> Option<UnixTime> {
     let records = device.custodian.iter().flat_map(|custodian| &custodian.kyc);
-    let custodians = records.map(|record| record.valid_until).max();
+    let custodians = records.map(|record| record.counts_until(policy.reverify_grace)).max();
     [device.kyc_expiry, custodians].into_iter().flatten().min()
 }
 
 /// Until when the custodian's KYC reaches that level; `None`: not now.
-fn kyc_of_level(device: &Device, level: u8, now: UnixTime) -> Option<UnixTime> {
+fn kyc_of_level(policy: Policy, device: &Device, level: u8, now: UnixTime) -> Option<UnixTime> {
     let records = device.custodian.iter().flat_map(|custodian| &custodian.kyc);
-    let reaching = records.filter(|record| record.level >= level && record.valid_until > now);
-    reaching.map(|record| record.valid_until).max()
+    let reaching = records.filter(|record| record.level >= level);
+    reaching.map(|record| record.counts_until(policy.reverify_grace)).filter(|end| *end > now).max()
 }
 
 /// Whether the device may have a key for the application it was granted (`None`: it was not, or there is no such
 /// application).
-pub fn decide(device: &Device, granted: Option<&GrantedApplication>, now: UnixTime) -> Decision {
-    match permit(device, granted, now) {
+pub fn decide(
+    policy: Policy,
+    device: &Device,
+    granted: Option<&GrantedApplication>,
+    now: UnixTime,
+) -> Decision {
+    match permit(policy, device, granted, now) {
         Ok(right) => Decision::Permit(right),
         Err(refusal) => Decision::Refuse(refusal),
     }
 }
 
-fn permit(device: &Device, granted: Option<&GrantedApplication>, now: UnixTime) -> Result<Right, Refusal> {
-    standing(device, now)?;
+fn permit(
+    policy: Policy,
+    device: &Device,
+    granted: Option<&GrantedApplication>,
+    now: UnixTime,
+) -> Result<Right, Refusal> {
+    standing(policy, device, now)?;
     let granted = granted.ok_or(Refusal::NotPermitted)?;
     let GrantedApplication { terms, application, .. } = granted;
     if granted.device != device.id {
         return Err(Refusal::NotPermitted);
     }
-    if application.state != State::Active {
+    if application.state != State::Active || application.withheld {
         return Err(Refusal::ApplicationSuspended);
     }
-    let kyc_of_level = match application.kyc_level {
+    let kyc_of_level = match application.kyc_level.max(terms.kyc_level) {
         0 => None,
-        level => Some(kyc_of_level(device, level, now).ok_or(Refusal::KycLevelTooLow)?),
+        level => Some(kyc_of_level(policy, device, level, now).ok_or(Refusal::KycLevelTooLow)?),
     };
-    let ends = [terms.expires_at, kyc_expiry(device), kyc_of_level];
+    let ends = [terms.expires_at, kyc_expiry(policy, device), kyc_of_level];
     let remaining = ends.into_iter().flatten().map(|end| end.since(now)).min();
     let remaining = remaining.map_or(Some(Lifetime::CEILING), |seconds| {
         let seconds = seconds.min(Lifetime::CEILING.seconds().into());
@@ -126,6 +143,7 @@ mod tests {
     fn granted(
         device: i64,
         state: State,
+        withheld: bool,
         kyc_level: u8,
         max: Option<u32>,
         terms: Terms,
@@ -141,6 +159,7 @@ mod tests {
             settings: vec![7],
             discloses_identity: false,
             state,
+            withheld,
             version: 1,
             created_at: UnixTime(0),
             updated_at: UnixTime(0),
@@ -160,14 +179,18 @@ mod tests {
     }
 
     fn holder() -> impl Strategy<Value = Option<Holder>> {
-        let kyc = prop::collection::vec((1u8..=3, 0u64..200_000), 0..3);
+        let date = prop::option::of(0u64..200_000);
+        let kyc = prop::collection::vec((1u8..=3, 0u64..200_000, date), 0..3);
         prop::option::of((state(), kyc).prop_map(|(state, kyc)| {
             Holder {
                 id: "acme".into(),
                 state,
                 kyc: kyc
                     .into_iter()
-                    .map(|(level, end)| KycStanding { record: 1, level, valid_until: UnixTime(end) })
+                    .map(|(level, end, by)| {
+                        let (valid_until, reverify_by) = (UnixTime(end), by.map(UnixTime));
+                        KycStanding { record: 1, level, valid_until, reverify_by }
+                    })
                     .collect(),
             }
         }))
@@ -179,28 +202,36 @@ mod tests {
         #[test]
         fn permits_exactly_what_everything_permits(
             now in 1000u64..2000, own_state in state(), app_state in state(), is_granted: bool, own: bool,
-            kyc in prop::option::of(0u64..200_000), holder in holder(), level in 0u8..=3,
+            withheld in prop::bool::weighted(0.1),
+            kyc in prop::option::of(0u64..200_000), holder in holder(), of_app in 0u8..=3, of_grant in 0u8..=3,
+            grace in prop::option::of(0u64..100_000),
             lifetime in prop::option::of(1u32..=86_400), max in prop::option::of(1u32..=86_400),
             expires in prop::option::of(0u64..200_000), settings in prop::option::of(any::<Vec<u8>>()),
         ) {
             let records = holder.clone().map(|holder| holder.kyc).unwrap_or_default();
             let alive = |end: Option<u64>| end.is_none_or(|end| end > now);
+            let level = of_app.max(of_grant);
+            let end = |record: &KycStanding| match (record.reverify_by, grace) {
+                (Some(by), Some(grace)) => record.valid_until.0.min(by.0 + grace),
+                _ => record.valid_until.0,
+            };
             let last = |at_least: u8| {
-                records.iter().filter(|r| r.level >= at_least).map(|r| r.valid_until.0).filter(|end| *end > now).max()
+                records.iter().filter(|r| r.level >= at_least).map(end).filter(|end| *end > now).max()
             };
             let held = holder.as_ref().is_none_or(|holder| holder.state == State::Active);
             let terms = Terms {
                 lifetime: lifetime.and_then(Lifetime::from_seconds), expires_at: expires.map(UnixTime),
-                settings: settings.clone(), local_validity: None,
+                settings: settings.clone(), local_validity: None, kyc_level: of_grant,
             };
             let device = device(1, own_state, kyc, holder);
-            let grant = granted(if own { 1 } else { 2 }, app_state, level, max, terms);
-            let decision = decide(&device, is_granted.then_some(&grant), UnixTime(now));
+            let grant = granted(if own { 1 } else { 2 }, app_state, withheld, of_app, max, terms);
+            let policy = Policy { reverify_grace: grace };
+            let decision = decide(policy, &device, is_granted.then_some(&grant), UnixTime(now));
             let expected = match () {
                 () if own_state != State::Active || !held => Some(Refusal::DeviceSuspended),
                 () if !alive(kyc) || (!records.is_empty() && last(0).is_none()) => Some(Refusal::KycExpired),
                 () if !is_granted || !own => Some(Refusal::NotPermitted),
-                () if app_state != State::Active => Some(Refusal::ApplicationSuspended),
+                () if app_state != State::Active || withheld => Some(Refusal::ApplicationSuspended),
                 () if level > 0 && last(level).is_none() => Some(Refusal::KycLevelTooLow),
                 () if !alive(expires) => Some(Refusal::NotPermitted),
                 () => None,

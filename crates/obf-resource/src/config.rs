@@ -1,6 +1,6 @@
 //! The `[resource]` section of the configuration.
 
-use crate::kms::KekConfig;
+use crate::{authorisation::Policy, kms::KekConfig};
 use obf_gsup::PeerName;
 use obf_types::{Domain, HomeNetwork, NodeNumber};
 use serde::Deserialize;
@@ -41,6 +41,9 @@ pub struct Config {
     pub rpr_tls: Option<TlsConfig>,
     /// The admin API.
     pub admin: Option<AdminConfig>,
+    /// Machine KYC.
+    #[serde(default)]
+    pub kyc: KycConfig,
     /// The existing HLR in which subscribers may live.
     pub hlr: Option<HlrConfig>,
     /// The Authentication Servers that may ask, each node of them.
@@ -105,6 +108,21 @@ pub struct KmsConfig {
     pub records_per_data_key: u64,
 }
 
+/// Machine KYC. The same for all nodes of the deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KycConfig {
+    /// How long a verification still counts after its `reverify_by` if it was not repeated, days; without it, to its
+    /// `valid_until`, and the date only reminds.
+    pub reverify_grace_days: Option<u32>,
+}
+
+impl KycConfig {
+    pub(crate) fn policy(&self) -> Policy {
+        Policy { reverify_grace: self.reverify_grace_days.map(|days| u64::from(days) * 86_400) }
+    }
+}
+
 /// RPR over UDP.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +169,12 @@ pub struct AdminConfig {
     /// Requests without a valid credential that one source address may make, per second; ten times as many at once.
     #[serde(default = "strangers_per_second")]
     pub strangers_per_second: u32,
+    /// Application providers that registered themselves and may wait for approval at once; no more can register.
+    #[serde(default = "most_registrations")]
+    pub most_registrations: u32,
+    /// How long one of them waits before it is forgotten, days.
+    #[serde(default = "registrations_expire_days")]
+    pub registrations_expire_days: u32,
 }
 
 /// An existing HLR that speaks GSUP.
@@ -350,6 +374,14 @@ const fn requests_per_second() -> u32 {
 
 const fn strangers_per_second() -> u32 {
     5
+}
+
+const fn most_registrations() -> u32 {
+    100
+}
+
+const fn registrations_expire_days() -> u32 {
+    30
 }
 
 const fn two() -> u8 {

@@ -18,8 +18,9 @@ use obf_net::{
 use obf_radius::Vendor;
 use obf_store::{
     OpenError, Options, PostgresOptions, Statistics, StoreError,
-    resource::{Audit, ResourceDb},
+    resource::{Audit, BecameDue, Change, KycRecords, Registrations, ResourceDb},
 };
+use obf_types::UnixTime;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -27,6 +28,8 @@ use tokio::net::{TcpListener, UdpSocket};
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often new rows of the audit are sealed.
 const SEALING: Duration = Duration::from_millis(500);
+/// How often verifications that have become due, and registrations that have waited too long, are looked for.
+const REMINDING: Duration = Duration::from_secs(2);
 /// The shortest secret for RADIUS/UDP beyond this host, octets (WIRES).
 const LONG_SECRET: usize = 32;
 
@@ -81,7 +84,7 @@ pub struct Handle {
 pub async fn start(config: Config, env: Environment) -> Result<Handle, StartError> {
     config.validate()?;
     let Environment { clock } = env;
-    let clock_of_seals = clock.clone();
+    let [clock_of_seals, clock_of_kyc] = [clock.clone(), clock.clone()];
     let beyond_host = config.rpr.as_ref().is_some_and(|udp| !udp.listen.ip().is_loopback());
     let servers = AuthServers::read(&config.auth_servers, if beyond_host { LONG_SECRET } else { 1 })?;
     let store = open(&config).await?;
@@ -92,8 +95,10 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         .map_err(|error| StartError::Listen { point: "dae", address: ([0, 0, 0, 0], 0).into(), error })?;
     let addressees = servers.iter().map(|server| server.name.to_string()).collect();
     let wake = notices.clone();
-    let registry =
-        Registry::new(store.clone(), kms.clone(), addressees).announcing(Arc::new(move || wake.wake()));
+    let policy = config.kyc.policy();
+    let registry = Registry::new(store.clone(), kms.clone(), addressees)
+        .announcing(Arc::new(move || wake.wake()))
+        .under(policy);
     let hlr_name = config.hlr_name()?;
 
     let mut node = Handle { endpoints: Vec::new(), stopper: Stopper::new(), store };
@@ -124,8 +129,11 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
                 Some(ca) => certificates::server_that_knows_clients(&own, ca)?,
                 None => certificates::server(&own)?,
             };
-            let rates =
-                Rates { administrator: admin.requests_per_second, stranger: admin.strangers_per_second };
+            let rates = Rates {
+                administrator: admin.requests_per_second,
+                stranger: admin.strangers_per_second,
+                registrations: admin.most_registrations.into(),
+            };
             Some((bind_tcp(&mut node, "admin", admin.listen).await?, server, administrators, rates))
         }
         None => None,
@@ -141,6 +149,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         servers.clone(),
         notices.clone(),
         vendor,
+        policy,
     ));
     if let Some(socket) = udp {
         let peers = servers.udp_peers();
@@ -158,12 +167,17 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         authentication_servers.dedup();
         let offer = Offer { addresses: addresses.collect(), authentication_servers };
         let network = config.home_network()?;
+        if let Some(admin) = &config.admin {
+            let age = u64::from(admin.registrations_expire_days) * 86_400;
+            running.spawn(expire_registrations(node.store.clone(), age, clock.clone(), running.clone()));
+        }
         let api = AdminApi::new(registry, administrators, offer, rates, network, clock, running.clone());
         let handler = move |request, peer| api.clone().handle(request, peer);
         running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
     }
     notices.start(&running);
     running.spawn(kms.run(running.clone()));
+    running.spawn(remind(node.store.clone(), clock_of_kyc, running.clone()));
     running.spawn(seal(node.store.clone(), clock_of_seals, running.clone()));
     Ok(node)
 }
@@ -228,6 +242,61 @@ async fn seal(store: ResourceDb, clock: Arc<dyn Clock>, running: Running) {
     }
     // What the last requests wrote; another node will see to it if this fails.
     let _ = store.seal_audit(clock.now()).await;
+}
+
+/// Says once of each verification that it is due to be repeated: in the log and in the audit.
+async fn remind(store: ResourceDb, clock: Arc<dyn Clock>, running: Running) {
+    loop {
+        let change = Change {
+            actor: "obf".into(),
+            reason: "its date for re-verification has passed".into(),
+            addressees: Arc::new([]),
+            at: clock.now(),
+        };
+        match store.note_due_kyc(change).await {
+            Ok(due) => {
+                for BecameDue { record, custodian, reverify_by } in due {
+                    let since = reverify_by.0;
+                    tracing::warn!(
+                        custodian,
+                        record,
+                        since,
+                        "KYC is due for re-verification: obf kyc list --due"
+                    );
+                }
+            }
+            Err(error) => tracing::error!(%error, "KYC that is due cannot be looked for"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REMINDING) => {}
+            () = running.stopping() => return,
+        }
+    }
+}
+
+/// Forgets application providers that registered themselves `age` seconds ago and that nobody approved.
+async fn expire_registrations(store: ResourceDb, age: u64, clock: Arc<dyn Clock>, running: Running) {
+    loop {
+        let now = clock.now();
+        let change = Change {
+            actor: "obf".into(),
+            reason: "nobody approved it in time".into(),
+            addressees: Arc::new([]),
+            at: now,
+        };
+        match store.expire_registrations(UnixTime(now.0.saturating_sub(age)), change).await {
+            Ok(expired) => {
+                for provider in expired {
+                    tracing::info!(provider, "an application provider that nobody approved is forgotten");
+                }
+            }
+            Err(error) => tracing::error!(%error, "registrations that nobody approved cannot be forgotten"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REMINDING) => {}
+            () = running.stopping() => return,
+        }
+    }
 }
 
 async fn bind_udp(node: &mut Handle, address: SocketAddr) -> Result<UdpSocket, StartError> {

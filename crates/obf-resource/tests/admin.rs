@@ -149,7 +149,7 @@ async fn listings_come_in_pages() {
     let of_device = admin.done("GET", "/v1/grants?device=001010000000003", Value::Null).await;
     assert_eq!(
         of_device["grants"],
-        json!([{"device": "001010000000003", "app": "app3.example", "group": null, "lifetime": null, "expires": null, "settings": null, "local_validity": null}])
+        json!([{"device": "001010000000003", "app": "app3.example", "group": null, "lifetime": null, "expires": null, "settings": null, "local_validity": null, "kyc_level": null}])
     );
     let of_app = admin.done("GET", "/v1/grants?app=app4.example", Value::Null).await;
     assert_eq!(of_app["grants"][0]["device"], "001010000000004");

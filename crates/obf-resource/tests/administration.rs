@@ -268,6 +268,50 @@ async fn too_many_requests_are_told_to_wait() {
     rs.handle.shutdown().await;
 }
 
+/// Strangers fill no database: few may wait for approval, and none for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_that_nobody_approves_are_few_and_are_forgotten() {
+    let site = Site::new();
+    let clock = std::sync::Arc::new(obf_net::OffsetClock::new());
+    let mut config = site.config(None);
+    config["admin"]["most_registrations"] = json!(2);
+    let rs = site.start_in(config, obf_resource::Environment { clock: clock.clone() }).await;
+    let mut admin = rs.admin().await;
+    let register = async |name: &str| {
+        let record = json!({"application_provider": name, "name": name, "contact": "ops@track.example"});
+        let route = ("POST", "/v1/application-providers:register");
+        ask(&rs, &site, "", route, &[], &record.to_string()).await
+    };
+    for name in ["one", "two"] {
+        assert_eq!(register(name).await.status(), 201);
+    }
+    let full = register("three").await;
+    assert_eq!(full.headers()["retry-after"], "3600");
+    assert_eq!(code(&full), (429, "registrations-full".into()));
+    admin.done("POST", "/v1/application-providers/one:approve", Value::Null).await;
+    let third = register("three").await;
+    let token = serde_json::from_slice::<Value>(third.body()).unwrap()["token"].clone();
+    assert_eq!(register("four").await.status(), 429);
+    clock.advance(31 * 86_400);
+    let forgotten = async {
+        loop {
+            let left = admin.done("GET", "/v1/application-providers", Value::Null).await;
+            let left = left["application-providers"].as_array().unwrap();
+            if left.len() == 1 {
+                break left[0]["application_provider"].clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(tokio::time::timeout(LONG, forgotten).await.expect("they are forgotten"), "one");
+    let gone = ask(&rs, &site, token.as_str().unwrap(), ("GET", "/v1/apps"), &[], "").await;
+    assert_eq!(code(&gone), (401, "not-authenticated".into()));
+    let said = admin.done("GET", "/v1/audit?action=application-provider.expire", Value::Null).await;
+    assert_eq!(said["audit"].as_array().unwrap().len(), 2);
+    assert_eq!(register("three").await.status(), 201);
+    rs.handle.shutdown().await;
+}
+
 /// Issue 4 sentences 6 and 7: a provider registers itself, is approved, and sees its own applications only.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_provider_registers_itself_and_sees_its_own() {

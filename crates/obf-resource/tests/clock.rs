@@ -60,9 +60,9 @@ impl Handler for Taker {
     async fn handle(&self, request: Request, _: Origin) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         match Notice::decode(&request, VENDOR, UnixTime(START)) {
-            Ok(notice) => {
+            Ok(notices) => {
                 obf_radius::notice::acknowledge(&request, &mut out);
-                self.0.send(Ok(notice)).unwrap();
+                notices.into_iter().for_each(|notice| self.0.send(Ok(notice)).unwrap());
             }
             Err(error) => {
                 obf_radius::notice::refuse(&request, error.cause(), &mut out);

@@ -4,13 +4,13 @@
 mod common;
 
 use common::{Admin, RprClient};
-use obf_rpr::Asker;
+use obf_rpr::{AnswerError, Asker};
 use obf_store::{
     Options,
-    resource::{Outbox as _, ResourceDb},
+    resource::{Lane, Outbox as _, ResourceDb},
 };
 use obf_testkit::{Deployment, Sim};
-use obf_types::{Domain, NodeNumber};
+use obf_types::{Domain, NodeNumber, Refusal};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,10 @@ async fn a_fleet_of_50_000_is_granted_in_one_call_and_the_authentication_server_
     let mut deployment = Deployment::init(&[]);
     deployment.serve("resource", &[]);
     deployment.serve("auth", &[]);
-    let lines: String = (0..FLEET).map(|number| Sim::number(number).import_line()).collect();
+    let owner = ["custodian", "add", "acme", "--name", "Acme", "--kind", "organisation"];
+    deployment.obf(&owner).expect_success();
+    let line = |number| Sim::number(number).import_line().replacen('{', "{\"custodian\":\"acme\",", 1);
+    let lines: String = (0..FLEET).map(line).collect();
     deployment.obf_with_input(&["device", "import", "-"], lines.as_bytes()).expect_success();
     let store = ResourceDb::open(&Options::new(deployment.file("data/resource.db"))).unwrap();
     let token = std::fs::read_to_string(deployment.file("admin.token")).unwrap();
@@ -76,6 +79,24 @@ async fn a_fleet_of_50_000_is_granted_in_one_call_and_the_authentication_server_
     println!("taken back in {:?}", begun.elapsed());
     assert_eq!((rights(0).await, rights(FLEET - 1).await), (0, 0));
     println!("… acknowledged {:?} later", told(&store).await);
+
+    // A custodian who is suspended takes the tokens of all its devices along; what concerns one device passes them.
+    let begun = Instant::now();
+    admin.done("POST", "/v1/custodians/acme:suspend", Value::Null).await;
+    println!("its custodian suspended in {:?}", begun.elapsed());
+    let one = Sim::number(FLEET / 2).imsi;
+    admin.done("POST", &format!("/v1/devices/{one}:revoke"), Value::Null).await;
+    let begun = Instant::now();
+    let passed = async {
+        while !store.notices_in(AUTH_SERVER, Lane::Single, 1).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, passed).await.expect("the one is told");
+    println!("… one device's revocation acknowledged {:?} later", begun.elapsed());
+    println!("… all acknowledged {:?} later", told(&store).await);
+    let refused = client.vector(&Sim::number(7).imsi).await;
+    assert!(matches!(refused, Err(AnswerError::Refused(Refusal::DeviceSuspended))), "{refused:?}");
     drop(store);
     for server in deployment.servers() {
         assert!(!server.log().contains("ERROR"), "{}", server.log());

@@ -44,7 +44,7 @@ async fn a_vector_and_rights_come_in_one_round_trip() {
     // WIRES: whatever AMF is registered, the separation bit never leaves (33.102 Annex H).
     device["amf"] = json!("b9b9");
     device["iccid"] = json!("8988211000000000018");
-    admin.done("POST", "/v1/devices", device).await;
+    let begun = epoch(&admin.done("POST", "/v1/devices", device).await);
     admin.done("POST", "/v1/apps", json!({"app": APP, "cert_names": [APP], "ua": ["tls-psk"]})).await;
     admin
         .done("POST", "/v1/grants", json!({"device": IMSI, "app": APP, "lifetime": 600, "settings": "0aff"}))
@@ -57,7 +57,7 @@ async fn a_vector_and_rights_come_in_one_round_trip() {
         assert_eq!(answer.vector.autn[6..8], [0x39, 0xb9]);
         assert_eq!(answer.device.identity.value(), IMSI);
         assert_eq!(answer.device.home_network, Some(HomeNetwork::TwoDigitMnc));
-        assert_eq!(answer.device.epoch, Epoch(0));
+        assert_eq!(answer.device.epoch, begun);
         let [right] = &answer.rights.list[..] else { panic!("{:?}", answer.rights) };
         assert_eq!((right.app.as_str(), right.lifetime.seconds()), (APP, 600));
         assert_eq!(&right.settings[..], [0x0a, 0xff]);
@@ -79,12 +79,13 @@ async fn what_may_not_authenticate_is_refused_with_its_code_and_costs_no_sqn() {
     assert_eq!(refused(client.vector("001010000000009").await), Refusal::UnknownIdentity);
     assert_eq!(refused(client.vector("nobody").await), Refusal::UnknownIdentity);
     assert_eq!(refused(client.vector("001010000000002").await), Refusal::KycExpired);
+    let begun = epoch(&admin.done("GET", &format!("/v1/devices/{IMSI}"), Value::Null).await);
     admin.done("POST", &format!("/v1/devices/{IMSI}:suspend"), Value::Null).await;
     assert_eq!(refused(client.vector(IMSI).await), Refusal::DeviceSuspended);
     let shown = admin.done("GET", &format!("/v1/devices/{IMSI}"), Value::Null).await;
     assert_eq!((&shown["state"], &shown["sqn"]), (&json!("suspended"), &json!("000000000000")));
     admin.done("POST", &format!("/v1/devices/{IMSI}:resume"), Value::Null).await;
-    assert_eq!(client.vector(IMSI).await.unwrap().device.epoch, Epoch(1));
+    assert_eq!(client.vector(IMSI).await.unwrap().device.epoch, Epoch(begun.0 + 1));
     // Domain and node number must be those registered for where the packet comes from.
     client.asker = asker(2);
     assert_eq!(refused(client.vector(IMSI).await), Refusal::NodeNotRegistered);
@@ -153,6 +154,7 @@ impl PutGranted for ResourceDb {
             settings: Vec::new(),
             discloses_identity: false,
             state: if number < 200 { State::Suspended } else { State::Active },
+            withheld: false,
             version: 1,
             created_at: at,
             updated_at: at,
@@ -271,7 +273,9 @@ struct Taker(mpsc::UnboundedSender<Notice>);
 impl Handler for Taker {
     async fn handle(&self, request: Request, _: Origin) -> Option<Vec<u8>> {
         let now = UnixTime(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs());
-        self.0.send(Notice::decode(&request, VENDOR, now).unwrap()).unwrap();
+        for notice in Notice::decode(&request, VENDOR, now).unwrap() {
+            self.0.send(notice).unwrap();
+        }
         let mut out = Vec::new();
         obf_radius::notice::acknowledge(&request, &mut out);
         Some(out)
@@ -292,6 +296,8 @@ async fn radius_tls_serves_registered_certificates_and_carries_notices_back() {
     let rs = site.start(site.config(None)).await;
     let mut admin = rs.admin().await;
     admin.provision(IMSI, APP).await;
+    let begun = epoch(&admin.done("GET", &format!("/v1/devices/{IMSI}"), Value::Null).await);
+    let ended = Epoch(begun.0 + 1);
     admin.done("POST", &format!("/v1/devices/{IMSI}:revoke"), Value::Null).await;
     let stopper = Stopper::new();
     let running = stopper.running();
@@ -305,24 +311,22 @@ async fn radius_tls_serves_registered_certificates_and_carries_notices_back() {
     // They travel side by side, so in any order.
     let device = obf_types::GlobalIdentity::new(obf_types::IdentityKind::Imsi, IMSI).unwrap();
     let waited = [next(&mut notices).await, next(&mut notices).await];
-    assert!(
-        waited.contains(&Notice::RightsChanged { device: device.clone(), epoch: Epoch(0) }),
-        "{waited:?}"
-    );
-    assert!(waited.contains(&Notice::DeviceEnded { device, epoch: Epoch(1) }), "{waited:?}");
+    assert!(waited.contains(&Notice::RightsChanged { device: device.clone(), epoch: begun }), "{waited:?}");
+    assert!(waited.contains(&Notice::DeviceEnded { device, epoch: ended }), "{waited:?}");
 
     let attributes = encoded(&vector_for(IMSI), &asker(1));
     let reply = client.ask(Code::AccessRequest, &attributes, LONG).await.unwrap();
     let answer = VectorAnswer::decode(&reply, VENDOR).unwrap();
     Usim::new().accepts(&answer);
-    assert_eq!(answer.device.epoch, Epoch(1));
+    assert_eq!(answer.device.epoch, ended);
 
     admin.done("POST", &format!("/v1/apps/{APP}:suspend"), Value::Null).await;
     let told = [next(&mut notices).await, next(&mut notices).await];
     assert!(told.contains(&Notice::ApplicationChanged { app: AppId::new(APP).unwrap() }), "{told:?}");
     assert!(told.iter().any(|notice| matches!(notice, Notice::RightsChanged { .. })), "{told:?}");
     admin.done("DELETE", &format!("/v1/devices/{IMSI}"), Value::Null).await;
-    assert!(matches!(next(&mut notices).await, Notice::DeviceEnded { epoch: Epoch(2), .. }));
+    let last = next(&mut notices).await;
+    assert!(matches!(last, Notice::DeviceEnded { epoch, .. } if epoch.0 == ended.0 + 1), "{last:?}");
 
     // A certificate of the same CA that nobody registered gets nothing, a registered one not under another's node.
     let stranger = link("stranger", "stranger.example", Taker(sender.clone()));

@@ -14,6 +14,7 @@ async fn schemathesis_finds_nothing() {
     let mut config = site.config(None);
     config["admin"]["requests_per_second"] = json!(1_000_000);
     config["admin"]["strangers_per_second"] = json!(1_000_000);
+    config["admin"]["most_registrations"] = json!(1_000_000);
     let rs = site.start(config).await;
     let mut admin = rs.admin_at("localhost").await;
     for number in 1..=3 {

@@ -1,4 +1,5 @@
 //! What the Resource Server tells unasked (RFC 5176): a device's tokens are over, its rights or an application changed.
+//! Several devices of which the same is said share a packet.
 //!
 //! The Resource Server stores a notice until it is acknowledged; a repetition is written anew, with its own
 //! Event-Timestamp.
@@ -42,17 +43,31 @@ impl Notice {
         }
     }
 
-    /// Writes the request's attributes, Event-Timestamp `now`: a repetition later is written anew.
+    /// Whether it can share a packet with `other`: it says the same of another device.
+    pub const fn joins(&self, other: &Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::DeviceEnded { .. }, Self::DeviceEnded { .. })
+                | (Self::RightsChanged { .. }, Self::RightsChanged { .. })
+        )
+    }
+
+    /// Writes a request's attributes, Event-Timestamp `now`: a repetition later is written anew. Of several notices each
+    /// has to join the first.
     ///
     /// # Errors
-    /// [`PutError`] never in practice: the longest notice is far below 4096 octets.
+    /// [`PutError`] if they are more than a packet holds.
     pub fn encode(
-        &self,
+        notices: &[Self],
         vendor: Vendor,
         now: UnixTime,
         to: &mut AttributeWriter<'_>,
     ) -> Result<(), PutError> {
         to.put_integer(EVENT_TIMESTAMP, u32::try_from(now.0).unwrap_or(u32::MAX))?;
+        notices.iter().try_for_each(|notice| notice.put(vendor, to))
+    }
+
+    fn put(&self, vendor: Vendor, to: &mut AttributeWriter<'_>) -> Result<(), PutError> {
         match self {
             Self::DeviceEnded { device, epoch } | Self::RightsChanged { device, epoch } => {
                 to.put_identity(vendor, device)?;
@@ -64,11 +79,11 @@ impl Notice {
         }
     }
 
-    /// Reads a request.
+    /// Reads a request: one notice at least, and all of one kind.
     ///
     /// # Errors
     /// [`NoticeError`]; answer with [`obf_radius::notice::refuse`] and its [`NoticeError::cause`].
-    pub fn decode(request: &Request, vendor: Vendor, now: UnixTime) -> Result<Self, NoticeError> {
+    pub fn decode(request: &Request, vendor: Vendor, now: UnixTime) -> Result<Vec<Self>, NoticeError> {
         if !matches!(request.code(), Code::DisconnectRequest | Code::CoaRequest) {
             return Err(NoticeError::NotANotice);
         }
@@ -77,15 +92,14 @@ impl Notice {
         let app = packet.only(vendor.attribute(ObfAttribute::Application)).map_err(Malformed::from)?;
         if let (Code::CoaRequest, Some(app)) = (request.code(), app) {
             let app = std::str::from_utf8(app).ok().and_then(|text| AppId::new(text).ok());
-            return Ok(Self::ApplicationChanged { app: app.ok_or(Malformed("OBF-Application"))? });
+            return Ok(vec![Self::ApplicationChanged { app: app.ok_or(Malformed("OBF-Application"))? }]);
         }
-        let device = packet.identity(vendor)?.ok_or(Malformed("OBF-Device-Identity"))?;
-        let epoch = packet.only(vendor.attribute(ObfAttribute::Epoch)).map_err(Malformed::from)?;
-        let epoch = epoch.and_then(|value| Some(Epoch(u64::from_be_bytes(value.try_into().ok()?))));
-        let epoch = epoch.ok_or(Malformed("OBF-Epoch"))?;
+        let devices = packet.devices(vendor)?.into_iter();
         Ok(match request.code() {
-            Code::DisconnectRequest => Self::DeviceEnded { device, epoch },
-            _ => Self::RightsChanged { device, epoch },
+            Code::DisconnectRequest => {
+                devices.map(|(device, epoch)| Self::DeviceEnded { device, epoch }).collect()
+            }
+            _ => devices.map(|(device, epoch)| Self::RightsChanged { device, epoch }).collect(),
         })
     }
 }

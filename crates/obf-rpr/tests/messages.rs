@@ -247,10 +247,10 @@ fn rfc5176_notices_read_back_within_their_window_and_are_acknowledged_in_kind() 
         (Notice::RightsChanged { device: device(), epoch }, Code::CoaAck, Code::CoaNak),
         (Notice::ApplicationChanged { app: app("track.example") }, Code::CoaAck, Code::CoaNak),
     ] {
-        let (pending, request) = sent(notice.code(), |to| notice.encode(VENDOR, NOW, to).unwrap());
+        let (pending, request) = sent(notice.code(), |to| encode(&notice, to));
         for (skew, fresh) in [(-301, false), (-300, true), (0, true), (300, true), (301, false)] {
             let now = UnixTime(NOW.0.saturating_add_signed(skew));
-            let expected = if fresh { Ok(notice.clone()) } else { Err(NoticeError::Stale) };
+            let expected = if fresh { Ok(vec![notice.clone()]) } else { Err(NoticeError::Stale) };
             assert_eq!(Notice::decode(&request, VENDOR, now), expected, "{skew}");
         }
         assert_eq!(answered(&pending, |out| acknowledge(&request, out)).code(), ack);
@@ -272,8 +272,59 @@ fn the_longest_identity_travels_whole() {
     let identity = format!("{}@{}", "u".repeat(126), "r".repeat(126));
     let device = GlobalIdentity::new(IdentityKind::Impi, &identity).unwrap();
     let notice = Notice::DeviceEnded { device, epoch: Epoch(1) };
-    let (_, request) = sent(notice.code(), |to| notice.encode(VENDOR, NOW, to).unwrap());
-    assert_eq!(Notice::decode(&request, VENDOR, NOW), Ok(notice));
+    let (_, request) = sent(notice.code(), |to| encode(&notice, to));
+    assert_eq!(Notice::decode(&request, VENDOR, NOW), Ok(vec![notice]));
+}
+
+fn encode(notice: &Notice, to: &mut AttributeWriter<'_>) {
+    Notice::encode(std::slice::from_ref(notice), VENDOR, NOW, to).unwrap();
+}
+
+#[test]
+fn several_devices_of_which_the_same_is_said_share_a_packet() {
+    let ended = |number: u64| {
+        let device = GlobalIdentity::new(IdentityKind::Imsi, &format!("{number:015}")).unwrap();
+        Notice::DeviceEnded { device, epoch: Epoch(number) }
+    };
+    let longest = format!("{}@{}", "u".repeat(126), "r".repeat(126));
+    let longest = GlobalIdentity::new(IdentityKind::Impi, &longest).unwrap();
+    let mut notices: Vec<_> = (0..70).map(ended).collect();
+    // An identity in two attributes among those in one.
+    notices.insert(7, Notice::DeviceEnded { device: longest, epoch: Epoch(7) });
+    assert!(notices[0].joins(&notices[7]));
+    let changed = Notice::RightsChanged { device: device(), epoch: Epoch(1) };
+    let application = Notice::ApplicationChanged { app: app("track.example") };
+    assert!(!notices[0].joins(&changed) && !changed.joins(&application) && !application.joins(&application));
+    let (_, request) = sent(Code::DisconnectRequest, |to| Notice::encode(&notices, VENDOR, NOW, to).unwrap());
+    assert_eq!(Notice::decode(&request, VENDOR, NOW), Ok(notices));
+}
+
+#[test]
+fn among_several_devices_each_has_an_identity_and_an_epoch_behind_it() {
+    let name = |attribute| VENDOR.attribute(attribute);
+    let (identity, epoch) = (name(ObfAttribute::DeviceIdentity), name(ObfAttribute::Epoch));
+    let (one, two) = (b"imsi:001010000000001".to_vec(), b"imsi:001010000000002".to_vec());
+    let number = 1_u64.to_be_bytes().to_vec();
+    let decoded = |fields: &[(Name, &Vec<u8>)]| {
+        let (_, request) = sent(Code::CoaRequest, |to| {
+            to.put_integer(Name::standard(55), NOW.0 as u32).unwrap();
+            fields.iter().for_each(|(name, value)| to.put(*name, value).unwrap());
+        });
+        Notice::decode(&request, VENDOR, NOW).map(|notices| notices.len())
+    };
+    assert_eq!(decoded(&[(epoch, &number), (identity, &one)]), Ok(1), "of one in any order");
+    assert_eq!(decoded(&[(identity, &one), (epoch, &number), (identity, &two), (epoch, &number)]), Ok(2));
+    for lacking in [
+        &[(epoch, &number), (identity, &one), (epoch, &number), (identity, &two)][..],
+        &[(identity, &one), (identity, &two), (epoch, &number), (epoch, &number)],
+        &[(identity, &one), (epoch, &number), (epoch, &number)],
+        &[(identity, &one), (epoch, &number), (identity, &two)],
+        &[(identity, &one), (epoch, &number), (identity, &two), (epoch, &one)],
+        &[(identity, &one)],
+        &[(epoch, &number)],
+    ] {
+        assert!(matches!(decoded(lacking), Err(NoticeError::Malformed(_))), "{lacking:?}");
+    }
 }
 
 proptest! {

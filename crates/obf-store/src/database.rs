@@ -20,6 +20,9 @@ const CACHED_STATEMENTS: usize = 128;
 /// Pages in the log (16 MiB) at which they are written to the database file: the same few pages change again and again,
 /// and are written once each time.
 const CHECKPOINT_PAGES: u32 = 4096;
+/// KiB of pages that the writer keeps in memory: identities and token ids come in no order, so that any page of their
+/// indices may be next.
+const WRITER_CACHE: i32 = 16 * 1024;
 
 /// Where and how to open a database.
 #[derive(Clone, Debug)]
@@ -79,6 +82,7 @@ impl Database {
         })??;
         writing.pragma_update(None, "synchronous", "full")?;
         writing.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        writing.pragma_update(None, "cache_size", -WRITER_CACHE)?;
         let reading = (0..options.readers)
             .map(|_| {
                 let connection = connect(options)?;

@@ -22,7 +22,7 @@ const BATCH: usize = 1024;
 /// How long a busy writer rests between two transactions at most, so that those which are about to come share the next
 /// one: a transaction costs about as much processor time as the changes of ten jobs (its fsync, its locks, some turns of
 /// the scheduler), and a page that several of them touch is written once.
-const REST: Duration = Duration::from_millis(4);
+const REST: Duration = Duration::from_millis(8);
 /// Jobs that must be expected within [`REST`] for a writer to be busy.
 const WORTH: u128 = 2;
 /// How long jobs are counted before they tell a rate.

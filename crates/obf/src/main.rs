@@ -19,6 +19,9 @@ mod systemd;
 
 use std::{io::IsTerminal, process::ExitCode};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = cli::parse();
     start_logging(cli.command.serves());

@@ -150,12 +150,25 @@ fn every_resource_is_administered_by_its_commands() {
             "2026-01-31T00:00:00Z",
             "--valid-until",
             "2099-01-31T00:00:00Z",
+            "--reverify-by",
+            "2026-02-01T00:00:00Z",
             "--evidence",
             r#"{"reference":"dms:4711","sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#,
         ],
         &["group", "add", "fleet", "--name", "Northern depot"],
         &["group", "join", "fleet", "--device", &members],
-        &["grant", "add", "--group", "fleet", "--app", "track.example", "--lifetime", "15m"],
+        &[
+            "grant",
+            "add",
+            "--group",
+            "fleet",
+            "--app",
+            "track.example",
+            "--lifetime",
+            "15m",
+            "--kyc-level",
+            "2",
+        ],
         &["app", "set", "track.example", "--max-lifetime", "10m", "--protocol", "mqtt", "--protocol", "tcp"],
         &["app", "set", "track.example", "--unset", "max-lifetime", "--if-version", "2"],
         &["provider", "add", "mno", "--name", "Example Mobile", "--kind", "mno"],
@@ -172,7 +185,10 @@ fn every_resource_is_administered_by_its_commands() {
         ran.json_lines()
     };
     assert_eq!(json(&["group", "members", "fleet"]).len(), 3);
-    assert_eq!(json(&["grant", "list", "--group", "fleet"])[0]["lifetime"], 900);
+    let granted = &json(&["grant", "list", "--group", "fleet"])[0];
+    assert_eq!((granted["lifetime"].as_u64(), granted["kyc_level"].as_u64()), (Some(900), Some(2)));
+    assert_eq!(json(&["kyc", "list", "--due"])[0]["due"], true);
+    assert_eq!(json(&["kyc", "list", "--due=false", "--within", "1", "--custodian", "acme"]).len(), 1);
     assert_eq!(json(&["custodian", "show", "acme"])[0]["kyc"]["level"], 2);
     let app = &json(&["app", "show", "track.example"])[0];
     assert!(app["max_lifetime"].is_null() && app["protocols"].as_array().unwrap().len() == 2);

@@ -57,6 +57,8 @@ pub struct Application {
     pub record: ApplicationRecord,
     /// Its state.
     pub state: State,
+    /// Whether it gets no keys, whatever its state, because its application provider is not active.
+    pub withheld: bool,
     /// Counts its changes.
     pub version: u64,
     /// When it was registered.

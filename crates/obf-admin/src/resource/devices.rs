@@ -102,7 +102,7 @@ pub struct Device {
     pub source: Source,
     /// Its state.
     pub state: State,
-    /// How often its tokens were ended.
+    /// Rises whenever its tokens are ended; it began at the time when the device was added, seconds since 1970.
     pub epoch: u64,
     /// AMF of its vectors, 4 hex digits.
     pub amf: String,

@@ -35,6 +35,10 @@ pub struct GrantRecord {
     /// How long the application may use a key that it has fetched before it asks again, seconds.
     #[schemars(range(min = 1, max = 86_400), extend("format" = "seconds"))]
     pub local_validity: Option<u32>,
+    /// The KYC level that the device's custodian needs for this grant, 0 to 3; the higher of it and the application's
+    /// decides.
+    #[schemars(range(min = 0, max = 3))]
+    pub kyc_level: Option<u8>,
 }
 
 /// A grant as it is shown.
@@ -54,6 +58,8 @@ pub struct Grant {
     pub settings: Option<String>,
     /// How long the application may use a fetched key, seconds.
     pub local_validity: Option<u32>,
+    /// The KYC level it needs, if it needs one of its own.
+    pub kyc_level: Option<u8>,
 }
 
 const AFTER: Parameter = after(

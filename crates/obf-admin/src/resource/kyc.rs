@@ -41,7 +41,8 @@ pub struct KycRecord {
     pub verified_at: Timestamp,
     /// Until when it holds; then the devices of the custodian get no new tokens where a level is needed.
     pub valid_until: Timestamp,
-    /// By when it shall be verified again.
+    /// By when it shall be verified again: from then on it is due, which the log and the audit say once. It holds to
+    /// its end all the same, unless `reverify_grace_days` is configured.
     pub reverify_by: Option<Timestamp>,
 }
 
@@ -67,6 +68,8 @@ pub struct Kyc {
     pub content: KycRecord,
     /// Whether it holds.
     pub state: KycState,
+    /// Whether it holds, but should have been verified again by now.
+    pub due: bool,
     /// Counts its changes.
     pub version: u64,
     /// When it was recorded.
@@ -91,7 +94,7 @@ pub enum KycMethod {
 pub enum KycState {
     /// It holds.
     Valid,
-    /// Its time is over.
+    /// Its time is over, or it was not verified again within the time that the operator leaves.
     Expired,
     /// It was taken back.
     Revoked,
@@ -104,6 +107,20 @@ const RECORD: Parameter = Parameter {
     values: Values::Number { least: 1, most: i64::MAX as u64 },
     example: "1",
 };
+/// `due`.
+const DUE: Parameter = Parameter {
+    name: "due",
+    description: "Only those that are due for re-verification and that no later verification has replaced.",
+    values: Values::Truth,
+    example: "true",
+};
+/// `within`.
+const WITHIN: Parameter = Parameter {
+    name: "within",
+    description: "As `due`, with those that become due or end within so many days.",
+    values: Values::Number { least: 0, most: 36_500 },
+    example: "30",
+};
 const ID: &[Parameter] = &[RECORD];
 const SHOWN: Answer = Answer::json(of::<Kyc>()).versioned();
 
@@ -112,12 +129,22 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         id: "kyc.list",
         path: "/v1/kyc",
-        summary: "All verifications, or those of a custodian, a page at a time",
-        query: &[AFTER_NUMBER, LIMIT, CUSTODIAN],
+        summary: "All verifications, those of a custodian, or those to be seen to, a page at a time",
+        query: &[AFTER_NUMBER, LIMIT, CUSTODIAN, DUE, WITHIN],
         answers: &[Answer::page("kyc", of::<Kyc>())],
         words: Words {
             command: &["kyc", "list"],
-            columns: &["record", "custodian", "level", "method", "valid_until", "state"],
+            columns: &[
+                "record",
+                "custodian",
+                "level",
+                "method",
+                "valid_until",
+                "reverify_by",
+                "state",
+                "due",
+            ],
+            example: "obf kyc list --due --within 30",
             ..Words::NONE
         },
         ..Operation::GET

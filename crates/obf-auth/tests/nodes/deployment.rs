@@ -5,6 +5,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use obf_net::{OffsetClock, certificates, http::HttpClient};
+use obf_store::{
+    Options,
+    resource::{Outbox, ResourceDb},
+};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -71,11 +75,25 @@ impl Deployment {
             deployment.auth.push(None);
             deployment.start_auth(node).await;
         }
+        deployment.register_applications().await;
+        deployment
+    }
+
+    async fn register_applications(&self) {
         for app in [TRACK, OTHER] {
             let record = json!({ "app": app, "cert_names": [app], "ua": ["tls-psk"] });
-            deployment.resource_admin("POST", "/v1/apps", &record).await;
+            self.resource_admin("POST", "/v1/apps", &record).await;
         }
-        deployment
+    }
+
+    /// The Resource Server on a database that never heard of anything, the applications apart.
+    pub async fn restart_resource_empty(&mut self) {
+        self.resource.take().unwrap().shutdown().await;
+        for file in ["resource.db", "resource.db-wal", "resource.db-shm"] {
+            let _ = std::fs::remove_file(self.file(file));
+        }
+        self.start_resource().await;
+        self.register_applications().await;
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -134,6 +152,39 @@ impl Deployment {
         let (status, answer) = self.admin(address, TOKEN, method, path, body).await;
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
         answer
+    }
+
+    /// Registers a fleet from JSON lines.
+    pub async fn resource_import(&self, lines: &str) {
+        let endpoints = self.resource.as_ref().unwrap().endpoints();
+        let address = endpoints.into_iter().find(|(point, ..)| *point == "admin").unwrap().1;
+        let tls = certificates::client(&self.file("ca.pem")).unwrap();
+        let time = Duration::from_secs(60);
+        let mut client = HttpClient::connect(address, "localhost", Some(tls), time).await.unwrap();
+        let request = Request::builder()
+            .method("POST")
+            .uri("/v1/devices:import")
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .body(Full::new(Bytes::from(lines.to_owned())))
+            .unwrap();
+        let answer = client.send(request).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let outcomes = String::from_utf8(answer.body().to_vec()).unwrap();
+        assert!(!outcomes.contains("\"error\""), "{outcomes}");
+    }
+
+    /// Waits until every node has acknowledged every notice of the Resource Server.
+    pub async fn all_told(&self) {
+        let store = ResourceDb::open(&Options::new(self.file("resource.db"))).unwrap();
+        let told = async {
+            for node in 0..self.auth.len() {
+                while !store.waiting_notices(&format!("{DOMAIN}#{node}"), 0, 1).await.unwrap().is_empty() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), told).await.expect("the outbox empties");
     }
 
     /// Calls an Authentication Server's admin API.

@@ -9,7 +9,10 @@ use obf_rpb::ClientStep;
 use obf_token::TokenId;
 use obf_types::{Refusal, UaId};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 fn escaped(id: &TokenId) -> String {
     id.to_string().replace('/', "%2F").replace('+', "%2B").replace('=', "%3D")
@@ -110,6 +113,52 @@ async fn a_grant_that_is_removed_ends_that_application_only() {
     }
 }
 
+/// What a fleet loses is told of each device, in packets of many; an Authentication Server that goes down amid them
+/// hears the rest when it is back, and one device's revocation does not wait for them.
+#[tokio::test]
+async fn a_fleets_notices_survive_a_restart_amid_them_and_end_every_right() {
+    const FLEET: u32 = 2_000;
+    const LIVE: u32 = 24;
+    for rpr in [Rpr::Udp, Rpr::Tls] {
+        let mut deployment = Deployment::start(rpr).await;
+        let sims: Vec<Sim> = (1..=FLEET).map(Sim::new).collect();
+        let lines: String = sims.iter().map(|sim| sim.record() + "\n").collect();
+        deployment.resource_import(&lines).await;
+        let devices: Vec<&str> = sims.iter().map(|sim| sim.imsi.as_str()).collect();
+        deployment.resource_admin("POST", "/v1/groups", &json!({"group": "fleet"})).await;
+        deployment.resource_admin("POST", "/v1/groups/fleet/members", &json!({"devices": devices})).await;
+        for app in [TRACK, OTHER] {
+            deployment.resource_admin("POST", "/v1/grants", &json!({"group": "fleet", "app": app})).await;
+        }
+        deployment.all_told().await;
+        let mut ue = Ue::connect(&deployment, 0).await;
+        let mut tokens = BTreeSet::new();
+        // Over the whole of it, so that some are told of before the restart and some after.
+        for sim in sims.iter().step_by((FLEET / LIVE) as usize) {
+            tokens.insert(ue.bootstrap(sim).await.unwrap().id.to_string());
+        }
+        drop(ue);
+        let path = format!("/v1/groups/fleet/grants/{TRACK}");
+        deployment.resource_admin("DELETE", &path, &Value::Null).await;
+        deployment.stop_auth(0).await;
+        deployment.start_auth(0).await;
+        deployment.all_told().await;
+
+        let mut track = Application::connect(&deployment, 0, TRACK, TRACK).await;
+        let other = Application::connect(&deployment, 0, OTHER, OTHER).await;
+        let mut told = BTreeSet::new();
+        while told.len() < tokens.len() {
+            told.insert(track.told().await.token.to_string());
+        }
+        assert_eq!(told, tokens);
+        for token in &tokens {
+            let token: TokenId = token.parse().unwrap();
+            assert_eq!(track.key(&token, UaId::TLS13_PSK).await, Err(Refusal::NotPermitted));
+            assert!(other.key(&token, UaId::TLS13_PSK).await.is_ok());
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_suspended_application_gets_no_more_keys() {
     let deployment = Deployment::start(Rpr::Tls).await;
@@ -128,6 +177,37 @@ async fn a_suspended_application_gets_no_more_keys() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn applications_stop_with_their_provider_and_come_back_with_it() {
+    let deployment = Deployment::start(Rpr::Tls).await;
+    let provider =
+        json!({"application_provider": "states", "name": "States", "contact": "ops@track.example"});
+    deployment.resource_admin("POST", "/v1/application-providers", &provider).await;
+    for app in [TRACK, OTHER] {
+        let path = format!("/v1/apps/{app}");
+        deployment.resource_admin("PATCH", &path, &json!({"provider": "states"})).await;
+    }
+    let sim = Sim::new(1);
+    deployment.add_device(&sim, &[TRACK, OTHER]).await;
+    deployment.all_told().await;
+    let token = Ue::connect(&deployment, 0).await.bootstrap(&sim).await.unwrap().id;
+    let mut track = Application::connect(&deployment, 0, TRACK, TRACK).await;
+    let other = Application::connect(&deployment, 0, OTHER, OTHER).await;
+    assert!(track.key(&token, UaId::TLS13_PSK).await.is_ok());
+    deployment.resource_admin("POST", &format!("/v1/apps/{OTHER}:suspend"), &json!({})).await;
+    deployment.resource_admin("POST", "/v1/application-providers/states:suspend", &json!({})).await;
+    assert_eq!(track.told().await.token, token);
+    deployment.all_told().await;
+    for application in [&track, &other] {
+        let refused = application.key(&token, UaId::TLS13_PSK).await;
+        assert_eq!(refused, Err(Refusal::ApplicationSuspended));
+    }
+    deployment.resource_admin("POST", "/v1/application-providers/states:resume", &json!({})).await;
+    deployment.all_told().await;
+    assert!(track.key(&token, UaId::TLS13_PSK).await.is_ok());
+    assert_eq!(other.key(&token, UaId::TLS13_PSK).await, Err(Refusal::ApplicationSuspended));
 }
 
 #[tokio::test]

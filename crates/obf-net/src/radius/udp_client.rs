@@ -36,9 +36,15 @@ pub struct RadiusUdpClient {
     _tasks: Arc<Tasks>,
 }
 
+struct Machine {
+    client: DatagramClient<oneshot::Sender<Reply>>,
+    /// When [`drive`] looks at it again by itself.
+    looked_at: Duration,
+}
+
 struct Shared {
     begun: Instant,
-    machine: Mutex<DatagramClient<oneshot::Sender<Reply>>>,
+    machine: Mutex<Machine>,
     /// By server, then by port.
     sockets: Vec<Vec<UdpSocket>>,
     rescheduled: Notify,
@@ -60,7 +66,8 @@ impl RadiusUdpClient {
             }
             sockets.push(ports);
         }
-        let machine = Mutex::new(DatagramClient::new(policy, framings, Duration::ZERO));
+        let client = DatagramClient::new(policy, framings, Duration::ZERO);
+        let machine = Mutex::new(Machine { client, looked_at: Duration::ZERO });
         let shared = Arc::new(Shared { begun: Instant::now(), machine, sockets, rescheduled: Notify::new() });
         let mut tasks = vec![tokio::spawn(drive(Arc::downgrade(&shared))).abort_handle()];
         for (server, ports) in shared.sockets.iter().enumerate() {
@@ -79,16 +86,17 @@ impl RadiusUdpClient {
     pub async fn ask(&self, code: Code, attributes: &[u8]) -> Result<Reply, AskError> {
         let (sender, answer) = oneshot::channel();
         let now = self.shared.now();
-        self.shared.machine().submit(now, sender, code, attributes).map_err(|_| AskError::Unreachable)?;
+        let submitted = self.shared.machine().client.submit(now, sender, code, attributes);
+        submitted.map_err(|_| AskError::Unreachable)?;
         self.shared.send_due().await;
-        self.shared.rescheduled.notify_one();
+        self.shared.look_in_time();
         answer.await.map_err(|_| AskError::NoAnswer)
     }
 
     /// How long ago any of the servers was heard; `None` if none ever was.
     pub fn silence(&self) -> Option<Duration> {
-        let machine = self.shared.machine();
-        let last = (0..self.shared.sockets.len()).filter_map(|server| machine.last_heard(server)).max()?;
+        let client = &self.shared.machine().client;
+        let last = (0..self.shared.sockets.len()).filter_map(|server| client.last_heard(server)).max()?;
         Some(self.shared.now().saturating_sub(last))
     }
 }
@@ -104,8 +112,16 @@ impl Shared {
         self.begun.elapsed()
     }
 
-    fn machine(&self) -> MutexGuard<'_, DatagramClient<oneshot::Sender<Reply>>> {
+    fn machine(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes [`drive`] if something is due before it looks. Mostly it is awake before the latest question needs it.
+    fn look_in_time(&self) {
+        let machine = self.machine();
+        if machine.client.deadline().is_some_and(|due| due < machine.looked_at) {
+            self.rescheduled.notify_one();
+        }
     }
 
     /// Sends whatever is to be sent now.
@@ -126,7 +142,7 @@ impl Shared {
         loop {
             let mut lacking = false;
             let mut draw = |octets: &mut [u8]| lacking |= getrandom::fill(octets).is_err();
-            match self.machine().poll(self.now(), &mut draw, packet)? {
+            match self.machine().client.poll(self.now(), &mut draw, packet)? {
                 Action::Send { server, port } if !lacking => return Some((server, port)),
                 // Without randomness nothing may leave.
                 Action::Send { .. } => tracing::error!("the system has no randomness"),
@@ -141,7 +157,11 @@ async fn drive(shared: Weak<Shared>) {
     loop {
         let Some(shared) = shared.upgrade() else { return };
         shared.send_due().await;
-        let due = shared.machine().deadline().unwrap_or(Duration::from_secs(3600));
+        let due = {
+            let mut machine = shared.machine();
+            machine.looked_at = machine.client.deadline().unwrap_or(Duration::from_secs(3600));
+            machine.looked_at
+        };
         tokio::select! {
             () = tokio::time::sleep_until((shared.begun + due).into()) => {}
             () = shared.rescheduled.notified() => {}
@@ -158,7 +178,7 @@ async fn receive(shared: Arc<Shared>, server: usize, port: usize) {
         // An ICMP error: nobody listens there, for now.
         let Ok(length) = socket.recv(&mut datagram).await else { continue };
         let octets = datagram.get(..length).unwrap_or_default();
-        let received = shared.machine().received(shared.now(), server, number, octets);
+        let received = shared.machine().client.received(shared.now(), server, number, octets);
         if let Some((waiting, reply)) = received {
             // Whoever asked may have stopped waiting.
             let _ = waiting.send(reply);

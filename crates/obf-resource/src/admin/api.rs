@@ -2,6 +2,7 @@
 
 use super::{
     Administrators, Caller, Problem,
+    authentication::{Credential, Known},
     body::{self, Answer},
     handlers::{self, Offer},
     limits::{Limiter, source},
@@ -27,13 +28,15 @@ const AT_ONCE: u32 = 4;
 /// The same for a source address without a credential.
 const STRANGERS_AT_ONCE: u32 = 10;
 
-/// Requests per second.
+/// What administrators and strangers may ask for: requests per second, and registrations.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// Of one administrator.
+    /// Requests per second of one administrator.
     pub administrator: u32,
-    /// Of one source address without a valid credential.
+    /// Requests per second of one source address without a valid credential.
     pub stranger: u32,
+    /// Application providers that may wait for approval at once.
+    pub registrations: u64,
 }
 
 /// The admin API of a Resource Server. Clones share it.
@@ -44,9 +47,11 @@ pub struct AdminApi {
     pub(super) offer: Arc<Offer>,
     pub(super) running: Running,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) most_registrations: u64,
     administrators: Administrators,
     callers: Arc<Limiter<Arc<str>>>,
     strangers: Arc<Limiter<IpAddr>>,
+    known: Arc<Known>,
 }
 
 impl AdminApi {
@@ -69,9 +74,11 @@ impl AdminApi {
             offer: Arc::new(offer),
             running,
             clock,
+            most_registrations: rates.registrations,
             administrators,
             callers: Arc::new(Limiter::new(administrator.0, administrator.1)),
             strangers: Arc::new(Limiter::new(stranger.0, stranger.1)),
+            known: Arc::default(),
         }
     }
 
@@ -142,13 +149,35 @@ impl AdminApi {
         if anyone {
             return stranger().map(|()| None);
         }
-        match self.administrators.authenticate(request.headers(), peer, self.store()).await {
+        let admitted = |caller: Caller| {
+            self.callers.take(caller.name.clone(), now).map_err(Problem::too_many)?;
+            Ok(Some(caller))
+        };
+        if let Ok(caller) = self.administrators.configured(request.headers()) {
+            return admitted(caller);
+        }
+        let Some(credential) = Credential::of(request.headers(), peer) else {
+            stranger()?;
+            return Err(Problem::unauthenticated());
+        };
+        // Before the store is asked: a flood of wrong tokens ends here.
+        let known = self.known.has(&credential);
+        if !known {
+            stranger()?;
+        }
+        match self.administrators.registered(credential.clone(), self.store()).await {
             Ok(caller) => {
-                self.callers.take(caller.name.clone(), now).map_err(Problem::too_many)?;
-                Ok(Some(caller))
+                if !known {
+                    self.strangers.give_back(&source(peer.address.ip()));
+                    self.known.add(&credential);
+                }
+                admitted(caller)
             }
             Err(problem) => {
-                stranger()?;
+                if known && !problem.status.is_server_error() {
+                    self.known.forget(&credential);
+                    stranger()?;
+                }
                 Err(problem)
             }
         }

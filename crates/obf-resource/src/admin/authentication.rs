@@ -6,11 +6,17 @@ use obf_admin::Role;
 use obf_net::http::Peer;
 use obf_store::resource::{AdministratorAccounts, Entries, EntryKind, ResourceDb, State};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use subtle::ConstantTimeEq;
 
 /// The name of the administrator of the configuration; no other has it.
 pub const CONFIGURED: &str = "admin";
+
+/// Credentials that are remembered as good.
+const MOST_KNOWN: usize = 256;
 
 /// An administrator that the configuration names.
 #[derive(Clone, Debug)]
@@ -57,28 +63,17 @@ impl Administrators {
         Ok(Self(all.collect::<Result<_, _>>()?))
     }
 
-    /// The administrator whose token the request has or, if it has none, whose certificate its connection showed.
+    /// The registered administrator whose credential this is.
     ///
     /// # Errors
     /// A 401 problem; it does not say whether there was a token. 403 for one that is known but not active.
-    pub async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        peer: &Peer,
-        store: &ResourceDb,
-    ) -> Result<Caller, Problem> {
-        if let Ok(caller) = self.configured(headers) {
-            return Ok(caller);
-        }
-        let account = match (token_hash(headers), &peer.names) {
-            (Some(hash), _) => {
+    pub async fn registered(&self, credential: Credential, store: &ResourceDb) -> Result<Caller, Problem> {
+        let account = match credential {
+            Credential::Token(hash) => {
                 let found = store.administrator_of_token(hash).await?;
                 found.filter(|account| bool::from(account.token_sha256.ct_eq(&hash)))
             }
-            (None, Some(names)) if !headers.contains_key(AUTHORIZATION) => {
-                store.administrator_of_certificate(names.to_vec()).await?
-            }
-            _ => None,
+            Credential::Certificate(names) => store.administrator_of_certificate(names.to_vec()).await?,
         };
         let account = account.ok_or_else(Problem::unauthenticated)?;
         if account.state != State::Active {
@@ -98,7 +93,11 @@ impl Administrators {
         })
     }
 
-    fn configured(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    /// The administrator of the configuration whose token the request has; asks no store.
+    ///
+    /// # Errors
+    /// A 401 problem.
+    pub fn configured(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         let token = token_hash(headers);
         let hash = token.unwrap_or_default();
         // All are compared, each in constant time.
@@ -113,8 +112,76 @@ impl Administrators {
     }
 }
 
+/// What a request shows of who asks.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// The SHA-256 of a token.
+    Token([u8; 32]),
+    /// The names in the certificate of its connection.
+    Certificate(Arc<[String]>),
+}
+
+impl Credential {
+    /// The request's token or, if it has none, the certificate that its connection showed.
+    pub fn of(headers: &HeaderMap, peer: &Peer) -> Option<Self> {
+        match (token_hash(headers), &peer.names) {
+            (Some(hash), _) => Some(Self::Token(hash)),
+            (None, Some(names)) if !headers.contains_key(AUTHORIZATION) => {
+                Some(Self::Certificate(names.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// 32 octets that no other credential has.
+    fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::Token(hash) => *hash,
+            Self::Certificate(names) => {
+                let mut digest = Sha256::new();
+                // No token's hash is made of this: a token has no line ends.
+                digest.update(b"certificate\n");
+                names.iter().for_each(|name| digest.update(format!("{name}\n")));
+                digest.finalize().into()
+            }
+        }
+    }
+}
+
+/// Credentials that were good lately: with one of them nobody is a stranger, whoever else comes from the same address.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<VecDeque<[u8; 32]>>);
+
+impl Known {
+    /// Whether it was good lately. All are compared, each in constant time.
+    pub fn has(&self, credential: &Credential) -> bool {
+        let digest = credential.digest();
+        let known = self.lock();
+        known.iter().fold(false, |found, one| found | bool::from(one.ct_eq(&digest)))
+    }
+
+    /// It is good; the one that was good first is forgotten for it, if there are many.
+    pub fn add(&self, credential: &Credential) {
+        let mut known = self.lock();
+        if known.len() >= MOST_KNOWN {
+            known.pop_front();
+        }
+        known.push_back(credential.digest());
+    }
+
+    /// It is good no longer.
+    pub fn forget(&self, credential: &Credential) {
+        let digest = credential.digest();
+        self.lock().retain(|one| !bool::from(one.ct_eq(&digest)));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<[u8; 32]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// SHA-256 of the request's token.
-pub fn token_hash(headers: &HeaderMap) -> Option<[u8; 32]> {
+fn token_hash(headers: &HeaderMap) -> Option<[u8; 32]> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| Sha256::digest(token).into())
@@ -130,6 +197,25 @@ mod tests {
 
     fn administrator(name: &str, token_sha256: String) -> Administrator {
         Administrator { name: name.into(), role: Role::Operator, token_sha256 }
+    }
+
+    #[test]
+    fn credentials_that_were_good_are_known_until_they_are_not_or_too_many() {
+        let known = Known::default();
+        let token = |number: usize| {
+            let mut hash = [0; 32];
+            hash[..8].copy_from_slice(&number.to_be_bytes());
+            Credential::Token(hash)
+        };
+        let certificate = Credential::Certificate(["ops.example".to_owned()].into());
+        assert!(!known.has(&token(0)) && !known.has(&certificate));
+        known.add(&token(0));
+        known.add(&certificate);
+        assert!(known.has(&token(0)) && known.has(&certificate) && !known.has(&token(1)));
+        known.forget(&token(0));
+        assert!(known.has(&certificate) && !known.has(&token(0)));
+        (1..=MOST_KNOWN).for_each(|number| known.add(&token(number)));
+        assert!(!known.has(&certificate) && known.has(&token(1)) && known.has(&token(MOST_KNOWN)));
     }
 
     #[test]

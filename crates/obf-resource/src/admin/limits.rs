@@ -57,6 +57,14 @@ impl<K: Eq + Hash> Limiter<K> {
         Err(if seconds > 1.0 { seconds as u64 } else { 1 })
     }
 
+    /// Gives back one that was taken.
+    pub fn give_back(&self, key: &K) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(key) {
+            bucket.left = (bucket.left + 1.0).min(self.at_once);
+        }
+    }
+
     fn refilled(&self, bucket: Bucket, now: Instant) -> f64 {
         let since = now.saturating_duration_since(bucket.at).as_secs_f64();
         (bucket.left + since * self.per_second).min(self.at_once)
@@ -96,6 +104,8 @@ mod tests {
             assert_eq!(limiter.take("a", start + Duration::from_secs(60)), Ok(()));
         }
         assert_eq!(limiter.take("a", start + Duration::from_secs(60)), Err(1));
+        limiter.give_back(&"a");
+        assert_eq!(limiter.take("a", start + Duration::from_secs(60)), Ok(()));
     }
 
     #[test]

@@ -203,6 +203,14 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "in-use", detail, next)
     }
 
+    /// As many application providers wait for approval as may.
+    pub fn registrations_full(most: u64) -> Self {
+        let detail = format_args!("{most} application providers wait for approval already");
+        let next = "ask the operator, who approves or removes some, and register again";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "registrations-full", detail, next)
+            .with(More { wait: Some(3600), ..More::default() })
+    }
+
     /// It cannot go from the state that it is in to the one wanted.
     pub fn state(id: &str, state: State) -> Self {
         let detail = format_args!("{id} is {}", state.name());

@@ -60,6 +60,7 @@ pub fn application(
         settings: settings(&record.settings)?,
         discloses_identity: record.disclose_identity,
         state,
+        withheld: false,
         version: 1,
         created_at: now,
         updated_at: now,
@@ -91,6 +92,7 @@ pub fn terms(record: &GrantRecord) -> Result<Terms, FieldError> {
         expires_at: record.expires.map(|expires| expires.0),
         settings: record.settings.as_deref().map(settings).transpose()?,
         local_validity: seconds("local_validity", record.local_validity)?,
+        kyc_level: record.kyc_level.unwrap_or(0),
     })
 }
 
@@ -111,6 +113,7 @@ impl Registry {
         let there = self.application(id.clone()).await?;
         let same = Application {
             state: there.state,
+            withheld: there.withheld,
             version: there.version,
             created_at: there.created_at,
             updated_at: there.updated_at,

@@ -1,7 +1,10 @@
 //! Devices: registered once, found by any identity, suspended, revoked, removed.
 
 use super::DeviceRecord;
-use crate::kms::{Kms, KmsError, Sealer};
+use crate::{
+    authorisation::Policy,
+    kms::{Kms, KmsError, Sealer},
+};
 use obf_store::{
     StoreError,
     resource::{Added, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
@@ -81,12 +84,27 @@ pub struct Registry {
     reason: Arc<str>,
     addressees: Arc<[String]>,
     announce: Arc<dyn Fn() + Send + Sync>,
+    pub(crate) policy: Policy,
 }
 
 impl Registry {
     /// `addressees` are the Authentication Servers that are told of changes.
     pub fn new(store: ResourceDb, kms: Kms, addressees: Arc<[String]>) -> Self {
-        Self { store, kms, actor: "obf".into(), reason: "".into(), addressees, announce: Arc::new(|| {}) }
+        Self {
+            store,
+            kms,
+            actor: "obf".into(),
+            reason: "".into(),
+            addressees,
+            announce: Arc::new(|| {}),
+            policy: Policy::default(),
+        }
+    }
+
+    /// The same registry under that policy.
+    #[must_use]
+    pub fn under(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// The same registry for that administrator, for that reason: both stand in the audit.
@@ -144,6 +162,7 @@ impl Registry {
             outcomes.push(match added {
                 Added::New(_) => Ok(Registration::Added),
                 Added::Exists(device) => self.compare(record, &device).await,
+                Added::Failed(error) => Err(error.into()),
                 Added::NoCustodian => {
                     Err(RegistryError::UnknownCustodian(record.custodian.clone().unwrap_or_default()))
                 }

@@ -2,7 +2,7 @@
 
 use super::Slice;
 use crate::{
-    authorisation::{self, Decision},
+    authorisation::{self, Decision, Policy},
     vectors::{SqnAuthority, Vectors},
 };
 use obf_aka::{Sqn, SqnLayout, SqnLimits};
@@ -34,6 +34,7 @@ pub struct Answerer {
     pub slice: Slice,
     pub clock: Arc<dyn Clock>,
     pub vendor: Vendor,
+    pub policy: Policy,
 }
 
 impl Answerer {
@@ -60,13 +61,13 @@ impl Answerer {
                 };
                 let vector = self.vectors.vector(&taken.device, wanted.resynchronisation.as_ref()).await?;
                 let rights = self.rights(&taken.device, taken.rights).await?;
-                let answer = VectorAnswer { vector, device: facts(&taken.device)?, rights };
+                let answer = VectorAnswer { vector, device: self.facts(&taken.device)?, rights };
                 let salts = salts()?;
                 answer.encode(request, self.vendor, salts, out).map_err(|error| too_large(&error))
             }
             Ask::Rights(wanted) => {
                 let (device, rights) = self.rights_wanted(wanted).await?;
-                let answer = RightsAnswer { device: facts(&device)?, rights };
+                let answer = RightsAnswer { device: self.facts(&device)?, rights };
                 answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
             }
             Ask::Application(wanted) => {
@@ -79,7 +80,8 @@ impl Answerer {
 
     async fn take(&self, identity: GlobalIdentity, ind: u8, key_use: KeyUse) -> Result<Taken, Refusal> {
         let now = key_use.at;
-        let permit = move |device: &Device| authorisation::standing(device, now);
+        let policy = self.policy;
+        let permit = move |device: &Device| authorisation::standing(policy, device, now);
         let taken = self.store.take_sqn(identity, ind, WithRights { limit: PAGE }, key_use, permit).await;
         taken.map_err(|error| failed(&error))?
     }
@@ -97,7 +99,7 @@ impl Answerer {
         let now = key_use.at;
         let found = self.store.rights(identity, None, 0, now).await.map_err(|error| failed(&error))?;
         let (device, _) = found.ok_or(Refusal::UnknownIdentity)?;
-        authorisation::standing(&device, now)?;
+        authorisation::standing(self.policy, &device, now)?;
         let authority = self.vectors.authority(&device, resynchronisation).await?;
         let adopt = move |sqn: u64| match authority {
             SqnAuthority::Ours(sqn_ms) => Sqn::new(sqn).is_none_or(|sqn_he| {
@@ -123,7 +125,7 @@ impl Answerer {
             Wanted::Only(app) => {
                 let found = self.store.right(identity, app, now).await.map_err(|error| failed(&error))?;
                 let (device, granted) = found.ok_or(Refusal::UnknownIdentity)?;
-                return match authorisation::decide(&device, granted.as_ref(), now) {
+                return match authorisation::decide(self.policy, &device, granted.as_ref(), now) {
                     Decision::Permit(right) => {
                         Ok((device, Rights { list: vec![on_wire(right)], more: false }))
                     }
@@ -133,7 +135,7 @@ impl Answerer {
         };
         let found = self.store.rights(identity, after, PAGE, now).await.map_err(|error| failed(&error))?;
         let (device, page) = found.ok_or(Refusal::UnknownIdentity)?;
-        authorisation::standing(&device, now)?;
+        authorisation::standing(self.policy, &device, now)?;
         let rights = self.rights(&device, page).await?;
         Ok((device, rights))
     }
@@ -146,7 +148,7 @@ impl Answerer {
             let list: Vec<Right> = page
                 .grants
                 .iter()
-                .filter_map(|granted| match authorisation::decide(device, Some(granted), now) {
+                .filter_map(|granted| match authorisation::decide(self.policy, device, Some(granted), now) {
                     Decision::Permit(right) => Some(on_wire(right)),
                     Decision::Refuse(_) => None,
                 })
@@ -171,6 +173,19 @@ impl Answerer {
             self.store.rights(identity, Some(after), PAGE, now).await.map_err(|error| failed(&error))?;
         Ok(found.map(|(_, page)| page).unwrap_or_default())
     }
+
+    fn facts(&self, device: &Device) -> Result<DeviceFacts, Refusal> {
+        let identity = device.primary().cloned().ok_or(Refusal::StorageFailed)?;
+        let has_imsi = device.identities.iter().any(|identity| identity.kind() == IdentityKind::Imsi);
+        Ok(DeviceFacts {
+            identity,
+            epoch: device.epoch,
+            kyc_expiry: authorisation::kyc_expiry(self.policy, device),
+            home_network: Some(device.home_network).filter(|_: &HomeNetwork| has_imsi),
+            minimum_algorithm: Algorithm::from_number(device.minimum_algorithm)
+                .unwrap_or(Algorithm::AkaV2Sha256),
+        })
+    }
 }
 
 /// The identity behind a user name. Besides IMSI and IMPI (SPEC R9: as the UE wrote it) the shapes of the other
@@ -189,18 +204,6 @@ fn identity_of(user_name: &[u8]) -> Result<GlobalIdentity, Refusal> {
         .ok_or(Refusal::UnknownIdentity)
 }
 
-fn facts(device: &Device) -> Result<DeviceFacts, Refusal> {
-    let identity = device.primary().cloned().ok_or(Refusal::StorageFailed)?;
-    let has_imsi = device.identities.iter().any(|identity| identity.kind() == IdentityKind::Imsi);
-    Ok(DeviceFacts {
-        identity,
-        epoch: device.epoch,
-        kyc_expiry: authorisation::kyc_expiry(device),
-        home_network: Some(device.home_network).filter(|_: &HomeNetwork| has_imsi),
-        minimum_algorithm: Algorithm::from_number(device.minimum_algorithm).unwrap_or(Algorithm::AkaV2Sha256),
-    })
-}
-
 fn on_wire(right: authorisation::Right) -> Right {
     Right {
         app: right.app,
@@ -211,7 +214,7 @@ fn on_wire(right: authorisation::Right) -> Right {
 }
 
 fn registration(application: Application) -> Result<ApplicationAnswer, Refusal> {
-    if application.state != State::Active {
+    if application.state != State::Active || application.withheld {
         return Err(Refusal::ApplicationSuspended);
     }
     let classes = application.ua_classes.iter().map(|class| class.parse());

@@ -2,12 +2,13 @@
 
 mod answers;
 mod askers;
+mod delivery;
 mod notices;
 
 pub use askers::{AuthServer, AuthServers};
 pub use notices::Notices;
 
-use crate::vectors::Vectors;
+use crate::{authorisation::Policy, vectors::Vectors};
 use answers::Answerer;
 use obf_net::{
     Clock,
@@ -47,6 +48,7 @@ impl Slice {
 
 impl RprServer {
     /// On that store and those sources of vectors.
+    #[expect(clippy::too_many_arguments, reason = "each is another part of the node")]
     pub fn new(
         store: ResourceDb,
         vectors: Vectors,
@@ -55,8 +57,9 @@ impl RprServer {
         askers: AuthServers,
         notices: Notices,
         vendor: Vendor,
+        policy: Policy,
     ) -> Self {
-        let answerer = Answerer { store, vectors, slice, clock, vendor };
+        let answerer = Answerer { store, vectors, slice, clock, vendor, policy };
         Self { askers, answerer, notices, vendor }
     }
 

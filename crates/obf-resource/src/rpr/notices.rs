@@ -1,51 +1,50 @@
 //! What the Authentication Servers are told unasked (RFC 5176): stored with the change itself, sent again until
-//! acknowledged, over the server's own RADIUS/TLS connection in reverse or over UDP.
+//! acknowledged, over the server's own RADIUS/TLS connection in reverse or over UDP. [`super::delivery`] sends.
 
-use super::{AuthServer, AuthServers};
+use super::{AuthServer, AuthServers, delivery};
 use obf_net::{
     Clock, Running,
     radius::{Connection, RadiusUdpClient, UdpServerAddress},
 };
 use obf_radius::{
-    AttributeWriter, Code, Reply, Vendor,
+    Code, Reply, Vendor,
     dictionary::{ERROR_CAUSE, ErrorCause},
     exchange::RetransmitPolicy,
 };
-use obf_store::resource::{Notice, NoticeKind, Outbox, ResourceDb};
+use obf_store::resource::{Lane, Outbox, ResourceDb};
+use obf_types::UnixTime;
 use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::sync::Notify;
 
-/// How often the outbox is looked at for what other nodes on the database put there.
-const POLL: Duration = Duration::from_millis(200);
-/// Notices in flight to one server.
-const BATCH: u32 = 64;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How often notices for servers that are no longer configured are looked for.
+const PURGE: Duration = Duration::from_secs(3600);
+/// Older than the longest life of a token, seconds: a notice that old can end nothing any more.
+const KEPT_FOR_STRANGERS: u64 = 24 * 3600;
 
 /// Delivers the outbox.
 #[derive(Clone, Debug)]
 pub struct Notices(Arc<Shared>);
 
 #[derive(Debug)]
-struct Shared {
-    store: ResourceDb,
-    clock: Arc<dyn Clock>,
-    vendor: Vendor,
-    routes: HashMap<String, Route>,
+pub(super) struct Shared {
+    pub(super) store: ResourceDb,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) vendor: Vendor,
+    routes: HashMap<String, Arc<Route>>,
 }
 
 /// The ways to one server.
 #[derive(Debug, Default)]
-struct Route {
+pub(super) struct Route {
     udp: Option<RadiusUdpClient>,
     connections: Mutex<Vec<Connection>>,
-    wake: Notify,
+    wake: [Notify; 2],
 }
 
 impl Notices {
@@ -69,27 +68,37 @@ impl Notices {
                 }
                 None => None,
             };
-            routes.insert(server.name.to_string(), Route { udp, ..Route::default() });
+            routes.insert(server.name.to_string(), Arc::new(Route { udp, ..Route::default() }));
         }
         Ok(Self(Arc::new(Shared { store, clock, vendor, routes })))
     }
 
     /// Delivers until the group of `running` is told to finish.
     pub fn start(&self, running: &Running) {
-        for name in self.0.routes.keys() {
-            let (shared, name, group) = (self.0.clone(), name.clone(), running.clone());
-            running.spawn(async move {
-                tokio::select! {
-                    () = shared.deliver(&name) => {}
-                    () = group.stopping() => {}
-                }
-            });
+        for (name, route) in &self.0.routes {
+            for lane in [Lane::Single, Lane::Bulk] {
+                let (shared, name, route) = (self.0.clone(), name.clone(), route.clone());
+                let group = running.clone();
+                running.spawn(async move {
+                    tokio::select! {
+                        () = delivery::deliver(&shared, &name, &route, lane) => {}
+                        () = group.stopping() => {}
+                    }
+                });
+            }
         }
+        let (shared, group) = (self.0.clone(), running.clone());
+        running.spawn(async move {
+            tokio::select! {
+                () = shared.purge() => {}
+                () = group.stopping() => {}
+            }
+        });
     }
 
     /// There is something new for everybody: sent now rather than at the next look.
     pub fn wake(&self) {
-        self.0.routes.values().for_each(|route| route.wake.notify_one());
+        self.0.routes.values().for_each(|route| route.wake());
     }
 
     /// A connection of that server, which takes notices in reverse.
@@ -101,101 +110,89 @@ impl Notices {
         }
         connections.retain(|known| !known.is_ended());
         connections.push(connection.clone());
-        route.wake.notify_one();
+        route.wake();
     }
 }
 
 impl Shared {
-    async fn deliver(&self, name: &str) {
-        let Some(route) = self.routes.get(name) else { return };
-        let mut wait = FIRST_WAIT;
+    /// Forgets what waits for servers that nobody knows any more, once nothing it says can matter to them.
+    async fn purge(&self) {
+        let mut hourly = tokio::time::interval(PURGE);
         loop {
-            let pause = match self.deliver_waiting(name, route).await {
-                Ok(Delivered::All) => {
-                    wait = FIRST_WAIT;
-                    POLL
+            hourly.tick().await;
+            let known = self.routes.keys().cloned().collect();
+            let before = UnixTime(self.clock.now().0.saturating_sub(KEPT_FOR_STRANGERS));
+            match self.store.purge_notices(known, before).await {
+                Ok(purged) => {
+                    for (server, notices) in purged {
+                        tracing::warn!(
+                            server,
+                            notices,
+                            "no longer in the configuration: notices for it that are older than a day are dropped"
+                        );
+                    }
                 }
-                Ok(Delivered::MoreWait) => continue,
-                Err(reason) => {
-                    tracing::warn!(server = name, reason, "notices wait");
-                    let pause = wait;
-                    wait = (2 * wait).min(LONGEST_WAIT);
-                    pause
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = route.wake.notified() => {}
+                Err(error) => tracing::error!(%error, "old notices cannot be dropped"),
             }
         }
-    }
-
-    async fn deliver_waiting(&self, name: &str, route: &Route) -> Result<Delivered, String> {
-        let waiting = self.store.waiting_notices(name, 0, BATCH).await.map_err(|error| error.to_string())?;
-        let full = waiting.len() >= BATCH as usize;
-        let mut sending = JoinSet::new();
-        for notice in waiting {
-            let (code, attributes) = match self.encode(&notice) {
-                Ok(encoded) => encoded,
-                Err(reason) => {
-                    tracing::error!(
-                        server = name,
-                        notice = notice.id,
-                        reason,
-                        "a notice cannot be written, and is dropped"
-                    );
-                    self.store.acknowledge_notice(notice.id).await.map_err(|error| error.to_string())?;
-                    continue;
-                }
-            };
-            let (connection, udp) = (route.connection(), route.udp.clone());
-            sending.spawn(async move { (notice.id, send(code, attributes, connection, udp).await) });
-        }
-        let mut failure = None;
-        let mut acknowledging = JoinSet::new();
-        while let Some(sent) = sending.join_next().await {
-            match sent.map_err(|error| error.to_string())? {
-                (id, Ok(())) => {
-                    let store = self.store.clone();
-                    acknowledging.spawn(async move { store.acknowledge_notice(id).await });
-                }
-                (_, Err(reason)) => failure = Some(reason),
-            }
-        }
-        while let Some(done) = acknowledging.join_next().await {
-            done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-        }
-        match failure {
-            Some(reason) => Err(reason),
-            None if full => Ok(Delivered::MoreWait),
-            None => Ok(Delivered::All),
-        }
-    }
-
-    fn encode(&self, notice: &Notice) -> Result<(Code, Vec<u8>), String> {
-        let message = match (notice.kind, &notice.device, &notice.app) {
-            (NoticeKind::Disconnect, Some((device, epoch)), _) => {
-                obf_rpr::Notice::DeviceEnded { device: device.clone(), epoch: *epoch }
-            }
-            (NoticeKind::Changed, Some((device, epoch)), _) => {
-                obf_rpr::Notice::RightsChanged { device: device.clone(), epoch: *epoch }
-            }
-            (_, None, Some(app)) => obf_rpr::Notice::ApplicationChanged { app: app.clone() },
-            (_, None, None) => return Err(format!("notice {} says nothing", notice.id)),
-        };
-        let mut attributes = Vec::new();
-        let mut writer = AttributeWriter::for_request(&mut attributes);
-        message.encode(self.vendor, self.clock.now(), &mut writer).map_err(|error| error.to_string())?;
-        Ok((message.code(), attributes))
     }
 }
 
-enum Delivered {
-    All,
-    MoreWait,
+/// What a server made of a packet.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It has done what the packet says, for good.
+    Acknowledged,
+    /// It cannot now: its store, its Resource Server or its clock is at fault, not the packet.
+    NotNow(String),
+    /// It does not take the packet.
+    Refused(String),
+    /// Nothing came back in time.
+    Silence(String),
+    /// There is no way to it.
+    Unreachable(String),
 }
 
 impl Route {
+    /// Whether a packet may have all of the 4096 octets of RADIUS: over TLS it is not cut into pieces on the way.
+    pub(super) fn is_stream(&self) -> bool {
+        self.connection().is_some()
+    }
+
+    /// Until something is new for that lane.
+    pub(super) async fn woken(&self, lane: Lane) {
+        self.bell(lane).notified().await;
+    }
+
+    pub(super) async fn send(&self, code: Code, attributes: &[u8]) -> Answer {
+        let mut answer = Answer::Unreachable("the server is not connected".to_owned());
+        if let Some(connection) = self.connection() {
+            match connection.ask(code, attributes, ANSWER_WITHIN).await {
+                Ok(reply) => return Answer::of(&reply),
+                Err(error) => answer = Answer::Silence(error.to_string()),
+            }
+        }
+        if let Some(udp) = &self.udp {
+            match udp.ask(code, attributes).await {
+                Ok(reply) => return Answer::of(&reply),
+                Err(error) => answer = Answer::Silence(error.to_string()),
+            }
+        }
+        answer
+    }
+
+    fn wake(&self) {
+        self.wake.iter().for_each(Notify::notify_one);
+    }
+
+    fn bell(&self, lane: Lane) -> &Notify {
+        let [single, bulk] = &self.wake;
+        match lane {
+            Lane::Single => single,
+            Lane::Bulk => bulk,
+        }
+    }
+
     /// The newest connection that lives.
     fn connection(&self) -> Option<Connection> {
         let mut connections = self.connections();
@@ -208,34 +205,17 @@ impl Route {
     }
 }
 
-async fn send(
-    code: Code,
-    attributes: Vec<u8>,
-    connection: Option<Connection>,
-    udp: Option<RadiusUdpClient>,
-) -> Result<(), String> {
-    let mut reason = "the server is not connected".to_owned();
-    if let Some(connection) = connection {
-        match connection.ask(code, &attributes, ANSWER_WITHIN).await {
-            Ok(reply) => return acknowledged(&reply),
-            Err(error) => reason = error.to_string(),
+impl Answer {
+    fn of(reply: &Reply) -> Self {
+        match (reply.code(), reply.packet().integer(ERROR_CAUSE)) {
+            (Code::DisconnectAck | Code::CoaAck, _) => Self::Acknowledged,
+            (_, Some(cause)) if cause == ErrorCause::InvalidRequest as u32 => {
+                Self::NotNow("it takes them for old: compare this server's clock with its own".to_owned())
+            }
+            (_, Some(cause)) if cause == ErrorCause::ResourcesUnavailable as u32 => {
+                Self::NotNow("it cannot act on them now".to_owned())
+            }
+            (code, cause) => Self::Refused(format!("answered with {code:?}, Error-Cause {cause:?}")),
         }
-    }
-    if let Some(udp) = udp {
-        match udp.ask(code, &attributes).await {
-            Ok(reply) => return acknowledged(&reply),
-            Err(error) => reason = error.to_string(),
-        }
-    }
-    Err(reason)
-}
-
-fn acknowledged(reply: &Reply) -> Result<(), String> {
-    match reply.code() {
-        Code::DisconnectAck | Code::CoaAck => Ok(()),
-        _ if reply.packet().integer(ERROR_CAUSE) == Some(ErrorCause::InvalidRequest as u32) => {
-            Err("it takes them for old: compare this server's clock with its own".to_owned())
-        }
-        other => Err(format!("answered with {other:?}")),
     }
 }

@@ -13,7 +13,7 @@ use obf_net::{
 use obf_radius::{AnswerError, AttributeWriter, Code, Reply, Vendor, exchange::RetransmitPolicy};
 use obf_resource::{Config, Environment, Handle};
 use obf_rpr::{Ask, Asker, Resynchronisation, VectorAnswer, VectorRequest};
-use obf_types::{Domain, NodeNumber, Secret};
+use obf_types::{Domain, Epoch, NodeNumber, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
@@ -201,6 +201,11 @@ impl Admin {
         self.done("POST", "/v1/apps", json!({"app": app, "cert_names": [app], "ua": ["tls-psk"]})).await;
         self.done("POST", "/v1/grants", json!({"device": imsi, "app": app})).await;
     }
+}
+
+/// The epoch of a device as it is shown; a new one's is the time.
+pub fn epoch(shown: &Value) -> Epoch {
+    Epoch(shown["epoch"].as_u64().unwrap())
 }
 
 pub fn record(imsi: &str) -> Value {

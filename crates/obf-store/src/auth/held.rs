@@ -3,7 +3,7 @@
 use super::{integer, unsigned};
 use crate::StoreError;
 use obf_types::UnixTime;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 /// Tokens of a device that live at once; of more, the oldest end at once.
 pub const TOKENS_OF_A_DEVICE: usize = 16;
@@ -21,15 +21,39 @@ impl Known {
     pub(super) fn read(connection: &Connection, device: &[u8]) -> Result<Option<Self>, StoreError> {
         Ok(connection
             .prepare_cached("SELECT epoch, counter, minimum, tokens FROM devices WHERE device = ?1")?
-            .query_row([device], |row| {
-                Ok(Self {
-                    epoch: unsigned(row.get(0)?),
-                    counter: unsigned(row.get(1)?),
-                    minimum: row.get(2)?,
-                    tokens: Held::from_octets(row.get_ref(3)?.as_blob()?),
-                })
-            })
+            .query_row([device], Self::of)
             .optional()?)
+    }
+
+    /// The same, and whether that RAND was spent by a resynchronisation.
+    pub(super) fn read_with_spent(
+        connection: &Connection,
+        device: &[u8],
+        rand: &[u8; 16],
+    ) -> Result<(Option<Self>, bool), StoreError> {
+        let known = connection
+            .prepare_cached(
+                "SELECT epoch, counter, minimum, tokens, EXISTS (SELECT 1 FROM spent WHERE rand = ?2)
+                 FROM devices WHERE device = ?1",
+            )?
+            .query_row((device, rand), |row| Ok((Self::of(row)?, row.get(4)?)))
+            .optional()?;
+        if let Some((known, spent)) = known {
+            return Ok((Some(known), spent));
+        }
+        let spent = connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM spent WHERE rand = ?1)")?
+            .query_row([rand], |row| row.get(0))?;
+        Ok((None, spent))
+    }
+
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            epoch: unsigned(row.get(0)?),
+            counter: unsigned(row.get(1)?),
+            minimum: row.get(2)?,
+            tokens: Held::from_octets(row.get_ref(3)?.as_blob()?),
+        })
     }
 }
 

@@ -46,19 +46,22 @@ const SUPERSEDED: u8 = 3;
 const RIGHTS_CHANGED: u8 = 4;
 
 impl AuthStore {
-    /// Ends every token of the device bootstrapped under an epoch before `epoch`, for good: a challenge sealed under an
-    /// older one no longer counts either. Leaves a notice for every application concerned. Idempotent. Returns how many
-    /// tokens it ended.
+    /// Ends every token of the devices bootstrapped under an epoch before the one stated with each, for good: a challenge
+    /// sealed under an older one no longer counts either. Leaves a notice for every application concerned. Idempotent.
+    /// Returns how many tokens it ended.
     ///
     /// # Errors
     /// [`StoreError`]; nothing has ended then.
-    pub async fn end_device(
+    pub async fn end_devices(
         &self,
-        device: GlobalIdentity,
-        epoch: Epoch,
+        devices: Vec<(GlobalIdentity, Epoch)>,
         now: UnixTime,
     ) -> Result<usize, StoreError> {
-        self.database.write(move |connection| end_device(connection, &device, epoch, now)).await
+        self.database
+            .write(move |connection| {
+                devices.iter().map(|(device, epoch)| end_device(connection, device, *epoch, now)).sum()
+            })
+            .await
     }
 
     /// Ends one token and leaves a notice for every application concerned; `false` if no such token lives.
@@ -85,58 +88,51 @@ impl AuthStore {
             .await
     }
 
-    /// Gives the device's live tokens other rights, and leaves a notice for every application in `lost`.
+    /// Gives the devices' live tokens other rights, and leaves a notice for every application that stands with a device:
+    /// it lost its right.
     ///
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
     pub async fn set_rights(
         &self,
-        device: GlobalIdentity,
+        devices: Vec<(GlobalIdentity, Vec<AppId>)>,
         rights: Arc<RightsSet>,
-        lost: Vec<AppId>,
         now: UnixTime,
     ) -> Result<(), StoreError> {
         self.database
             .write(move |connection| {
-                let octets = device_octets(&device);
                 let rights = tokens::rights_id(connection, &rights)?;
-                for token in live(connection, &octets, u64::MAX, now)? {
-                    // Who may hold a key is told when the token ends, whatever the rights say by then.
-                    connection
-                        .prepare_cached(
-                            "INSERT INTO fetched (token, app) SELECT seq, app FROM tokens JOIN rights_apps USING (rights)
-                             WHERE seq = ?1 ON CONFLICT DO NOTHING",
-                        )?
-                        .execute([token])?;
-                    connection
-                        .prepare_cached("UPDATE tokens SET rights = ?2 WHERE seq = ?1")?
-                        .execute((token, rights))?;
-                    for app in &lost {
-                        notice(connection, app.as_str(), token, None, now)?;
-                    }
-                }
-                record(connection, RIGHTS_CHANGED, &octets, None, 0, now)
+                devices
+                    .iter()
+                    .try_for_each(|(device, lost)| set_rights(connection, device, rights, lost, now))
             })
             .await
     }
 
-    /// The applications that tokens of the device may have given keys to: those with a right, and those that fetched one
-    /// beyond.
+    /// Of these devices those whose live tokens may have given keys out, each with the applications that may have
+    /// them: those with a right, and those that fetched one beyond. Each device once.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn apps_of_device(
+    pub async fn apps_of_devices(
         &self,
-        device: GlobalIdentity,
+        devices: Vec<GlobalIdentity>,
         now: UnixTime,
-    ) -> Result<Vec<AppId>, StoreError> {
+    ) -> Result<Vec<(GlobalIdentity, Vec<AppId>)>, StoreError> {
         self.database
             .read(move |connection| {
-                let mut apps = BTreeSet::new();
-                for token in live(connection, &device_octets(&device), u64::MAX, now)? {
-                    apps.extend(holders(connection, token)?);
+                let mut found = Vec::new();
+                for device in BTreeSet::from_iter(devices) {
+                    let mut apps = BTreeSet::new();
+                    for token in live(connection, &device_octets(&device), u64::MAX, now)? {
+                        apps.extend(holders(connection, token)?);
+                    }
+                    let apps: Vec<_> = apps.iter().filter_map(|app| AppId::new(app).ok()).collect();
+                    if !apps.is_empty() {
+                        found.push((device, apps));
+                    }
                 }
-                Ok(apps.iter().filter_map(|app| AppId::new(app).ok()).collect())
+                Ok(found)
             })
             .await
     }
@@ -208,6 +204,32 @@ pub(super) fn end_device(
         record(connection, DEVICE_ENDED, &octets, None, epoch.0, now)?;
     }
     Ok(ended.len())
+}
+
+fn set_rights(
+    connection: &Connection,
+    device: &GlobalIdentity,
+    rights: i64,
+    lost: &[AppId],
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let octets = device_octets(device);
+    for token in live(connection, &octets, u64::MAX, now)? {
+        // Who may hold a key is told when the token ends, whatever the rights say by then.
+        connection
+            .prepare_cached(
+                "INSERT INTO fetched (token, app) SELECT seq, app FROM tokens JOIN rights_apps USING (rights)
+                 WHERE seq = ?1 ON CONFLICT DO NOTHING",
+            )?
+            .execute([token])?;
+        connection
+            .prepare_cached("UPDATE tokens SET rights = ?2 WHERE seq = ?1")?
+            .execute((token, rights))?;
+        for app in lost {
+            notice(connection, app.as_str(), token, None, now)?;
+        }
+    }
+    record(connection, RIGHTS_CHANGED, &octets, None, 0, now)
 }
 
 /// The device's other tokens live until `until` at most from now on.

@@ -126,7 +126,7 @@ async fn the_minimum_algorithm_rises_for_good() {
     assert_eq!(commit(&store, better(2, 0)).await, Bootstrapped::Done { counter: 2 });
     let below = Bootstrapped::BelowMinimum { minimum: Algorithm::AkaV2Sha256 };
     assert_eq!(commit(&store, new(3, 7, 0)).await, below);
-    store.end_device(device(7), Epoch(4), NOW).await.unwrap();
+    store.end_devices(vec![(device(7), Epoch(4))], NOW).await.unwrap();
     assert_eq!(commit(&store, new(3, 7, 4)).await, below);
     assert_eq!(commit(&store, better(3, 4)).await, Bootstrapped::Done { counter: 3 });
 }
@@ -139,8 +139,8 @@ async fn revocation_ends_tokens_and_open_challenges_and_leaves_notices() {
     }
     store.fetched(id(1), app("c.example")).await.unwrap();
     store.fetched(id(1), app("c.example")).await.unwrap();
-    assert_eq!(store.end_device(device(7), Epoch(1), NOW).await, Ok(1));
-    assert_eq!(store.end_device(device(7), Epoch(1), NOW).await, Ok(0));
+    assert_eq!(store.end_devices(vec![(device(7), Epoch(1))], NOW).await, Ok(1));
+    assert_eq!(store.end_devices(vec![(device(7), Epoch(1))], NOW).await, Ok(0));
     assert_eq!(store.token(id(1), NOW).await, Ok(Kept::Revoked));
     assert!(lives(&store, 2, NOW).await);
     assert_eq!(commit(&store, new(3, 7, 0)).await, Bootstrapped::OlderEpoch);
@@ -185,8 +185,10 @@ async fn a_new_bootstrap_leaves_the_former_token_60_seconds() {
 async fn rights_change_under_live_tokens() {
     let Opened { store, directory: _directory } = open();
     commit(&store, new(1, 7, 0)).await;
-    assert_eq!(store.apps_of_device(device(7), NOW).await.unwrap(), [app("a.example"), app("b.example")]);
-    store.set_rights(device(7), rights(&["a.example"], true), vec![app("b.example")], NOW).await.unwrap();
+    let holding = store.apps_of_devices(vec![device(8), device(7), device(7)], NOW).await.unwrap();
+    assert_eq!(holding, [(device(7), vec![app("a.example"), app("b.example")])]);
+    let lost = vec![(device(7), vec![app("b.example")])];
+    store.set_rights(lost, rights(&["a.example"], true), NOW).await.unwrap();
     let Kept::Live(token, change) = store.token(id(1), NOW).await.unwrap() else { panic!("not there") };
     assert_eq!((token.rights, change), ((*rights(&["a.example"], true)).clone(), 1));
     assert_eq!(told(&store, "b.example").await, [id(1)]);

@@ -217,12 +217,12 @@ fn bootstrap(
     with: impl FnOnce(&Bootstrap, u64) -> bool,
 ) -> Result<Bootstrapped, StoreError> {
     let device = device_octets(&new.device);
-    let known = Known::read(connection, &device)?;
+    let (known, spent) = Known::read_with_spent(connection, &device, new.id.rand())?;
     let (epoch, counter, minimum) =
         known.as_ref().map_or((new.facts.epoch.0, 0, 0), |known| (known.epoch, known.counter, known.minimum));
     let usual = epoch == new.facts.epoch.0 && minimum <= new.facts.algorithm as u8;
-    // Usually the insertion below says so.
-    if !usual && is_spent(connection, &new.id)? {
+    // Usually the insertion below says whether it became a token.
+    if spent || !usual && is_spent(connection, &new.id)? {
         return Ok(Bootstrapped::Spent);
     }
     if epoch > new.facts.epoch.0 {
@@ -239,6 +239,7 @@ fn bootstrap(
         return Ok(Bootstrapped::Spent);
     }
     let now = new.facts.bootstrapped_at;
+    let was_known = known.is_some();
     let mut held = known.map(|known| known.tokens).unwrap_or_default();
     if epoch < new.facts.epoch.0 {
         // The Resource Server ended this device's tokens and we missed its notice.
@@ -254,26 +255,25 @@ fn bootstrap(
             .execute((former, integer(until.0), &device))?;
     }
     held.add(seq, new.facts.expires);
-    connection
-        .prepare_cached(
-            "INSERT INTO devices (device, epoch, counter, minimum, tokens) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch, counter = excluded.counter,
-                                                minimum = excluded.minimum, tokens = excluded.tokens",
-        )?
-        .execute((
-            &device,
-            integer(new.facts.epoch.0),
-            integer(counter),
-            new.facts.algorithm as u8,
-            held.to_octets(),
-        ))?;
+    let write = if was_known {
+        "UPDATE devices SET epoch = ?2, counter = ?3, minimum = ?4, tokens = ?5 WHERE device = ?1"
+    } else {
+        "INSERT INTO devices (device, epoch, counter, minimum, tokens) VALUES (?1, ?2, ?3, ?4, ?5)"
+    };
+    connection.prepare_cached(write)?.execute((
+        &device,
+        integer(new.facts.epoch.0),
+        integer(counter),
+        new.facts.algorithm as u8,
+        held.to_octets(),
+    ))?;
     if !shortened.is_empty() {
         revoke::superseded(connection, &device, &id_octets(&new.id), new.former_until, now)?;
     }
     Ok(Bootstrapped::Done { counter })
 }
 
-/// The new token's row, or `None` if its challenge was spent before.
+/// The new token's row, or `None` if its challenge became one before.
 fn insert(
     connection: &Connection,
     new: &Bootstrap,
@@ -285,8 +285,7 @@ fn insert(
         .prepare_cached(
             "INSERT INTO tokens (rand, domain, device, user_name, how, epoch, counter, bootstrapped, expires, ks,
                                  rights, rights_at)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
-             WHERE NOT EXISTS (SELECT 1 FROM spent WHERE rand = ?1) ON CONFLICT (rand) DO NOTHING",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (rand) DO NOTHING",
         )?
         .execute(rusqlite::params![
             new.id.rand(),

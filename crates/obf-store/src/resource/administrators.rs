@@ -3,7 +3,7 @@
 use super::{Change, Outcome, ResourceDb, State, check, standing};
 use crate::{
     StoreError,
-    sql::{Row, values},
+    sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
 use std::future::Future;
@@ -99,21 +99,7 @@ impl AdministratorAccounts for ResourceDb {
                 if s.exists(taken, values![&account.id, account.cert_name.as_deref()])? {
                     return Ok(false);
                 }
-                s.execute(
-                    "INSERT INTO administrators (id, role, application_provider, token_sha256, cert_name, state,
-                                                 version, created_at, updated_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)",
-                    values![
-                        &account.id,
-                        &account.role,
-                        account.application_provider.as_deref(),
-                        &account.token_sha256,
-                        account.cert_name.as_deref(),
-                        account.state as u8,
-                        change.at.0
-                    ],
-                )?;
-                change.record(s, "administrator.add", &account.id, &account.role)?;
+                insert(s, &account, &change)?;
                 Ok(true)
             })
             .await
@@ -221,6 +207,29 @@ impl AdministratorAccounts for ResourceDb {
             })
             .await
     }
+}
+
+/// Adds one whose names are free.
+pub(super) fn insert(
+    s: &mut dyn Session,
+    account: &AdministratorAccount,
+    change: &Change,
+) -> Result<(), StoreError> {
+    s.execute(
+        "INSERT INTO administrators (id, role, application_provider, token_sha256, cert_name, state,
+                                     version, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)",
+        values![
+            &account.id,
+            &account.role,
+            account.application_provider.as_deref(),
+            &account.token_sha256,
+            account.cert_name.as_deref(),
+            account.state as u8,
+            change.at.0
+        ],
+    )?;
+    change.record(s, "administrator.add", &account.id, &account.role)
 }
 
 fn read(row: &dyn Row) -> Result<AdministratorAccount, StoreError> {

@@ -31,6 +31,8 @@ pub struct Application {
     pub discloses_identity: bool,
     /// Where it stands: only an active application gets keys.
     pub state: State,
+    /// Its application provider is out of use, so it gets none either. Written by the store alone.
+    pub withheld: bool,
     /// Rises with every change.
     pub version: u64,
     /// When it was registered.
@@ -92,10 +94,11 @@ impl Applications for ResourceDb {
     async fn add_application(&self, application: Application, change: Change) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
+                let withheld = out_of_use(s, &application.provider)?;
                 let added = s.execute(
                     "INSERT INTO applications (id, provider, cert_names, protocols, ua_classes, max_lifetime,
-                         kyc_level, settings, discloses_identity, state, version, created_at, updated_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?11)
+                         kyc_level, settings, discloses_identity, state, withheld, version, created_at, updated_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?12)
                      ON CONFLICT (id) DO NOTHING",
                     values![
                         application.id.as_str(),
@@ -108,6 +111,7 @@ impl Applications for ResourceDb {
                         &application.settings,
                         application.discloses_identity,
                         application.state as u8,
+                        withheld,
                         change.at.0
                     ],
                 )?;
@@ -151,6 +155,8 @@ impl Applications for ResourceDb {
         self.engine
             .write(move |s| {
                 let id = application.id.as_str();
+                // Whoever changes the provider takes it first, too.
+                let withheld = out_of_use(s, &application.provider)?;
                 let found = standing(s, STANDING, values![id])?;
                 let was = match check(found, expected, Some(application.state)) {
                     Ok(was) => was,
@@ -160,7 +166,7 @@ impl Applications for ResourceDb {
                 s.execute(
                     "UPDATE applications SET provider = ?2, cert_names = ?3, protocols = ?4, ua_classes = ?5,
                          max_lifetime = ?6, kyc_level = ?7, settings = ?8, discloses_identity = ?9, state = ?10,
-                         updated_at = ?11, version = version + 1 WHERE id = ?1",
+                         withheld = ?11, updated_at = ?12, version = version + 1 WHERE id = ?1",
                     values![
                         id,
                         &application.provider,
@@ -172,12 +178,14 @@ impl Applications for ResourceDb {
                         &application.settings,
                         application.discloses_identity,
                         application.state as u8,
+                        withheld,
                         change.at.0
                     ],
                 )?;
                 change.announce(s, NoticeKind::Changed, None, Some(&application.id))?;
                 let narrower = before.is_some_and(|before| {
                     (was == State::Active && application.state != State::Active)
+                        || (withheld && !before.withheld)
                         || before.kyc_level < application.kyc_level
                         || before.max_lifetime != application.max_lifetime
                         || before.settings != application.settings
@@ -219,7 +227,7 @@ const USERS: &str = "d.id IN (SELECT g.device FROM grants g WHERE g.app = ?4
 
 /// Columns of `applications`, as [`read`] takes them.
 pub(super) const COLUMNS: &str = "a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, \
-    a.kyc_level, a.settings, a.discloses_identity, a.state, a.version, a.created_at, a.updated_at";
+    a.kyc_level, a.settings, a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at";
 
 fn select(condition: &str) -> String {
     format!("SELECT {COLUMNS} FROM applications a {condition}")
@@ -243,8 +251,47 @@ pub(super) fn read(row: &dyn Row, first: usize) -> Result<Application, StoreErro
         settings: row.blob(first + 7)?.to_vec(),
         discloses_identity: row.number(first + 8)? != 0,
         state: State::stored(row.number(first + 9)?)?,
-        version: row.fitting(first + 10)?,
-        created_at: UnixTime(row.fitting(first + 11)?),
-        updated_at: UnixTime(row.fitting(first + 12)?),
+        withheld: row.number(first + 10)? != 0,
+        version: row.fitting(first + 11)?,
+        created_at: UnixTime(row.fitting(first + 12)?),
+        updated_at: UnixTime(row.fitting(first + 13)?),
     })
+}
+
+/// Whether that application provider is there and not active: what is its waits with it.
+fn out_of_use(s: &mut dyn Session, provider: &str) -> Result<bool, StoreError> {
+    if provider.is_empty() {
+        return Ok(false);
+    }
+    let sql = format!("SELECT state FROM entries WHERE kind = 3 AND id = ?1{}", s.locking());
+    let state = s.one(&sql, values![provider], |row| State::stored(row.number(0)?))?;
+    Ok(state.is_some_and(|state| state != State::Active))
+}
+
+/// The applications of a provider go out of use with it, or come back. Those that are not active by themselves stay as
+/// they are.
+pub(super) fn follow_provider(
+    s: &mut dyn Session,
+    provider: &str,
+    withheld: bool,
+    change: &Change,
+) -> Result<(), StoreError> {
+    let concerned = s.all(
+        "UPDATE applications SET withheld = ?2, version = version + 1, updated_at = ?3
+         WHERE provider = ?1 AND withheld <> ?2 RETURNING id, state",
+        values![provider, withheld, change.at.0],
+        |row| {
+            let id = AppId::new(row.string(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            Ok((id, State::stored(row.number(1)?)?))
+        },
+    )?;
+    for (id, _) in concerned.iter().filter(|(_, state)| *state == State::Active) {
+        change.announce(s, NoticeKind::Changed, None, Some(id))?;
+        if withheld {
+            change.announce_devices(s, NoticeKind::Changed, USERS, id.as_str())?;
+        }
+        let action = if withheld { "app.suspend" } else { "app.resume" };
+        change.record(s, action, id.as_str(), &format!("with its application provider {provider}"))?;
+    }
+    Ok(())
 }

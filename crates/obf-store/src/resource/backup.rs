@@ -23,9 +23,9 @@ const SEQ_JUMP: u64 = 1 << 20;
 const SEQ_A_SECOND: u64 = 16;
 /// How far it goes on at most: half of what a USIM accepts (TS 33.102 C.2.1).
 const SEQ_JUMP_MOST: u64 = 1 << 27;
-/// How far the epochs go on at least, and at least to the time in seconds: tokens ended since then, or since an earlier
-/// restore, must not come back to life.
-const EPOCH_JUMP: u64 = 1 << 20;
+/// How far the epochs go on at least, and at least to the time in seconds, where they began: tokens ended since then, or
+/// since an earlier restore, must not come back to life. Little, so that a device added later begins behind none.
+const EPOCH_JUMP: u64 = 1 << 10;
 
 /// A table as it is backed up: its key, then its other columns.
 pub struct Table {

@@ -135,9 +135,11 @@ impl Adding {
         id.ok_or_else(|| StoreError::Other("the new device got no number".into()))
     }
 
-    /// SQN and epoch to begin with: not behind what a removed device of the same identity had reached.
+    /// SQN and epoch to begin with: not behind what a removed device of the same identity had reached. An Authentication
+    /// Server remembers epochs of devices that this database never heard of, because it was restored from before they were
+    /// added; epochs begin at the time in seconds, so that none of those is ahead of it.
     fn reached(&self, s: &mut dyn Session, device: &NewDevice) -> Result<(u64, u64), StoreError> {
-        let (mut sqn, mut epoch) = (device.sqn, 0);
+        let (mut sqn, mut epoch) = (device.sqn, self.now.0);
         if self.remembers {
             for identity in &device.identities {
                 let former = s.one(

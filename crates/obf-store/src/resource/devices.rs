@@ -1,8 +1,8 @@
 //! Devices: identities unchanged (SPEC R9), the wrapped key, and where SQN and epoch stand.
 
 use super::{
-    Change, KycStanding, NoticeKind, Outcome, ResourceDb, State, check, custodians,
-    device_rows::{self, Adding, load},
+    Change, KycStanding, NoticeKind, Outcome, ResourceDb, State, add_devices, check, custodians,
+    device_rows::{self, load},
     standing,
 };
 use crate::{
@@ -155,12 +155,14 @@ pub enum Added {
     Exists(Box<Device>),
     /// Nothing was changed: its custodian is not there.
     NoCustodian,
+    /// Nothing was changed: others were in its way, however often it was tried. It may be tried again.
+    Failed(StoreError),
 }
 
 /// The registry of devices.
 pub trait Devices {
     /// Adds devices, each or not at all, and says for each what became of it, in order. One row of the audit tells
-    /// of them all.
+    /// of them all. Where others add the same ones at the same time, each is added by one of them.
     fn add_devices(
         &self,
         devices: Vec<NewDevice>,
@@ -214,7 +216,7 @@ const STANDING: &str = "SELECT version, state FROM devices WHERE id = ?1";
 
 impl Devices for ResourceDb {
     async fn add_devices(&self, devices: Vec<NewDevice>, change: Change) -> Result<Vec<Added>, StoreError> {
-        self.engine.write(move |s| add_all(s, &devices, &change)).await
+        add_devices::add(&self.engine, devices, change).await
     }
 
     async fn find_devices(&self, kind: Option<IdentityKind>, value: &str) -> Result<Vec<Device>, StoreError> {
@@ -348,30 +350,6 @@ impl Devices for ResourceDb {
             })
             .await
     }
-}
-
-fn add_all(s: &mut dyn Session, devices: &[NewDevice], change: &Change) -> Result<Vec<Added>, StoreError> {
-    let mut outcomes = Vec::with_capacity(devices.len());
-    let mut first_and_last = None;
-    let mut added = 0_usize;
-    let adding = Adding::begin(s, change.at)?;
-    for device in devices {
-        let outcome = adding.add(s, device)?;
-        if matches!(outcome, Added::New(_)) {
-            added += 1;
-            let primary = device.identities.first();
-            first_and_last = Some((first_and_last.map_or(primary, |(first, _)| first), primary));
-        }
-        outcomes.push(outcome);
-    }
-    if let Some((Some(first), Some(last))) = first_and_last {
-        let (action, detail) = match added {
-            1 => ("device.add", String::new()),
-            _ => ("device.import", format!("{added} devices, up to {last:?}")),
-        };
-        change.record(s, action, &format!("{first:?}"), &detail)?;
-    }
-    Ok(outcomes)
 }
 
 fn end_tokens(s: &mut dyn Session, id: DeviceId, change: &Change) -> Result<Option<Device>, StoreError> {

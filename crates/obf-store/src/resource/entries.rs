@@ -1,10 +1,10 @@
 //! Cold administrative records: who runs what (SPEC C3, C4). The store keeps their content as the text that it was
 //! given and knows only what it must to find them and to guard their states.
 
-use super::{Change, Outcome, ResourceDb, State, check, standing};
+use super::{Change, Outcome, ResourceDb, State, applications, check, standing};
 use crate::{
     StoreError,
-    sql::{Row, values},
+    sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
 use std::future::Future;
@@ -79,7 +79,8 @@ pub trait Entries {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
 
-    /// Puts `entry`'s parent, state and document in place of what stands there, if that is at the version `expected`.
+    /// Puts `entry`'s parent, state and document in place of what stands there, if that is at the version `expected`. The
+    /// applications of an application provider follow it out of use and back, and the Authentication Servers are told.
     fn replace_entry(
         &self,
         entry: Entry,
@@ -102,26 +103,7 @@ const STANDING: &str = "SELECT version, state FROM entries WHERE kind = ?1 AND i
 
 impl Entries for ResourceDb {
     async fn add_entry(&self, entry: Entry, change: Change) -> Result<bool, StoreError> {
-        self.engine
-            .write(move |s| {
-                let added = s.execute(
-                    "INSERT INTO entries (kind, id, parent, state, version, document, created_at, updated_at)
-                     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?6) ON CONFLICT (kind, id) DO NOTHING",
-                    values![
-                        entry.kind as u8,
-                        &entry.id,
-                        &entry.parent,
-                        entry.state as u8,
-                        &entry.document,
-                        change.at.0
-                    ],
-                )?;
-                if added > 0 {
-                    change.record(s, &format!("{}.add", entry.kind.name()), &entry.id, "")?;
-                }
-                Ok(added > 0)
-            })
-            .await
+        self.engine.write(move |s| add(s, &entry, &change)).await
     }
 
     async fn entry(&self, kind: EntryKind, id: &str) -> Result<Option<Entry>, StoreError> {
@@ -181,6 +163,9 @@ impl Entries for ResourceDb {
                 )?;
                 let action = format!("{}.{}", entry.kind.name(), was.change(entry.state));
                 change.record(s, &action, &entry.id, "")?;
+                if entry.kind == EntryKind::ApplicationProvider {
+                    applications::follow_provider(s, &entry.id, entry.state != State::Active, &change)?;
+                }
                 Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
             })
             .await
@@ -220,6 +205,19 @@ impl Entries for ResourceDb {
             })
             .await
     }
+}
+
+/// Adds it; false if there is one.
+pub(super) fn add(s: &mut dyn Session, entry: &Entry, change: &Change) -> Result<bool, StoreError> {
+    let added = s.execute(
+        "INSERT INTO entries (kind, id, parent, state, version, document, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?6) ON CONFLICT (kind, id) DO NOTHING",
+        values![entry.kind as u8, &entry.id, &entry.parent, entry.state as u8, &entry.document, change.at.0],
+    )?;
+    if added > 0 {
+        change.record(s, &format!("{}.add", entry.kind.name()), &entry.id, "")?;
+    }
+    Ok(added > 0)
 }
 
 fn read(row: &dyn Row) -> Result<Entry, StoreError> {

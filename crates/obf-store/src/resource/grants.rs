@@ -32,6 +32,8 @@ pub struct Terms {
     pub settings: Option<Vec<u8>>,
     /// How long the application may use a key once fetched before it has to fetch again, if limited.
     pub local_validity: Option<Lifetime>,
+    /// The KYC level that this grant needs, 0 to 3; the higher of it and the application's counts.
+    pub kyc_level: u8,
 }
 
 /// A grant as registered.
@@ -96,7 +98,7 @@ impl Grants for ResourceDb {
                     Grantee::Device(_) => PUT_DEVICE,
                     Grantee::Group(_) => PUT_GROUP,
                 };
-                let Terms { lifetime, expires_at, settings, local_validity } = &grant.terms;
+                let Terms { lifetime, expires_at, settings, local_validity, kyc_level } = &grant.terms;
                 let mut values = values![
                     0_u8,
                     grant.app.as_str(),
@@ -104,6 +106,7 @@ impl Grants for ResourceDb {
                     expires_at.map(|at| at.0),
                     settings.as_ref(),
                     local_validity.map(Lifetime::seconds),
+                    *kyc_level,
                     change.at.0
                 ]
                 .to_owned();
@@ -170,9 +173,9 @@ impl Grants for ResourceDb {
                     limit
                 ];
                 s.all(&sql, values, |row| {
-                    let device = DeviceId(row.number(6)?);
+                    let device = DeviceId(row.number(7)?);
                     let grant = read(row, Grantee::Device(device))?;
-                    Ok((identity(row.fitting(7)?, row.string(8)?)?, grant))
+                    Ok((identity(row.fitting(8)?, row.string(9)?)?, grant))
                 })
             })
             .await
@@ -200,22 +203,22 @@ impl Grants for ResourceDb {
                     after.as_ref().map_or("", |(_, app)| app.as_str()),
                     limit
                 ];
-                s.all(&sql, values, |row| read(row, Grantee::Group(row.string(6)?.to_owned())))
+                s.all(&sql, values, |row| read(row, Grantee::Group(row.string(7)?.to_owned())))
             })
             .await
     }
 }
 
 const PUT_DEVICE: &str = "
-    INSERT INTO grants (device, app, lifetime, expires_at, settings, local_validity, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    INSERT INTO grants (device, app, lifetime, expires_at, settings, local_validity, kyc_level, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
     ON CONFLICT (device, app) DO UPDATE SET lifetime = excluded.lifetime, expires_at = excluded.expires_at,
-        settings = excluded.settings, local_validity = excluded.local_validity";
+        settings = excluded.settings, local_validity = excluded.local_validity, kyc_level = excluded.kyc_level";
 const PUT_GROUP: &str = "
-    INSERT INTO group_grants (group_id, app, lifetime, expires_at, settings, local_validity, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    INSERT INTO group_grants (group_id, app, lifetime, expires_at, settings, local_validity, kyc_level, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
     ON CONFLICT (group_id, app) DO UPDATE SET lifetime = excluded.lifetime, expires_at = excluded.expires_at,
-        settings = excluded.settings, local_validity = excluded.local_validity";
+        settings = excluded.settings, local_validity = excluded.local_validity, kyc_level = excluded.kyc_level";
 
 impl Grantee {
     fn exists(&self, s: &mut dyn Session) -> Result<bool, StoreError> {
@@ -252,7 +255,7 @@ impl Grantee {
 }
 
 /// Columns of a grant's terms, as [`terms`] takes them, and how many.
-pub(super) const TERMS: &str = "g.lifetime, g.expires_at, g.settings, g.local_validity";
+pub(super) const TERMS: &str = "g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level";
 
 /// The terms from the first columns of a row.
 pub(super) fn terms(row: &dyn Row) -> Result<Terms, StoreError> {
@@ -261,10 +264,11 @@ pub(super) fn terms(row: &dyn Row) -> Result<Terms, StoreError> {
         expires_at: row.maybe(1)?.map(UnixTime),
         settings: row.octets(2)?.map(<[u8]>::to_vec),
         local_validity: row.maybe(3)?.and_then(Lifetime::from_seconds),
+        kyc_level: row.fitting(4)?,
     })
 }
 
 fn read(row: &dyn Row, grantee: Grantee) -> Result<Grant, StoreError> {
-    let app = AppId::new(row.string(5)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(Grant { grantee, app, terms: terms(row)?, created_at: UnixTime(row.fitting(4)?) })
+    let app = AppId::new(row.string(6)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(Grant { grantee, app, terms: terms(row)?, created_at: UnixTime(row.fitting(5)?) })
 }

@@ -1,6 +1,6 @@
 //! Groups of devices: a fleet that is granted an application in one call.
 
-use super::{Change, DeviceId, NoticeKind, Outcome, ResourceDb, device_rows};
+use super::{Change, DeviceId, Lane, NoticeKind, Outcome, ResourceDb, device_rows};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
@@ -230,6 +230,7 @@ fn change_members(
         "DELETE FROM group_members WHERE device = ?1 AND group_id = ?2"
     };
     let granted = has_grants(s, id)?;
+    let lane = if found.len() > 1 { Lane::Bulk } else { Lane::Single };
     for device in found {
         let changed = s.execute(sql, values![device.0, id])?;
         outcome.changed += changed;
@@ -238,7 +239,7 @@ fn change_members(
             && let Some(device) = device_rows::load(s, device)?
         {
             let primary = device.primary().map(|primary| (primary, device.epoch));
-            change.announce(s, NoticeKind::Changed, primary, None)?;
+            change.announce_in(s, lane, NoticeKind::Changed, primary, None)?;
         }
     }
     if outcome.changed > 0 {

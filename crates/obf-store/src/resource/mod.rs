@@ -6,6 +6,7 @@
 //! table in `tables.rs` (a new step), a file here with its trait, and a test in `tests/battery` that runs on both.
 //! Several processes may share the database: every SQN is taken by one atomic statement, acknowledged when durable.
 
+mod add_devices;
 mod administrators;
 mod applications;
 mod audit;
@@ -20,6 +21,7 @@ mod groups;
 mod idempotency;
 mod kyc;
 mod outbox;
+mod registrations;
 mod rights;
 mod sqn;
 mod tables;
@@ -38,8 +40,9 @@ pub use entries::{Entries, Entry, EntryKind};
 pub use grants::{Grant, Grantee, Grants, Terms};
 pub use groups::{Group, Groups, MembersChanged};
 pub use idempotency::{Claim, Idempotency, KeptAnswer};
-pub use kyc::{KycRecord, KycRecords, KycStanding};
-pub use outbox::{Change, Notice, NoticeKind, Outbox};
+pub use kyc::{BecameDue, Due, KycFilter, KycRecord, KycRecords, KycStanding};
+pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
+pub use registrations::{Registered, Registrations};
 pub use rights::{GrantedApplication, Rights, RightsPage};
 pub use sqn::{KeyUse, SequenceNumbers, Taken, WithRights};
 

@@ -3,7 +3,7 @@
 use super::{ResourceDb, audit, device_rows};
 use crate::{
     StoreError,
-    sql::{Session, values},
+    sql::{Row, Session, Value, values},
 };
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
 use std::{future::Future, sync::Arc};
@@ -47,10 +47,19 @@ pub struct Notice {
     pub at: UnixTime,
 }
 
+/// Which notices: each lane is delivered by itself, so that what concerns one device never waits for a fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// About one device or one application.
+    Single = 0,
+    /// One of many that a single act was the cause of.
+    Bulk = 1,
+}
+
 /// The notices waiting.
 pub trait Outbox {
-    /// Up to `limit` notices for that addressee with a greater id than `after`: first what ends tokens, the oldest of
-    /// each kind first.
+    /// Up to `limit` notices for that addressee with a greater id than `after`: single ones before bulk, what ends
+    /// tokens before the rest, the oldest of each first.
     fn waiting_notices(
         &self,
         addressee: &str,
@@ -58,9 +67,27 @@ pub trait Outbox {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Notice>, StoreError>> + Send;
 
-    /// Forgets a notice that was acknowledged.
-    fn acknowledge_notice(&self, id: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// As [`Outbox::waiting_notices`] for one lane, from the beginning. A row that says nothing to be understood comes as
+    /// a notice about nothing.
+    fn notices_in(
+        &self,
+        addressee: &str,
+        lane: Lane,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Notice>, StoreError>> + Send;
+
+    /// Forgets notices that were acknowledged.
+    fn acknowledge_notices(&self, ids: Vec<i64>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Forgets notices made before that time for addressees that are not among those known, and says how many for whom.
+    fn purge_notices(
+        &self,
+        known: Vec<String>,
+        before: UnixTime,
+    ) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
 }
+
+const COLUMNS: &str = "id, kind, identity_kind, identity, epoch, app, at";
 
 impl Outbox for ResourceDb {
     async fn waiting_notices(
@@ -70,46 +97,85 @@ impl Outbox for ResourceDb {
         limit: u32,
     ) -> Result<Vec<Notice>, StoreError> {
         let addressee = addressee.to_owned();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM notices WHERE addressee = ?1 AND id > ?2 ORDER BY lane, kind, id LIMIT ?3"
+        );
         self.engine
-            .read(move |s| {
-                s.all(
-                    "SELECT id, kind, identity_kind, identity, epoch, app, at FROM notices
-                     WHERE addressee = ?1 AND id > ?2 ORDER BY kind, id LIMIT ?3",
-                    values![&addressee, after, limit],
-                    |row| {
-                        let device = match (row.maybe(2)?, row.text(3)?, row.maybe(4)?) {
-                            (Some(kind), Some(value), Some(epoch)) => {
-                                Some((device_rows::identity(kind, value)?, Epoch(epoch)))
-                            }
-                            _ => None,
-                        };
-                        let app = row.text(5)?.map(AppId::new).transpose();
-                        Ok(Notice {
-                            id: row.number(0)?,
-                            addressee: addressee.clone(),
-                            kind: if row.number(1)? == 1 {
-                                NoticeKind::Disconnect
-                            } else {
-                                NoticeKind::Changed
-                            },
-                            device,
-                            app: app.map_err(|error| StoreError::Corrupt(error.to_string()))?,
-                            at: UnixTime(row.fitting(6)?),
-                        })
-                    },
-                )
-            })
+            .read(move |s| s.all(&sql, values![&addressee, after, limit], |row| read(row, &addressee)))
             .await
     }
 
-    async fn acknowledge_notice(&self, id: i64) -> Result<(), StoreError> {
+    async fn notices_in(&self, addressee: &str, lane: Lane, limit: usize) -> Result<Vec<Notice>, StoreError> {
+        let addressee = addressee.to_owned();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM notices WHERE addressee = ?1 AND lane = ?2 ORDER BY kind, id LIMIT ?3"
+        );
         self.engine
-            .write_statement(move |s| {
-                s.execute("DELETE FROM notices WHERE id = ?1", values![id])?;
-                Ok(())
+            .read(move |s| s.all(&sql, values![&addressee, lane as u8, limit], |row| read(row, &addressee)))
+            .await
+    }
+
+    async fn acknowledge_notices(&self, ids: Vec<i64>) -> Result<(), StoreError> {
+        self.engine.write(move |s| forget(s, &ids)).await
+    }
+
+    async fn purge_notices(
+        &self,
+        known: Vec<String>,
+        before: UnixTime,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        self.engine
+            .write(move |s| {
+                let sql = "SELECT DISTINCT addressee FROM notices WHERE at < ?1 ORDER BY addressee";
+                let mut strangers = s.all(sql, values![before.0], |row| Ok(row.string(0)?.to_owned()))?;
+                strangers.retain(|addressee| !known.contains(addressee));
+                let mut purged = Vec::with_capacity(strangers.len());
+                for stranger in strangers {
+                    let sql = "DELETE FROM notices WHERE addressee = ?1 AND at < ?2";
+                    let count = s.execute(sql, values![&stranger, before.0])?;
+                    purged.push((stranger, count));
+                }
+                Ok(purged)
             })
             .await
     }
+}
+
+/// Notices that one statement names; more of them take several.
+const NAMED_AT_ONCE: usize = 100;
+
+fn forget(s: &mut dyn Session, ids: &[i64]) -> Result<(), StoreError> {
+    if let [id] = ids {
+        s.execute("DELETE FROM notices WHERE id = ?1", values![*id])?;
+        return Ok(());
+    }
+    let parameters: Vec<String> = (1..=NAMED_AT_ONCE).map(|number| format!("?{number}")).collect();
+    let sql = format!("DELETE FROM notices WHERE id IN ({})", parameters.join(", "));
+    for named in ids.chunks(NAMED_AT_ONCE) {
+        // One statement for any number: the last is named again.
+        let last = named.last().copied().unwrap_or_default();
+        let again = std::iter::repeat_n(last, NAMED_AT_ONCE - named.len());
+        let values: Vec<_> = named.iter().copied().chain(again).map(Value::Integer).collect();
+        s.execute(&sql, &values)?;
+    }
+    Ok(())
+}
+
+fn read(row: &dyn Row, addressee: &str) -> Result<Notice, StoreError> {
+    let device = match (row.maybe(2).ok().flatten(), row.text(3)?, row.maybe(4).ok().flatten()) {
+        (Some(kind), Some(value), Some(epoch)) => {
+            device_rows::identity(kind, value).ok().zip(Some(Epoch(epoch)))
+        }
+        _ => None,
+    };
+    Ok(Notice {
+        id: row.number(0)?,
+        addressee: addressee.to_owned(),
+        kind: if row.number(1)? == 1 { NoticeKind::Disconnect } else { NoticeKind::Changed },
+        device,
+        app: row.text(5)?.and_then(|app| AppId::new(app).ok()),
+        at: UnixTime(row.fitting(6)?),
+    })
 }
 
 impl Change {
@@ -121,12 +187,25 @@ impl Change {
         device: Option<(&GlobalIdentity, Epoch)>,
         app: Option<&AppId>,
     ) -> Result<(), StoreError> {
+        self.announce_in(s, Lane::Single, kind, device, app)
+    }
+
+    /// As [`Change::announce`], in a lane.
+    pub(super) fn announce_in(
+        &self,
+        s: &mut dyn Session,
+        lane: Lane,
+        kind: NoticeKind,
+        device: Option<(&GlobalIdentity, Epoch)>,
+        app: Option<&AppId>,
+    ) -> Result<(), StoreError> {
         for addressee in self.addressees.iter() {
             s.execute(
-                "INSERT INTO notices (addressee, kind, identity_kind, identity, epoch, app, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO notices (addressee, lane, kind, identity_kind, identity, epoch, app, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 values![
                     addressee,
+                    lane as u8,
                     kind as u8,
                     device.map(|(identity, _)| identity.kind() as u8),
                     device.map(|(identity, _)| identity.value()),
@@ -139,7 +218,8 @@ impl Change {
         Ok(())
     }
 
-    /// Writes a notice about each device `d` for which `condition` holds (`?4` in it is `value`), for each addressee.
+    /// Writes a notice about each device `d` for which `condition` holds (`?4` in it is `value`), for each addressee,
+    /// in the bulk lane.
     pub(super) fn announce_devices(
         &self,
         s: &mut dyn Session,
@@ -148,8 +228,8 @@ impl Change {
         value: &str,
     ) -> Result<(), StoreError> {
         let sql = format!(
-            "INSERT INTO notices (addressee, kind, identity_kind, identity, epoch, at)
-             SELECT CAST(?1 AS TEXT), CAST(?2 AS BIGINT), d.identity_kind, d.identity, d.epoch, CAST(?3 AS BIGINT)
+            "INSERT INTO notices (addressee, lane, kind, identity_kind, identity, epoch, at)
+             SELECT CAST(?1 AS TEXT), 1, CAST(?2 AS BIGINT), d.identity_kind, d.identity, d.epoch, CAST(?3 AS BIGINT)
              FROM devices d WHERE {condition} ORDER BY d.id"
         );
         for addressee in self.addressees.iter() {

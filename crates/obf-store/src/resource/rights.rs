@@ -145,16 +145,16 @@ fn merged(own: Vec<GrantedApplication>, of_groups: Vec<GrantedApplication>) -> V
 
 // Spelt out, because they run for every vector: the terms, the application, and for groups the group.
 const PAGE_OWN: &str = "
-    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity,
+    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.version, a.created_at, a.updated_at
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at
     FROM grants g JOIN applications a ON a.id = g.app
     WHERE g.device = ?1 AND g.app > ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
     ORDER BY g.app LIMIT ?4";
 const PAGE_OF_GROUPS: &str = "
-    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity,
+    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.version, a.created_at, a.updated_at, g.group_id
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at, g.group_id
     FROM group_members m
     JOIN group_grants g ON g.group_id = m.group_id
     JOIN applications a ON a.id = g.app
@@ -165,15 +165,15 @@ const PAGE_OF_GROUPS: &str = "
           AND (g2.expires_at IS NULL OR g2.expires_at > ?3))
     ORDER BY g.app LIMIT ?4";
 const ONE_OWN: &str = "
-    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity,
+    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.version, a.created_at, a.updated_at
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at
     FROM grants g JOIN applications a ON a.id = g.app
     WHERE g.device = ?1 AND g.app = ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)";
 const ONE_OF_GROUP: &str = "
-    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity,
+    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.version, a.created_at, a.updated_at, g.group_id
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at, g.group_id
     FROM group_members m
     JOIN group_grants g ON g.group_id = m.group_id
     JOIN applications a ON a.id = g.app
@@ -181,11 +181,11 @@ const ONE_OF_GROUP: &str = "
     ORDER BY g.group_id LIMIT 1";
 
 fn own(row: &dyn Row, device: DeviceId) -> Result<GrantedApplication, StoreError> {
-    let application = applications::read(row, 4)?;
+    let application = applications::read(row, 5)?;
     Ok(GrantedApplication { device, group: None, terms: grants::terms(row)?, application })
 }
 
 fn of_group(row: &dyn Row, device: DeviceId) -> Result<GrantedApplication, StoreError> {
-    let group = Some(row.string(17)?.to_owned());
+    let group = Some(row.string(19)?.to_owned());
     Ok(GrantedApplication { group, ..own(row, device)? })
 }

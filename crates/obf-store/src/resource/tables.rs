@@ -86,6 +86,8 @@ CREATE TABLE kyc_records (
     custodian TEXT NOT NULL REFERENCES custodians (id) ON DELETE CASCADE,
     level INTEGER NOT NULL CHECK (level BETWEEN 1 AND 3),
     valid_until INTEGER NOT NULL,
+    reverify_by INTEGER,
+    due_noted INTEGER NOT NULL CHECK (due_noted IN (0, 1)),
     revoked INTEGER NOT NULL CHECK (revoked IN (0, 1)),
     document TEXT NOT NULL,
     version INTEGER NOT NULL,
@@ -93,6 +95,7 @@ CREATE TABLE kyc_records (
     updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX kyc_records_of_custodian ON kyc_records (custodian, id);
+CREATE INDEX kyc_records_not_noted ON kyc_records (reverify_by) WHERE due_noted = 0 AND reverify_by IS NOT NULL;
 CREATE TABLE devices (
     id INTEGER PRIMARY KEY,
     identity_kind INTEGER NOT NULL,
@@ -145,6 +148,7 @@ CREATE TABLE applications (
     settings BLOB NOT NULL,
     discloses_identity INTEGER NOT NULL CHECK (discloses_identity IN (0, 1)),
     state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 3),
+    withheld INTEGER NOT NULL CHECK (withheld IN (0, 1)),
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
@@ -157,6 +161,7 @@ CREATE TABLE grants (
     expires_at INTEGER,
     settings BLOB,
     local_validity INTEGER,
+    kyc_level INTEGER NOT NULL CHECK (kyc_level BETWEEN 0 AND 3),
     created_at INTEGER NOT NULL,
     PRIMARY KEY (device, app)
 ) STRICT, WITHOUT ROWID;
@@ -181,6 +186,7 @@ CREATE TABLE group_grants (
     expires_at INTEGER,
     settings BLOB,
     local_validity INTEGER,
+    kyc_level INTEGER NOT NULL CHECK (kyc_level BETWEEN 0 AND 3),
     created_at INTEGER NOT NULL,
     PRIMARY KEY (group_id, app)
 ) STRICT, WITHOUT ROWID;
@@ -188,6 +194,7 @@ CREATE INDEX group_grants_of_app ON group_grants (app, group_id);
 CREATE TABLE notices (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     addressee TEXT NOT NULL,
+    lane INTEGER NOT NULL CHECK (lane IN (0, 1)),
     kind INTEGER NOT NULL,
     identity_kind INTEGER,
     identity TEXT,
@@ -195,7 +202,7 @@ CREATE TABLE notices (
     app TEXT,
     at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX notices_of_addressee ON notices (addressee, kind, id);
+CREATE INDEX notices_of_addressee ON notices (addressee, lane, kind, id);
 CREATE TABLE refused_vectors (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     count INTEGER NOT NULL

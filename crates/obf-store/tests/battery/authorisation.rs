@@ -108,6 +108,19 @@ on_each_engine! {
         assert_eq!(right.terms.lifetime, Lifetime::from_seconds(200));
         let listed = db.list_group_grants(None, Some(app("a.example")), None, 9).await.unwrap();
         assert_eq!(listed.len(), 2);
+        // A level of its own comes with either kind of grant.
+        let level = |kyc_level| Terms { kyc_level, ..Terms::default() };
+        let own = Grant { terms: level(1), ..grant(Grantee::Device(id), "b.example") };
+        let groups = Grant { terms: level(3), ..grant(Grantee::Group("g2".into()), "a.example") };
+        for grant in [own, groups] {
+            db.put_grant(grant, change(&[])).await.unwrap();
+        }
+        let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
+        let levels: Vec<_> = page.grants.iter().map(|granted| granted.terms.kyc_level).collect();
+        assert_eq!((names(&page), levels), (vec!["a.example", "b.example"], vec![3, 1]));
+        assert_eq!(db.list_grants(Some(id), None, None, 9).await.unwrap()[0].1.terms, level(1));
+        let listed = db.list_group_grants(Some("g2".into()), None, None, 9).await.unwrap();
+        assert_eq!(listed[0].terms, level(3));
     }
 
     async fn an_application_that_asks_for_more_has_its_devices_looked_at_again(db: ResourceDb) {
@@ -128,13 +141,62 @@ on_each_engine! {
         assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap().len(), 2);
     }
 
+    async fn applications_follow_their_provider_out_of_use_and_back(db: ResourceDb) {
+        let id = with_device(&db).await;
+        let provider = |state| Entry {
+            kind: EntryKind::ApplicationProvider, id: "tracking".into(), parent: String::new(), state, version: 1,
+            document: "{}".into(), created_at: NOW, updated_at: NOW,
+        };
+        assert!(db.add_entry(provider(State::Active), change(&[])).await.unwrap());
+        let of_provider = |id: &str, state| Application { provider: "tracking".into(), state, ..application(id) };
+        for (name, state) in [("a.example", State::Active), ("b.example", State::Suspended)] {
+            db.add_application(of_provider(name, state), change(&[])).await.unwrap();
+            db.put_grant(grant(Grantee::Device(id), name), change(&[])).await.unwrap();
+        }
+        db.add_application(application("other.example"), change(&[])).await.unwrap();
+        let standing = async |name: &str| {
+            let application = db.application(app(name)).await.unwrap().unwrap();
+            (application.state, application.withheld, application.version)
+        };
+        db.replace_entry(provider(State::Suspended), None, change(&["as1"])).await.unwrap();
+        assert_eq!(standing("a.example").await, (State::Active, true, 2));
+        assert_eq!(standing("b.example").await, (State::Suspended, true, 2));
+        assert_eq!(standing("other.example").await, (State::Active, false, 1));
+        let right = db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.unwrap();
+        assert!(right.application.withheld);
+        // The one application in use, and its device; the suspended one was told of before.
+        let told = db.waiting_notices("as1", 0, 10).await.unwrap();
+        assert_eq!(told.iter().filter_map(|notice| notice.app.clone()).collect::<Vec<_>>(), [app("a.example")]);
+        assert_eq!(told.iter().filter(|notice| notice.device.is_some()).count(), 1);
+        // One that comes meanwhile waits too, and so does one that changes hands.
+        db.add_application(of_provider("c.example", State::Active), change(&[])).await.unwrap();
+        db.replace_application(of_provider("other.example", State::Active), None, change(&["as2"])).await.unwrap();
+        assert!(standing("c.example").await.1 && standing("other.example").await.1);
+        // Nothing of it changes by itself.
+        db.replace_entry(provider(State::Suspended), None, change(&[])).await.unwrap();
+        assert_eq!(standing("a.example").await.2, 2);
+        db.replace_entry(provider(State::Active), None, change(&["as3"])).await.unwrap();
+        assert_eq!(standing("a.example").await, (State::Active, false, 3));
+        assert_eq!(standing("b.example").await, (State::Suspended, false, 3));
+        let told = db.waiting_notices("as3", 0, 10).await.unwrap();
+        let mut told: Vec<_> = told.iter().map(|notice| notice.app.clone().unwrap()).collect();
+        told.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        assert_eq!(told, [app("a.example"), app("c.example"), app("other.example")]);
+        let acts = async |action: &str| {
+            let filter = AuditFilter { action: Some(action.into()), ..Default::default() };
+            let rows = db.audit_rows(filter, 0, 9).await.unwrap();
+            let mut objects: Vec<_> = rows.into_iter().map(|row| row.act.object).collect();
+            objects.sort();
+            objects
+        };
+        assert_eq!(acts("app.suspend").await, ["a.example"]);
+        assert_eq!(acts("app.resume").await, ["a.example", "c.example", "other.example"]);
+    }
+
     async fn r6_kyc_of_the_custodian_comes_with_the_device(db: ResourceDb) {
         let id = with_device(&db).await;
         assert!(db.add_custodian(custodian("acme"), change(&[])).await.unwrap());
-        let record = KycRecord {
-            id: 0, custodian: "acme".into(), level: 2, valid_until: UnixTime(NOW.0 + 60), revoked: false,
-            document: "{}".into(), version: 1, created_at: NOW, updated_at: NOW,
-        };
+        let record = verified("acme", 2, 60, None);
         let nobody = KycRecord { custodian: "nobody".into(), ..record.clone() };
         assert_eq!(db.add_kyc_record(nobody, change(&[])).await.unwrap(), Outcome::NoParent);
         let held = DeviceUpdate {
@@ -145,7 +207,8 @@ on_each_engine! {
         assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap()[0].device.clone().unwrap().0, imsi(1));
         let holder = found(&db, 1).await.custodian.unwrap();
         assert_eq!((holder.id.as_str(), holder.state), ("acme", State::Active));
-        let standing = KycStanding { record: added.id, level: 2, valid_until: UnixTime(NOW.0 + 60) };
+        let (record, valid_until) = (added.id, UnixTime(NOW.0 + 60));
+        let standing = KycStanding { record, level: 2, valid_until, reverify_by: None };
         assert_eq!(holder.kyc, [standing]);
         let revoked = db.revoke_kyc_record(added.id, Some(1), change(&[])).await.unwrap();
         assert!(matches!(revoked, Outcome::Done(record) if record.revoked));
@@ -158,7 +221,7 @@ on_each_engine! {
         let suspended = Custodian { state: State::Suspended, ..custodian("acme") };
         db.replace_custodian(suspended, None, change(&["as2"])).await.unwrap();
         assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap()[0].kind, NoticeKind::Disconnect);
-        assert_eq!(found(&db, 1).await.epoch.0, 1);
+        assert_eq!(found(&db, 1).await.epoch.0, NOW.0 + 1);
         let refused = db.add_devices(vec![NewDevice { custodian: Some("nobody".into()), ..device(2) }], change(&[]));
         assert_eq!(refused.await.unwrap(), [Added::NoCustodian]);
     }

@@ -5,6 +5,9 @@ use crate::engines::on_each_engine;
 use obf_types::{Epoch, Refusal};
 use std::collections::HashSet;
 
+/// The epoch of a device whose tokens were ended once: it began at the time.
+const FIRST_END: Epoch = Epoch(NOW.0 + 1);
+
 on_each_engine! {
     async fn r5_a_device_is_found_by_each_identity_and_added_once(db: ResourceDb) {
         let id = with_device(&db).await;
@@ -91,7 +94,12 @@ on_each_engine! {
         assert_eq!(db.find_devices(None, imsi(1).value()).await.unwrap(), []);
         db.add_devices(vec![device(1)], change(&[])).await.unwrap();
         let again = db.take_sqn(imsi(1), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap().device;
-        assert_eq!((again.sqn, again.epoch), (2 << 5, Epoch(1)));
+        assert_eq!((again.sqn, again.epoch), (2 << 5, FIRST_END));
+        // Removed again, and added when the clock has gone on.
+        db.remove_device(again.id, None, change(&[])).await.unwrap();
+        let later = Change { at: UnixTime(NOW.0 + 100), ..change(&[]) };
+        db.add_devices(vec![device(1)], later).await.unwrap();
+        assert_eq!(found(&db, 1).await.epoch, Epoch(NOW.0 + 100));
     }
 
     async fn a_device_changes_as_its_state_and_version_permit(db: ResourceDb) {
@@ -102,12 +110,12 @@ on_each_engine! {
         let Outcome::Done(suspended) =
             db.update_device(id, to(State::Suspended), Some(1), change(&["as1"])).await.unwrap()
         else { panic!() };
-        assert_eq!((suspended.state, suspended.epoch, suspended.version), (State::Suspended, Epoch(1), 2));
+        assert_eq!((suspended.state, suspended.epoch, suspended.version), (State::Suspended, FIRST_END, 2));
         assert_eq!((suspended.minimum_algorithm, suspended.kyc_expiry), (2, None));
         assert_eq!(db.waiting_notices("as1", 0, 9).await.unwrap()[0].kind, NoticeKind::Disconnect);
         let Outcome::Done(resumed) = db.update_device(id, to(State::Active), None, change(&["as1"])).await.unwrap()
         else { panic!() };
-        assert_eq!((resumed.state, resumed.epoch), (State::Active, Epoch(1)));
+        assert_eq!((resumed.state, resumed.epoch), (State::Active, FIRST_END));
         let nobody = DeviceUpdate { custodian: Some("nobody".into()), ..to(State::Active) };
         assert_eq!(db.update_device(id, nobody, None, change(&[])).await.unwrap(), Outcome::NoParent);
         db.update_device(id, to(State::Retired), None, change(&[])).await.unwrap();
@@ -144,15 +152,15 @@ on_each_engine! {
     async fn notices_wait_for_each_addressee_until_acknowledged(db: ResourceDb) {
         let id = with_device(&db).await;
         let both = change(&["as1", "as2"]);
-        assert_eq!(db.end_tokens(id, None, both.clone()).await.unwrap(), Outcome::Done(Epoch(1)));
+        assert_eq!(db.end_tokens(id, None, both.clone()).await.unwrap(), Outcome::Done(FIRST_END));
         db.add_application(application("a.example"), change(&[])).await.unwrap();
         assert!(db.put_grant(grant(Grantee::Device(id), "a.example"), both).await.unwrap());
         let waiting = db.waiting_notices("as1", 0, 10).await.unwrap();
         assert_eq!(waiting.len(), 2);
         assert_eq!(waiting[0].kind, NoticeKind::Disconnect);
-        assert_eq!(waiting[0].device, Some((imsi(1), Epoch(1))));
+        assert_eq!(waiting[0].device, Some((imsi(1), FIRST_END)));
         assert_eq!(waiting[1].app, Some(app("a.example")));
-        db.acknowledge_notice(waiting[0].id).await.unwrap();
+        db.acknowledge_notices(vec![waiting[0].id]).await.unwrap();
         assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap(), waiting[1..]);
         assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap().len(), 2);
         // What ends tokens does not wait behind what does not.

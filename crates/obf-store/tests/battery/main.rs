@@ -7,7 +7,10 @@ mod backup;
 mod devices;
 mod engines;
 mod keys;
+mod kyc;
+mod outbox;
 mod records;
+mod registrations;
 
 use obf_store::resource::*;
 use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
@@ -63,6 +66,7 @@ fn application(id: &str) -> Application {
         settings: vec![9],
         discloses_identity: true,
         state: State::Active,
+        withheld: false,
         version: 1,
         created_at: NOW,
         updated_at: NOW,
@@ -80,6 +84,22 @@ fn custodian(id: &str) -> Custodian {
         kind: CustodianKind::Organisation,
         contact: Some("fleet@acme.example".into()),
         state: State::Active,
+        version: 1,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// A verification that holds for so many seconds, to be repeated after so many.
+fn verified(custodian: &str, level: u8, holds: u64, repeat: Option<u64>) -> KycRecord {
+    KycRecord {
+        id: 0,
+        custodian: custodian.into(),
+        level,
+        valid_until: UnixTime(NOW.0 + holds),
+        reverify_by: repeat.map(|seconds| UnixTime(NOW.0 + seconds)),
+        revoked: false,
+        document: "{}".into(),
         version: 1,
         created_at: NOW,
         updated_at: NOW,

@@ -77,7 +77,7 @@ async fn work(store: AuthStore, lane: u64, load: Arc<Load>, all: Arc<Mutex<Ackno
             8 => {
                 epoch += 1;
                 all.lock().unwrap().tokens.retain(|(_, of)| *of != lane);
-                store.end_device(imsi(lane), Epoch(epoch), NOW).await.unwrap();
+                store.end_devices(vec![(imsi(lane), Epoch(epoch))], NOW).await.unwrap();
                 let mut all = all.lock().unwrap();
                 all.ended.append(&mut live);
                 all.epochs.push((lane, epoch));

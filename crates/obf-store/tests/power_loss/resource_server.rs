@@ -71,7 +71,8 @@ async fn check(directory: &Path, acknowledged: &HashMap<u64, (u64, u64)>) {
         let next =
             db.take_sqn(imsi(*number), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap().device.sqn;
         assert!(next >> 5 > *sqn >> 5, "device {number}: {next} again");
-        disconnects += *epoch as usize;
+        // Epochs begin at the time of the change that added the device.
+        disconnects += epoch.saturating_sub(change().at.0) as usize;
     }
     // A revocation's notice is in the same transaction: none is lost with the power.
     let waiting = db.waiting_notices("as#0", 0, u32::MAX).await.unwrap();

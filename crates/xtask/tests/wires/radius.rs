@@ -45,10 +45,12 @@ pub fn packet(example: &Example) {
         "RPR: the device's tokens are over" => {
             let (device, epoch) = (device(example), Epoch(example.number("OBF-Epoch")));
             let notice = obf_rpr::Notice::DeviceEnded { device, epoch };
-            let packet =
-                request(example, notice.code(), |to| notice.encode(VENDOR, sent_at(example), to).unwrap());
+            let notices = [notice];
+            let packet = request(example, Code::DisconnectRequest, |to| {
+                obf_rpr::Notice::encode(&notices, VENDOR, sent_at(example), to).unwrap();
+            });
             let read = obf_rpr::Notice::decode(&authentic(example, &packet), VENDOR, sent_at(example));
-            assert_eq!(read.unwrap(), notice);
+            assert_eq!(read.unwrap(), notices);
             packet
         }
         "RPO: resume" => rpo_request(

@@ -105,6 +105,7 @@ fn shown(app: &Application) -> View {
     View {
         record: described(app),
         state: state(app.state),
+        withheld: app.withheld,
         version: app.version,
         created_at: app.created_at.into(),
         updated_at: app.updated_at.into(),

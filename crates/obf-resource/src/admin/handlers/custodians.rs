@@ -103,12 +103,13 @@ fn described(custodian: &Custodian) -> CustodianRecord {
 async fn shown(api: &AdminApi, custodian: &Custodian) -> Result<View, Problem> {
     let now = api.now();
     let records = api.store().kyc_standing(&custodian.id).await?;
-    let holding = records.iter().filter(|record| record.valid_until > now);
+    let grace = api.registry.policy.reverify_grace;
+    let holding = records.iter().map(|record| (record, record.counts_until(grace)));
     // The highest level, and of that the longest.
-    let best = holding.max_by_key(|record| (record.level, record.valid_until));
-    let kyc = best.map_or_else(Standing::default, |record| Standing {
+    let best = holding.filter(|(_, end)| *end > now).max_by_key(|(record, end)| (record.level, *end));
+    let kyc = best.map_or_else(Standing::default, |(record, end)| Standing {
         level: record.level,
-        expires: Some(record.valid_until.into()),
+        expires: Some(end.into()),
         record: u64::try_from(record.record).ok(),
     });
     Ok(View {

@@ -65,6 +65,7 @@ pub async fn apply(api: &AdminApi, asked: &Asked, version: u64, changed: Entry) 
     let kind = changed.kind;
     let expected = asked.expected.or(Some(version));
     let outcome = api.store().replace_entry(changed, expected, api.change()).await?;
+    api.registry.announce();
     answer(&settled(outcome, kind.name(), asked.path(0))?)
 }
 

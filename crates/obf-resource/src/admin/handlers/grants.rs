@@ -142,5 +142,6 @@ fn shown(device: &str, grant: &Grant) -> View {
         expires: terms.expires_at.map(Into::into),
         settings: terms.settings.as_deref().map(hex::encode),
         local_validity: terms.local_validity.map(Lifetime::seconds),
+        kyc_level: Some(terms.kyc_level).filter(|level| *level > 0),
     }
 }

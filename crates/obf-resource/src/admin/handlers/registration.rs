@@ -8,7 +8,9 @@ use super::{
 use crate::admin::{Problem, api::AdminApi, request::Asked};
 use hyper::StatusCode;
 use obf_admin::{Role, resource::administrators::AdministratorRecord};
-use obf_store::resource::{AdministratorAccount, AdministratorAccounts, Entries, Entry, EntryKind, State};
+use obf_store::resource::{
+    AdministratorAccount, AdministratorAccounts, Entry, EntryKind, Registered, Registrations, State,
+};
 use serde_json::json;
 
 /// The longest id whose administrator's id still is one.
@@ -25,16 +27,13 @@ pub async fn register(api: &AdminApi, asked: Asked) -> Reply {
         application_provider: Some(entry.id.clone()),
         cert_name: None,
     };
-    if api.store().administrator(&record.administrator).await?.is_some()
-        || !api.store().add_entry(entry.clone(), api.change()).await?
-    {
-        return Err(Problem::exists("application-provider", &entry.id));
-    }
     let token = new_token()?;
     let account = account(api, &record, &token, State::Registered);
-    if !api.store().add_administrator(account, api.change()).await? {
-        api.store().remove_entry(entry.kind, &entry.id, None, api.change()).await?;
-        return Err(Problem::exists("application-provider", &entry.id));
+    let most = api.most_registrations;
+    match api.store().register_provider(entry.clone(), account, most, api.change()).await? {
+        Registered::Done => {}
+        Registered::Exists => return Err(Problem::exists("application-provider", &entry.id)),
+        Registered::Full => return Err(Problem::registrations_full(most)),
     }
     let mut told = entries::shown(&entry);
     if let Some(told) = told.as_object_mut() {

@@ -197,6 +197,14 @@ fn checked(parameter: &'static Parameter) -> Arg {
         .value_name(parameter.name.to_uppercase().replace('-', "_"));
     match parameter.values {
         Values::OneOf(words) => argument.value_parser(PossibleValuesParser::new(words)),
+        // `--due` alone says yes.
+        Values::Truth => argument
+            .value_parser(PossibleValuesParser::new(["true", "false"]))
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .hide_possible_values(true)
+            .value_name("BOOL"),
         _ => argument.value_parser(|text: &str| match parameter.fault(text) {
             Some(wanted) => Err(wanted),
             None => Ok(text.to_owned()),

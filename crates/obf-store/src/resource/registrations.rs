@@ -1,0 +1,101 @@
+//! Application providers that registered themselves and that nobody has approved yet (SPEC R1): few, and not for ever.
+
+use super::{AdministratorAccount, Change, Entry, EntryKind, ResourceDb, State, administrators, entries};
+use crate::{StoreError, sql::values};
+use obf_types::UnixTime;
+use std::future::Future;
+
+/// What became of one that registered itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// It and its administrator are there.
+    Done,
+    /// There is one of that name, or an administrator of that one's.
+    Exists,
+    /// As many wait as may.
+    Full,
+}
+
+/// Those that wait.
+pub trait Registrations {
+    /// Adds an application provider in state registered and its administrator, both or none; none if `most` wait already.
+    fn register_provider(
+        &self,
+        provider: Entry,
+        administrator: AdministratorAccount,
+        most: u64,
+        change: Change,
+    ) -> impl Future<Output = Result<Registered, StoreError>> + Send;
+
+    /// Forgets those that registered before that time, were never approved and have no applications, with their
+    /// administrators, and says which.
+    fn expire_registrations(
+        &self,
+        before: UnixTime,
+        change: Change,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+}
+
+const WAITING: &str = "kind = 3 AND state = 0";
+
+impl Registrations for ResourceDb {
+    async fn register_provider(
+        &self,
+        provider: Entry,
+        administrator: AdministratorAccount,
+        most: u64,
+        change: Change,
+    ) -> Result<Registered, StoreError> {
+        let provider = Entry { kind: EntryKind::ApplicationProvider, state: State::Registered, ..provider };
+        self.engine
+            .write(move |s| {
+                let count = format!("SELECT count(*) FROM entries WHERE {WAITING}");
+                let waiting = s.one(&count, &[], |row| row.fitting::<u64>(0))?.unwrap_or(0);
+                let taken = "SELECT 1 FROM administrators WHERE id = ?1 OR application_provider = ?2 LIMIT 1";
+                let taken = s.one(taken, values![&administrator.id, &provider.id], |_| Ok(()))?;
+                if taken.is_some() {
+                    return Ok(Registered::Exists);
+                }
+                // Whoever comes with a name that is taken is told that, full or not.
+                if waiting >= most {
+                    let there = "SELECT 1 FROM entries WHERE kind = 3 AND id = ?1";
+                    let there = s.one(there, values![&provider.id], |_| Ok(()))?;
+                    return Ok(if there.is_some() { Registered::Exists } else { Registered::Full });
+                }
+                if !entries::add(s, &provider, &change)? {
+                    return Ok(Registered::Exists);
+                }
+                administrators::insert(s, &administrator, &change)?;
+                Ok(Registered::Done)
+            })
+            .await
+    }
+
+    async fn expire_registrations(
+        &self,
+        before: UnixTime,
+        change: Change,
+    ) -> Result<Vec<String>, StoreError> {
+        let old = format!(
+            "SELECT id FROM entries WHERE {WAITING} AND created_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM applications a WHERE a.provider = entries.id) ORDER BY id"
+        );
+        let read = old.clone();
+        let some = self.engine.read(move |s| s.one(&read, values![before.0], |_| Ok(()))).await?;
+        if some.is_none() {
+            return Ok(Vec::new());
+        }
+        self.engine
+            .write(move |s| {
+                let old = format!("{old}{}", s.locking());
+                let expired = s.all(&old, values![before.0], |row| Ok(row.string(0)?.to_owned()))?;
+                for id in &expired {
+                    s.execute("DELETE FROM entries WHERE kind = 3 AND id = ?1", values![id])?;
+                    s.execute("DELETE FROM administrators WHERE application_provider = ?1", values![id])?;
+                    change.record(s, "application-provider.expire", id, "")?;
+                }
+                Ok(expired)
+            })
+            .await
+    }
+}
