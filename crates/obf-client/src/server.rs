@@ -73,13 +73,6 @@ impl AuthenticationServer {
         self
     }
 
-    /// Its domain (the realm of its challenges), where it is not the URL's host.
-    #[must_use]
-    pub fn with_domain(mut self, domain: Domain) -> Self {
-        self.domain = Some(domain);
-        self
-    }
-
     /// Its domain. A URL whose host is an address or a single label does not say it; then the server is asked, and
     /// is believed as far as its certificate is.
     pub const fn domain(&self) -> Option<&Domain> {

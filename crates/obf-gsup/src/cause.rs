@@ -9,12 +9,8 @@ pub struct Cause(pub u8);
 impl Cause {
     /// The HLR does not know the IMSI, has no key for it, or (osmo-hlr) AUTS does not verify.
     pub const IMSI_UNKNOWN: Self = Self(2);
-    /// The HLR failed.
-    pub const NETWORK_FAILURE: Self = Self(17);
     /// The HLR has too much to do.
     pub const CONGESTION: Self = Self(22);
-    /// An element that must be there is not, or is not right.
-    pub const INVALID_MANDATORY_INFORMATION: Self = Self(96);
 
     /// Its words in TS 24.008, if it is one of those that an HLR uses.
     pub const fn text(self) -> Option<&'static str> {

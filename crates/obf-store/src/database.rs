@@ -1,7 +1,7 @@
 //! One database file: opened, configured, migrated; written by one thread, read by others.
 
 use crate::{
-    error::{OpenError, StoreError},
+    error::{Failure, OpenError, StoreError},
     readers::Readers,
     schema::Schema,
     turn::{Turn, wait_again},
@@ -108,14 +108,10 @@ impl Database {
     ///
     /// # Errors
     /// What `work` returns, or the [`StoreError`] that kept the transaction from being committed.
-    pub async fn write<T, E>(
+    pub async fn write<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         self.submit(Isolation::Savepoint, work).await
     }
 
@@ -124,14 +120,10 @@ impl Database {
     ///
     /// # Errors
     /// As [`Database::write`].
-    pub async fn write_statement<T, E>(
+    pub async fn write_statement<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         self.submit(Isolation::SingleStatement, work).await
     }
 
@@ -141,14 +133,10 @@ impl Database {
     ///
     /// # Errors
     /// As [`Database::write`]; or the [`StoreError`] of another such work in the same transaction.
-    pub async fn write_checked<T, E>(
+    pub async fn write_checked<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         self.submit(Isolation::WithTheOthers, work).await
     }
 
@@ -156,14 +144,10 @@ impl Database {
     ///
     /// # Errors
     /// What `work` returns, or a [`StoreError`].
-    pub async fn read<T, E>(
+    pub async fn read<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         let (_, readers) = self.inner.running.as_ref().ok_or(StoreError::Closed)?;
         let answer = readers.submit(work)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
@@ -187,15 +171,11 @@ impl Database {
         self.inner.running.as_ref().map(|(writer, _)| writer.statistics()).unwrap_or_default()
     }
 
-    async fn submit<T, E>(
+    async fn submit<T: Send + 'static, E: Failure>(
         &self,
         isolation: Isolation,
         work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         let (writer, _) = self.inner.running.as_ref().ok_or(StoreError::Closed)?;
         let answer = writer.submit(isolation, work)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))

@@ -1,6 +1,11 @@
 //! The engines behind one face: SQLite in this process, or a PostgreSQL server.
 
-use crate::{Database, Statistics, StoreError, postgres::Pool, sql::Session, sqlite::SqliteSession};
+use crate::{
+    Database, Failure, Statistics, StoreError,
+    postgres::{Pool, Transaction},
+    sql::Session,
+    sqlite::SqliteSession,
+};
 
 /// A database of whichever engine; clones share it.
 #[derive(Clone, Debug)]
@@ -17,17 +22,13 @@ impl Engine {
     ///
     /// # Errors
     /// What `work` returns, or the [`StoreError`] that kept it from being committed.
-    pub async fn write<T, E>(
+    pub async fn write<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         match self {
             Self::Sqlite(database) => database.write(move |c| work(&mut SqliteSession(c))).await,
-            Self::Postgres(pool) => pool.write(work).await,
+            Self::Postgres(pool) => pool.run(Transaction::Writing, work).await,
         }
     }
 
@@ -36,17 +37,13 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::write`].
-    pub async fn write_statement<T, E>(
+    pub async fn write_statement<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         match self {
             Self::Sqlite(database) => database.write_statement(move |c| work(&mut SqliteSession(c))).await,
-            Self::Postgres(pool) => pool.write(work).await,
+            Self::Postgres(pool) => pool.run(Transaction::Writing, work).await,
         }
     }
 
@@ -54,14 +51,10 @@ impl Engine {
     ///
     /// # Errors
     /// What `work` returns, or a [`StoreError`].
-    pub async fn read<T, E>(
+    pub async fn read<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         match self {
             Self::Sqlite(database) => {
                 database
@@ -71,7 +64,7 @@ impl Engine {
                     })
                     .await
             }
-            Self::Postgres(pool) => pool.read(work).await,
+            Self::Postgres(pool) => pool.run(Transaction::Snapshot, work).await,
         }
     }
 
@@ -79,14 +72,10 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::read`], or none can be had.
-    pub async fn snapshot<T, E>(
+    pub async fn snapshot<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         let engine = self.clone();
         let job = move || match engine {
             Self::Sqlite(database) => {

@@ -2,6 +2,11 @@
 
 use rusqlite::{ErrorCode, ffi};
 
+/// What a job of a database may fail with: the store's reasons, and its own.
+pub trait Failure: From<StoreError> + Send + 'static {}
+
+impl<E: From<StoreError> + Send + 'static> Failure for E {}
+
 /// Why a read or a write did not happen. Of a failed write nothing was kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -38,13 +43,6 @@ pub enum StoreError {
     /// Anything else SQLite says.
     #[error("database error: {0}")]
     Other(String),
-}
-
-impl StoreError {
-    /// True if the same request may succeed later without anybody's help.
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Overloaded | Self::Locked)
-    }
 }
 
 impl From<rusqlite::Error> for StoreError {

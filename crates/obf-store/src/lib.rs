@@ -23,7 +23,7 @@ mod writer;
 
 pub use database::{Database, Options};
 pub use engine::Engine;
-pub use error::{OpenError, StoreError};
+pub use error::{Failure, OpenError, StoreError};
 pub use postgres::PostgresOptions;
 pub use rusqlite;
 pub use schema::Schema;

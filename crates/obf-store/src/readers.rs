@@ -1,6 +1,6 @@
 //! Read-only connections beside the writer: a few threads, each with its own.
 
-use crate::error::StoreError;
+use crate::error::{Failure, StoreError};
 use rusqlite::Connection;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,14 +36,10 @@ impl Readers {
         Ok((Self { queue }, threads.collect::<Result<_, _>>()?))
     }
 
-    pub fn submit<T, E>(
+    pub fn submit<T: Send + 'static, E: Failure>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
-    ) -> Result<oneshot::Receiver<Result<T, E>>, StoreError>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<oneshot::Receiver<Result<T, E>>, StoreError> {
         let (answer, receiver) = oneshot::channel();
         let read: Read = Box::new(move |connection| {
             let result = catch_unwind(AssertUnwindSafe(|| work(connection)));

@@ -72,11 +72,22 @@ pub struct Asked {
     /// Obf-Transport-Key.
     pub transport_key: Option<Zeroizing<String>>,
     /// The body as it came; empty where it is a stream.
-    pub octets: Bytes,
+    octets: Octets,
     path: Vec<String>,
     query: Vec<(String, String)>,
     body: Json,
     stream: Option<Incoming>,
+}
+
+/// A body as it came, which may hold a key: wiped when it is dropped, unless the connection holds it too.
+struct Octets(Bytes);
+
+impl Drop for Octets {
+    fn drop(&mut self) {
+        if let Ok(mut octets) = std::mem::take(&mut self.0).try_into_mut() {
+            octets.as_mut().zeroize();
+        }
+    }
 }
 
 /// A body, which may hold a key: wiped when it is dropped.
@@ -131,7 +142,7 @@ impl Asked {
             expected,
             transport_key,
             media_type: operation.media_types().first().copied().unwrap_or_default(),
-            octets: Bytes::new(),
+            octets: Octets(Bytes::new()),
             path: route.parameters,
             query,
             body: Json(Value::Null),
@@ -150,12 +161,12 @@ impl Asked {
                 asked.stream = Some(incoming);
                 return Ok(asked);
             }
-            Carried::Whole(octets) => asked.octets = octets,
+            Carried::Whole(octets) => asked.octets = Octets(octets),
         }
-        if !asked.octets.is_empty() && media_type.is_none() && head.headers.contains_key(CONTENT_TYPE) {
+        if !asked.octets.0.is_empty() && media_type.is_none() && head.headers.contains_key(CONTENT_TYPE) {
             return Err(unsupported(operation));
         }
-        asked.body = Json(body(operation, &asked.octets)?);
+        asked.body = Json(body(operation, &asked.octets.0)?);
         Ok(asked)
     }
 
@@ -209,7 +220,7 @@ impl Asked {
             part(name.as_bytes());
             part(value.as_bytes());
         }
-        part(&self.octets);
+        part(&self.octets.0);
         hash.finalize().into()
     }
 

@@ -5,7 +5,7 @@ mod dialect;
 mod session;
 
 use crate::{
-    OpenError, Statistics, StoreError,
+    Failure, OpenError, Statistics, StoreError,
     sql::{Session, Value},
 };
 use openssl::ssl::{SslConnector, SslMethod};
@@ -36,9 +36,24 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Said once on every connection. An acknowledged write has been fsynced, whatever the server's default.
 const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '10s'; SET statement_timeout = '60s'; \
                         SET idle_in_transaction_session_timeout = '60s'; SET timezone = 'UTC'";
-const WRITE: &str = "BEGIN";
-/// One snapshot for the whole job.
-const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// What a job gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Transaction {
+    /// It may change something.
+    Writing,
+    /// It reads, all of it from one snapshot.
+    Snapshot,
+}
+
+impl Transaction {
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::Writing => "BEGIN",
+            Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+}
 
 /// Where the database is and how it is used.
 #[derive(Clone)]
@@ -131,40 +146,10 @@ impl Pool {
         })
     }
 
-    /// Runs `work` in a transaction and returns its result after the server has made it durable.
-    ///
-    /// # Errors
-    /// What `work` returns, or the [`StoreError`] that kept the transaction from being committed.
-    pub async fn write<T, E>(
-        &self,
-        work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        self.submit(WRITE, work).await
-    }
-
-    /// Runs `work` on one snapshot; it sees every write that was acknowledged before.
-    ///
-    /// # Errors
-    /// What `work` returns, or a [`StoreError`].
-    pub async fn read<T, E>(
-        &self,
-        work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        self.submit(READ, work).await
-    }
-
     /// Runs `work` on one snapshot, on a connection of its own that is closed afterwards; blocks.
     ///
     /// # Errors
-    /// As [`Pool::read`].
+    /// As [`Pool::run`].
     pub fn snapshot<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&mut dyn Session) -> Result<T, E>,
@@ -175,7 +160,7 @@ impl Pool {
         worker
             .connected()?
             .batch("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")?;
-        worker.transact(READ, work)
+        worker.transact(Transaction::Snapshot, work)
     }
 
     /// Transactions of this process so far; how many fsyncs they took is the server's secret.
@@ -184,18 +169,19 @@ impl Pool {
         Statistics { commits, jobs: commits }
     }
 
-    async fn submit<T, E>(
+    /// Runs `work` in a transaction; what it changed is durable, and what it reads is everything that was acknowledged
+    /// before.
+    ///
+    /// # Errors
+    /// What `work` returns, or the [`StoreError`] that kept the transaction from being committed.
+    pub(crate) async fn run<T: Send + 'static, E: Failure>(
         &self,
-        begin: &'static str,
+        transaction: Transaction,
         work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
+    ) -> Result<T, E> {
         let (answer, receiver) = oneshot::channel();
         let job: Job = Box::new(move |worker| {
-            let result = catch_unwind(AssertUnwindSafe(|| worker.transact(begin, work)));
+            let result = catch_unwind(AssertUnwindSafe(|| worker.transact(transaction, work)));
             let _ = answer.send(result.unwrap_or_else(|_| {
                 // What it left undone on the connection is undone with the connection.
                 worker.connected = None;
@@ -263,14 +249,14 @@ impl Worker {
 
     fn transact<T, E: From<StoreError>>(
         &mut self,
-        begin: &str,
+        transaction: Transaction,
         work: impl FnOnce(&mut dyn Session) -> Result<T, E>,
     ) -> Result<T, E> {
         let connected = self.connected()?;
         // A connection that the server closed while it lay idle is told apart from a server that is gone.
-        if connected.batch(begin).is_err() {
+        if connected.batch(transaction.begin()).is_err() {
             self.connected = None;
-            self.connected()?.batch(begin)?;
+            self.connected()?.batch(transaction.begin())?;
         }
         let connected = self.connected()?;
         match work(connected) {

@@ -1,11 +1,10 @@
 //! `obf backup` and `obf restore`: everything that the Resource Server keeps, into an encrypted file and back.
 
-use super::kms::bar;
+use super::kms::{bar, write_file};
 use crate::{
     admin::{Admin, Node},
     cli::Context,
     failure::{Failure, Outcome},
-    files::NewFile,
 };
 use clap::Args;
 use hyper::body::Bytes;
@@ -18,7 +17,6 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-const PROGRESS: &str = "{spinner} {bytes} {bytes_per_sec}";
 /// Octets of a piece that is sent.
 const PIECE: usize = 64 * 1024;
 
@@ -47,15 +45,7 @@ impl Backup {
     /// Does it.
     pub async fn run(self, context: &Context) -> Outcome {
         let admin = Admin::of(&context.configuration()?, Node::Resource)?;
-        let mut file = NewFile::begin(&self.file)?;
-        let mut answer = admin.lines("/v1/backup").await?;
-        let bar = bar(context, None, PROGRESS);
-        while let Some(piece) = answer.piece().await? {
-            file.write(&piece)?;
-            bar.inc(piece.len() as u64);
-        }
-        bar.finish_and_clear();
-        file.finish()?;
+        write_file(context, &self.file, admin.lines("/v1/backup")).await?;
         super::done(context, "backup", &self.file.display().to_string(), "written");
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `obf kms rotate` and `obf kms create`: the commands on keys that take their time or write files.
 
 use crate::{
-    admin::{Admin, Node},
+    admin::{Admin, Node, Report},
     cli::Context,
     failure::{Failure, Outcome},
     files::{self, NewFile},
@@ -13,7 +13,7 @@ use obf_types::{SecretBytes, hex};
 use serde_json::{Value, json};
 use std::{
     io::{self, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 use zeroize::Zeroizing;
@@ -139,19 +139,9 @@ impl Create {
             "imsi": self.imsi, "iccid": self.iccid, "count": self.count, "algorithm": self.algorithm,
             "format": self.format, "transport_key_name": name, "transport_key": *key,
         });
-        let mut file = NewFile::begin(&self.out)?;
-        let mut answer = admin.download("/v1/kms:create", &body).await?;
-        let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
-        let written = async {
-            while let Some(piece) = answer.piece().await? {
-                file.write(&piece)?;
-                bar.inc(piece.len() as u64);
-            }
-            bar.finish_and_clear();
-            file.finish()
-        };
         // Half a key file is none, and what was registered has its keys nowhere else.
-        written.await.map_err(|failure| {
+        let written = write_file(context, &self.out, admin.download("/v1/kms:create", &body)).await;
+        written.map_err(|failure| {
             failure.next(
                 "remove what was registered (obf device list, obf device remove), then make the keys anew",
             )
@@ -159,6 +149,23 @@ impl Create {
         super::done(context, "key-file", &self.out.display().to_string(), "written");
         Ok(())
     }
+}
+
+/// Writes an answer into a new file, all of it or no file at all.
+pub(super) async fn write_file<'a>(
+    context: &Context,
+    path: &Path,
+    answer: impl Future<Output = Result<Report<'a>, Failure>>,
+) -> Outcome {
+    let mut file = NewFile::begin(path)?;
+    let mut answer = answer.await?;
+    let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
+    while let Some(piece) = answer.piece().await? {
+        file.write(&piece)?;
+        bar.inc(piece.len() as u64);
+    }
+    bar.finish_and_clear();
+    file.finish()
 }
 
 pub(super) fn bar(context: &Context, length: Option<u64>, template: &str) -> ProgressBar {

@@ -19,7 +19,7 @@ use module::Module;
 use obf_types::Secret;
 use pin::PinGuard;
 use std::{fmt, sync::Arc};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 const GCM: u8 = 1;
 const KEY_WRAP: u8 = 2;
@@ -103,14 +103,19 @@ impl HsmKek {
 
     fn wrap_key(&self, key: &Secret<32>) -> Result<Vec<u8>, KekError> {
         let wrapped = self.with_key(|session, kek| {
-            let object = session.create_object(&[
+            let mut template = [
                 Attribute::Class(ObjectClass::SECRET_KEY),
                 Attribute::KeyType(KeyType::AES),
                 Attribute::Token(false),
                 Attribute::Sensitive(true),
                 Attribute::Extractable(true),
                 Attribute::Value(key.expose().to_vec()),
-            ])?;
+            ];
+            let created = session.create_object(&template);
+            if let Some(Attribute::Value(copy)) = template.last_mut() {
+                copy.zeroize();
+            }
+            let object = created?;
             let wrapped = session.wrap_key(&Mechanism::AesKeyWrap, kek, object);
             session.destroy_object(object)?;
             wrapped
