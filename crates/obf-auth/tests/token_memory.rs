@@ -45,7 +45,7 @@ fn a_live_token_takes_at_most_250_octets() {
             mode: Mode::Aka,
             algorithm: Algorithm::AkaV2Sha256,
             technology: Technology::ThreeGpp,
-            epoch: Epoch(number % 5),
+            epoch: Epoch(1_800_000_000 + number % 5),
             counter: number % 1000,
             bootstrapped_at: UnixTime(1_800_000_000),
             expires: UnixTime(1_800_000_000 + number % 86_400),
