@@ -222,11 +222,11 @@ async fn open_kms(config: &Config, store: ResourceDb, clock: Arc<dyn Clock>) -> 
     let config = config.kms()?;
     let settings =
         Settings { lease: Duration::from_secs(config.lease), records_per_key: config.records_per_data_key };
-    let named = std::iter::once(config.kek).chain(config.former);
-    let opening = tokio::task::spawn_blocking(move || named.map(|kek| kek::open(&kek)).collect());
-    let keks: Result<Vec<_>, KekError> =
-        opening.await.unwrap_or_else(|error| Err(KekError::NoRandomness(error.to_string())));
-    Ok(Kms::open(store, clock, keks?, settings).await?)
+    let mut keks = Vec::new();
+    for named in std::iter::once(config.kek).chain(config.former) {
+        keks.push(kek::open_in_time(named).await?);
+    }
+    Ok(Kms::open(store, clock, keks, settings).await?)
 }
 
 /// Chains new rows of the audit, so that nobody alters or removes them unnoticed.

@@ -9,6 +9,7 @@ use obf_net::{
     radius::{Handler, Origin, UdpPeer, UdpServerSettings, serve_udp},
 };
 use obf_radius::{Request, dictionary::ErrorCause};
+use obf_resource::Environment;
 use obf_rpr::Notice;
 use obf_store::resource::Outbox;
 use obf_types::{SecretBytes, UnixTime};
@@ -189,6 +190,42 @@ async fn one_devices_revocation_passes_a_fleets_notices() {
     all_told(&mut notices, &[]).await;
     rs.handle.shutdown().await;
     stopper.stop(LONG).await;
+}
+
+/// An Authentication Server that was taken out of the configuration hears nothing any more; what waits for it goes once it
+/// is a day old, so that one taken out by mistake loses no revocation.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_server_that_is_gone_is_dropped_when_it_is_a_day_old() {
+    let site = Site::new();
+    let clock = Arc::new(obf_net::OffsetClock::new());
+    let environment = || Environment { clock: clock.clone() };
+    let mut config = site.config(None);
+    let rs = site.start_in(config.clone(), environment()).await;
+    let mut admin = rs.admin().await;
+    admin.done("POST", "/v1/devices", record(IMSI)).await;
+    admin.done("POST", &format!("/v1/devices/{IMSI}:revoke"), Value::Null).await;
+    rs.handle.shutdown().await;
+
+    config["auth_servers"][0]["node"] = json!(2);
+    let store = obf_store::resource::ResourceDb::open(&obf_store::Options::new(site.path("rs.db"))).unwrap();
+    let waiting = async |name: &str| store.waiting_notices(name, 0, 10).await.unwrap().len();
+    clock.advance(23 * 3600);
+    let rs = site.start_in(config.clone(), environment()).await;
+    let mut admin = rs.admin().await;
+    admin.done("POST", &format!("/v1/devices/{IMSI}:revoke"), Value::Null).await;
+    rs.handle.shutdown().await;
+    assert_eq!((waiting("as.example#1").await, waiting("as.example#2").await), (1, 1));
+    clock.advance(2 * 3600);
+    let rs = site.start_in(config, environment()).await;
+    let gone = async {
+        while waiting("as.example#1").await > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LONG, gone).await.expect("it is dropped");
+    assert_eq!(waiting("as.example#2").await, 1);
+    drop(store);
+    rs.handle.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,29 +3,19 @@
 
 mod common;
 
-use common::{DOMAIN, LONG, RprClient, Rs, Site, Usim, VENDOR, record, vector_for};
-use obf_radius::AnswerError;
+use common::{
+    DOMAIN, Rs, Site,
+    load::{DEVICES, Load, imsi},
+    record,
+};
 use obf_resource::{Config, Environment, StartError};
-use obf_rpr::VectorAnswer;
 use obf_store::{
     PostgresOptions,
     resource::{Audit, ResourceDb},
 };
 use obf_testkit::PostgresCluster;
-use obf_types::Refusal;
 use serde_json::{Value, json};
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-
-fn imsi(number: u64) -> String {
-    format!("00101{number:010}")
-}
+use std::collections::HashSet;
 
 fn config(site: &Site, database: &str, node: u8) -> Value {
     let mut config = site.config(None);
@@ -36,48 +26,6 @@ fn config(site: &Site, database: &str, node: u8) -> Value {
         { "domain": DOMAIN, "node": 1, "address": "127.0.0.1", "secret_file": site.path("secret") },
     ]);
     config
-}
-
-#[derive(Default)]
-struct Seen {
-    sqn: Mutex<HashSet<(u64, u64)>>,
-    vectors: AtomicU64,
-    failures: AtomicU64,
-    stop: AtomicBool,
-}
-
-async fn take_vectors(client: Arc<RprClient>, seen: Arc<Seen>, lane: u64) {
-    for step in 0.. {
-        if seen.stop.load(Ordering::SeqCst) {
-            return;
-        }
-        let device = (lane + step) % 10;
-        let Ok(reply) = client.send(&vector_for(&imsi(device))).await else {
-            seen.failures.fetch_add(1, Ordering::SeqCst);
-            continue;
-        };
-        match VectorAnswer::decode(&reply, VENDOR) {
-            Ok(answer) => {
-                let sqn = Usim::new().sqn(&answer);
-                assert!(seen.sqn.lock().unwrap().insert((device, sqn)), "device {device}: SQN {sqn} again");
-                seen.vectors.fetch_add(1, Ordering::SeqCst);
-            }
-            Err(AnswerError::Refused(Refusal::StorageFailed | Refusal::Overloaded)) => {
-                seen.failures.fetch_add(1, Ordering::SeqCst);
-            }
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-}
-
-async fn grown(counter: &AtomicU64, by: u64) {
-    let wanted = counter.load(Ordering::SeqCst) + by;
-    let growing = async {
-        while counter.load(Ordering::SeqCst) < wanted {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LONG, growing).await.expect("it goes on");
 }
 
 /// Two nodes on one database; it crashes under load: requests are refused, none is answered wrongly, and when it is
@@ -95,35 +43,28 @@ async fn two_nodes_on_postgresql_hand_out_no_sqn_twice_and_outlive_its_crash() {
     let nodes: [Rs; 2] =
         [site.start(config(&site, &database, 0)).await, site.start(config(&site, &database, 1)).await];
     let mut admin = nodes[0].admin().await;
-    let lines: String = (0..10).map(|number| format!("{}\n", record(&imsi(number)))).collect();
+    let lines: String = (0..DEVICES).map(|number| format!("{}\n", record(&imsi(number)))).collect();
     assert!(admin.import(lines).await.iter().all(|line| line["result"] == "added"));
-    let seen = Arc::new(Seen::default());
-    let mut load = tokio::task::JoinSet::new();
+    let mut load = Load::default();
     for node in &nodes {
-        let client = Arc::new(node.client().await);
-        for lane in 0..8 {
-            load.spawn(take_vectors(client.clone(), seen.clone(), lane));
-        }
+        load.ask(node.client().await, 8);
     }
-    grown(&seen.vectors, 200).await;
+    load.answered(200).await;
     cluster = tokio::task::spawn_blocking(move || {
         cluster.crash();
         cluster
     })
     .await
     .unwrap();
-    grown(&seen.failures, 20).await;
+    load.refused(20).await;
     cluster = tokio::task::spawn_blocking(move || {
         cluster.restart();
         cluster
     })
     .await
     .unwrap();
-    grown(&seen.vectors, 200).await;
-    seen.stop.store(true, Ordering::SeqCst);
-    while let Some(lane) = load.join_next().await {
-        lane.unwrap();
-    }
+    load.answered(200).await;
+    let (_, vectors) = load.stop().await;
     for node in nodes {
         node.handle.shutdown().await;
     }
@@ -132,7 +73,7 @@ async fn two_nodes_on_postgresql_hand_out_no_sqn_twice_and_outlive_its_crash() {
     let store = tokio::task::spawn_blocking(move || ResourceDb::connect(&options)).await.unwrap().unwrap();
     let verified = store.verify_audit(None).await.unwrap();
     assert_eq!((verified.unsealed, verified.faults), (0, vec![]));
-    assert!(verified.rows > seen.vectors.load(Ordering::SeqCst), "{}", verified.rows);
+    assert!(verified.rows > vectors, "{}", verified.rows);
     drop(store);
     tokio::task::spawn_blocking(move || drop(cluster)).await.unwrap();
 }

@@ -1,8 +1,9 @@
 //! A PostgreSQL cluster of the tests' own: one battery of tests runs on it as on SQLite.
 
+use crate::SmallDisk;
 use std::{
     fmt, fs,
-    io::Read,
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -17,6 +18,8 @@ use std::{
 /// It ends with the process that started it, however that ends.
 pub struct PostgresCluster {
     directory: PathBuf,
+    /// Words before each program that uses the directory.
+    words: Vec<String>,
     port: u16,
     guard: Child,
     stdin: Option<ChildStdin>,
@@ -26,22 +29,31 @@ pub struct PostgresCluster {
 impl PostgresCluster {
     /// Starts one.
     pub fn start() -> Self {
-        let bin = binaries();
         let directory = tempfile::Builder::new().prefix("obf-pg-").tempdir().expect("a directory").keep();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("permissions");
+        Self::start_in(directory, Vec::new())
+    }
+
+    /// Starts one whose data are on that disk, which must outlive it; it takes about 60 MiB.
+    pub fn start_on(disk: &SmallDisk) -> Self {
+        Self::start_in(disk.place().join("postgres"), disk.words())
+    }
+
+    fn start_in(directory: PathBuf, words: Vec<String>) -> Self {
+        let bin = binaries();
         let data = directory.join("data");
-        fs::create_dir(&data).expect("a directory");
+        run(command(&words, Path::new("mkdir")).arg("-p").arg(&data));
         if let Some(user) = other_user() {
-            run(Command::new("chown").args([user, "--"]).arg(&data));
+            run(command(&words, Path::new("chown")).args([user, "--"]).arg(&data));
         }
-        run(as_user(&bin.join("initdb"))
+        run(as_user(&words, &bin.join("initdb"))
             .args(["--username=obf", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
             .arg(&data));
         let port =
             TcpListener::bind(("127.0.0.1", 0)).expect("a port").local_addr().expect("its number").port();
         // The shell ends the server when its standard input closes, which it does however this process ends.
         let (postgres, own) = (bin.join("postgres"), directory.display().to_string());
-        let mut guard = Command::new("sh")
+        let mut guard = command(&words, Path::new("sh"))
             .args(["-c", GUARD, "sh"])
             .arg(&own)
             .args(as_user_words())
@@ -54,7 +66,7 @@ impl PostgresCluster {
             .spawn()
             .expect("sh");
         let stdin = guard.stdin.take();
-        let cluster = Self { directory, port, guard, stdin, databases: AtomicU32::new(0) };
+        let cluster = Self { directory, words, port, guard, stdin, databases: AtomicU32::new(0) };
         cluster.wait_until_ready(&bin);
         cluster
     }
@@ -84,17 +96,38 @@ impl PostgresCluster {
         run(psql.arg(self.connection_string(database)))
     }
 
+    /// Runs SQL in a session of its own, which stays open, with whatever it locked, until what this returns is dropped.
+    ///
+    /// # Panics
+    /// The SQL fails.
+    pub fn hold(&self, database: &str, sql: &str) -> Held {
+        let mut psql = Command::new(binaries().join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]).arg(self.connection_string(database));
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut psql = psql.spawn().expect("psql");
+        let stdin = psql.stdin.as_mut().expect("piped");
+        writeln!(stdin, "{sql};\n\\echo held").expect("psql reads");
+        let mut said = String::new();
+        let output = psql.stdout.take().expect("piped");
+        BufReader::new(output).read_line(&mut said).expect("what it says");
+        let held = Held(psql);
+        assert_eq!(said, "held\n", "{sql}");
+        held
+    }
+
     /// Kills it as a crash would, without a goodbye to anybody.
     pub fn crash(&mut self) {
         let data = self.directory.join("data");
-        run(as_user(&binaries().join("pg_ctl")).args(["stop", "-m", "immediate", "-w", "-D"]).arg(data));
+        run(as_user(&self.words, &binaries().join("pg_ctl"))
+            .args(["stop", "-m", "immediate", "-w", "-D"])
+            .arg(data));
     }
 
     /// Starts it again after a crash, on the same data and port.
     pub fn restart(&mut self) {
         let data = self.directory.join("data");
         let options = format!("-h 127.0.0.1 -k '' -p {}", self.port);
-        let mut start = as_user(&binaries().join("pg_ctl"));
+        let mut start = as_user(&self.words, &binaries().join("pg_ctl"));
         start.args(["start", "-w", "-o", &options, "-l"]).arg(data.join("log")).arg("-D").arg(&data);
         run(&mut start);
     }
@@ -116,6 +149,16 @@ impl PostgresCluster {
 const GUARD: &str = r#"directory=$1; shift; "$@" <&- & read -r _
 pid=$(head -n 1 "$directory/data/postmaster.pid") && kill -QUIT "$pid"
 while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; rm -rf "$directory""#;
+
+/// A session that was left open.
+pub struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 impl fmt::Debug for PostgresCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,18 +197,22 @@ fn as_user_words() -> Vec<String> {
     words.into_iter().flatten().collect()
 }
 
-fn as_user(program: &Path) -> Command {
-    let words = as_user_words();
-    let mut command = match words.split_first() {
+fn as_user(words: &[String], program: &Path) -> Command {
+    let mut command = command(&[words, &as_user_words()].concat(), program);
+    command.current_dir("/");
+    command
+}
+
+/// A program, with words before it.
+fn command(words: &[String], program: &Path) -> Command {
+    match words.split_first() {
         Some((first, rest)) => {
             let mut command = Command::new(first);
             command.args(rest).arg(program);
             command
         }
         None => Command::new(program),
-    };
-    command.current_dir("/");
-    command
+    }
 }
 
 fn run(command: &mut Command) -> String {

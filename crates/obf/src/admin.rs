@@ -210,6 +210,15 @@ impl Admin {
             .next(format!("obf serve {} --config FILE", self.node.name()))
     }
 
+    /// An answer has begun and does not end.
+    fn broke_off(&self, error: impl fmt::Display) -> Failure {
+        let (node, at) = (self.node.name(), &self.authority);
+        let text = format_args!(
+            "the answer of the admin API of {node} at {at} broke off, only a part came: {error}"
+        );
+        Failure::new(Exit::Unreachable, "broken-off", text)
+    }
+
     fn failed(&self, error: &HttpClientError) -> Failure {
         match error {
             HttpClientError::Tls { reason, .. } => Failure::new(
@@ -285,13 +294,13 @@ impl Report<'_> {
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             let frame = tokio::time::timeout(self.admin.time, self.body.frame()).await;
-            match frame.map_err(|_| self.admin.unreachable("it sends no more"))? {
+            match frame.map_err(|_| self.admin.broke_off("it sends no more"))? {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Ok(Some(data));
                     }
                 }
-                Some(Err(error)) => return Err(self.admin.unreachable(error)),
+                Some(Err(error)) => return Err(self.admin.broke_off(error)),
                 None => return Ok(None),
             }
         }
@@ -325,7 +334,7 @@ impl Report<'_> {
             match self.piece().await? {
                 Some(piece) => self.waiting.extend_from_slice(&piece),
                 None if self.waiting.is_empty() => return Ok(None),
-                None => return Err(self.admin.unreachable("its report ends within a line")),
+                None => return Err(self.admin.broke_off("it ends within a line")),
             }
         }
     }

@@ -2,7 +2,12 @@
 
 use crate::failure::Failure;
 use obf_types::SecretBytes;
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 /// Writes a new file that only its owner reads (0600) and fsyncs it.
 ///
@@ -31,6 +36,56 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), Failure> {
         .map_err(|error| Failure::file(path, &error))
 }
 
+/// A new file that only its owner reads (0600). It has its name when all of it is there; until then it is `NAME.part`, which
+/// is gone if it does not come to that.
+pub struct NewFile {
+    path: PathBuf,
+    part: PathBuf,
+    file: File,
+}
+
+impl NewFile {
+    /// Begins it.
+    ///
+    /// # Errors
+    /// There is such a file already, or it cannot be written.
+    pub fn begin(path: &Path) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::file(path, &error);
+        if path.symlink_metadata().is_ok() {
+            return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        }
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
+        Ok(Self { path: path.to_owned(), file: file.map_err(failed)?, part })
+    }
+
+    /// Appends.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&mut self, octets: &[u8]) -> Result<(), Failure> {
+        self.file.write_all(octets).map_err(|error| Failure::file(&self.path, &error))
+    }
+
+    /// All of it was written: it is fsynced and gets its name.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(self) -> Result<(), Failure> {
+        let named = self.file.sync_all().and_then(|()| fs::rename(&self.part, &self.path));
+        named.map_err(|error| Failure::file(&self.path, &error))
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Not there any more if it was finished.
+        let _ = fs::remove_file(&self.part);
+    }
+}
+
 /// A whole file.
 ///
 /// # Errors
@@ -53,7 +108,7 @@ pub fn secret_line(path: &Path) -> Result<SecretBytes, Failure> {
 }
 
 fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
-    fs::OpenOptions::new()
+    OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)

@@ -44,7 +44,7 @@ pub struct GrantRecord {
 /// A grant as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Grant {
-    /// The device's primary identity, if it is of a device.
+    /// The device's primary identity, if it is of a device; an application provider is not told it.
     pub device: Option<String>,
     /// The group, if it is of a group.
     pub group: Option<String>,

@@ -9,5 +9,6 @@ mod deployment;
 #[allow(dead_code, reason = "the crash test uses more of it")]
 mod device;
 mod keys;
+mod local_validity;
 mod restart;
 mod revocation;

@@ -371,8 +371,20 @@ impl From<RegistryError> for Problem {
                 "wrong-kek",
                 "check that kek_file is the one that this database was made with",
             ),
+            RegistryError::Kms(KmsError::OtherKek { .. } | KmsError::UnknownKek { .. }) => (
+                StatusCode::CONFLICT,
+                "other-kek",
+                "ask a server that has that key-encryption key, or give it to this one as [[resource.kms.former]]",
+            ),
+            RegistryError::Store(ref error) | RegistryError::Kms(KmsError::Store(ref error)) => {
+                return store(error);
+            }
+            RegistryError::Kms(ref error) if error.is_temporary() => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "kms",
+                "see to the cause; this works again by itself when that does",
+            ),
             RegistryError::Kms(_) => (StatusCode::INTERNAL_SERVER_ERROR, "kms", "look into the server's log"),
-            RegistryError::Store(ref error) => return store(error),
         };
         Self::new(status, code, said, next)
     }

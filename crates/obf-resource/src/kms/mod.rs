@@ -65,6 +65,17 @@ pub enum KmsError {
         /// The data key.
         id: u32,
     },
+    /// A rotation leads to a key-encryption key that this node does not use.
+    #[error(
+        "a rotation to the key-encryption key {kek} is under way, and this server's is {own}: it does nothing. Send this to \
+         a server that has {kek}, or make that the first key-encryption key here and start it anew"
+    )]
+    OtherKek {
+        /// Where the rotation leads.
+        kek: String,
+        /// This node's.
+        own: String,
+    },
     /// An envelope is under a data key that is not in the store.
     #[error("there is no data key {0} in the database: it is damaged, or was restored in part")]
     UnknownDataKey(u32),

@@ -240,10 +240,15 @@ impl Ring {
         remote.then(|| Instant::now() + self.settings.lease)
     }
 
+    /// The KEK that a data key is under.
+    pub fn kek_of(&self, key: &DataKey) -> Result<&Arc<dyn Kek>, KmsError> {
+        let kek = self.keks.iter().find(|kek| kek.name() == key.kek);
+        kek.ok_or_else(|| KmsError::UnknownKek { kek: key.kek.clone(), id: key.id })
+    }
+
     /// A key, unwrapped by whichever KEK it is under.
     pub async fn unwrap(&self, key: &DataKey) -> Result<Secret<32>, KmsError> {
-        let kek = self.keks.iter().find(|kek| kek.name() == key.kek).cloned();
-        let kek = kek.ok_or_else(|| KmsError::UnknownKek { kek: key.kek.clone(), id: key.id })?;
+        let kek = self.kek_of(key)?.clone();
         let (id, wrapped) = (key.id, key.wrapped.clone());
         self.ask(kek, move |kek| kek.unwrap(id, &wrapped)).await
     }

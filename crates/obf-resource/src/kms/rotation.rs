@@ -101,10 +101,19 @@ impl Kms {
     /// [`KmsError`].
     pub async fn rotate(&self, full: bool, change: Change) -> Result<Rotation, KmsError> {
         let ring = &self.ring;
+        let own = ring.current_kek()?.name();
         let under_way = self.rotation().await?.filter(|rotation| rotation.state == State::Running);
+        if let Some(rotation) = under_way.as_ref().filter(|rotation| rotation.kek != own) {
+            // This node would wrap everything back under the KEK that is being left.
+            return Err(KmsError::OtherKek { kek: rotation.kek.clone(), own: own.to_owned() });
+        }
         if let Some(rotation) = under_way.filter(|rotation| rotation.full || !full) {
             self.rotating.notify_one();
             return Ok(rotation);
+        }
+        // What this node cannot unwrap it cannot wrap anew either: another KEK came into use without it.
+        for key in ring.store.data_keys().await? {
+            ring.kek_of(&key)?;
         }
         let counts = ring.store.envelopes_by_data_key().await?;
         let old = match full {
@@ -118,7 +127,7 @@ impl Kms {
         let rotation = Rotation {
             full,
             state: State::Running,
-            kek: ring.current_kek()?.name().to_owned(),
+            kek: own.to_owned(),
             data_keys_done: 0,
             records_total: if full { counts.values().sum() } else { 0 },
             records_done: 0,
@@ -130,7 +139,8 @@ impl Kms {
             after: None,
             pass: 0,
         };
-        ring.store.set_rotation(rotation.to_document(), Some(change)).await?;
+        let what = if full { "data keys and subscriber keys" } else { "data keys" };
+        ring.store.set_rotation(rotation.to_document(), Some((what, change))).await?;
         self.rotating.notify_one();
         Ok(rotation)
     }
@@ -209,10 +219,16 @@ impl Kms {
     async fn look_after_rotation(&self, starting: bool, running: &Running) -> Result<(), KmsError> {
         let Some(rotation) = self.rotation().await? else { return Ok(()) };
         let now = self.ring.clock.now().0;
+        let idle = starting || now.abs_diff(rotation.updated_at) >= ABANDONED;
+        let own = self.ring.current_kek()?.name();
         match rotation.state {
-            State::Running if starting || now.abs_diff(rotation.updated_at) >= ABANDONED => {
-                self.work(rotation, running).await;
-            }
+            // It would wrap everything back under the KEK that is being left.
+            State::Running if idle && rotation.kek != own => tracing::warn!(
+                kek = rotation.kek,
+                own,
+                "a rotation is left to the servers whose key-encryption key is the one that it leads to"
+            ),
+            State::Running if idle => self.work(rotation, running).await,
             State::Done if rotation.finished_at.is_some_and(|at| now.saturating_sub(at) >= GRACE) => {
                 self.remove_unused(rotation).await?;
             }
@@ -239,10 +255,6 @@ impl Kms {
 
     async fn advance(&self, rotation: &mut Rotation, running: &Running) -> Result<(), KmsError> {
         let store = &self.ring.store;
-        if rotation.kek != self.ring.current_kek()?.name() {
-            // Another node's: this one would wrap everything back under the KEK that is being left.
-            return Ok(());
-        }
         self.rewrap_data_keys(rotation).await?;
         while rotation.full && !rotation.old.is_empty() {
             if !self.sweep(rotation, running).await? {
@@ -292,10 +304,11 @@ impl Kms {
                 .into_iter()
                 .filter(|key| SealingKey::id_of(&key.envelope).is_some_and(|id| rotation.old.contains(&id)))
                 .collect();
+            let opened = opened(&old).map(|devices| (devices, self.ring.change("rotation")));
             let envelopes = self.wrapped_anew(old).await?;
             rotation.records_done += envelopes.len() as u64;
             rotation.updated_at = self.ring.clock.now().0;
-            self.ring.store.rewrap(envelopes, rotation.to_document()).await?;
+            self.ring.store.rewrap(envelopes, rotation.to_document(), opened).await?;
             let took = began.elapsed();
             let pace = Duration::from_secs_f64(read as f64 / PACE).saturating_sub(took);
             tokio::select! {
@@ -350,6 +363,12 @@ impl Rotation {
 /// The data keys that a rotation replaces: nothing new goes under them.
 pub(super) fn retired(document: &str) -> Vec<u32> {
     serde_json::from_str::<Rotation>(document).map(|rotation| rotation.old).unwrap_or_default()
+}
+
+/// The devices of a chunk, for the audit: `imsi:001… to imsi:002…`, in the order of their registration.
+fn opened(keys: &[WrappedKey]) -> Option<String> {
+    let (first, last) = (keys.first()?, keys.last()?);
+    Some(format!("{:?} to {:?}", first.primary, last.primary))
 }
 
 /// `None` for an envelope that does not open: it stays as it is, and the log names it.

@@ -7,7 +7,7 @@ use crate::{
 };
 use obf_store::{
     StoreError,
-    resource::{Added, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
+    resource::{Act, Added, Audit, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
 };
 use obf_types::{IdentityKind, UnixTime};
 use std::sync::Arc;
@@ -157,11 +157,15 @@ impl Registry {
             return Ok(Vec::new());
         }
         let added = self.store.add_devices(devices, self.change(now)).await?;
+        let noted = self.note_comparisons(&records, &added, now).await;
         let mut outcomes = Vec::with_capacity(records.len());
         for (record, added) in records.iter().zip(added) {
             outcomes.push(match added {
                 Added::New(_) => Ok(Registration::Added),
-                Added::Exists(device) => self.compare(record, &device).await,
+                Added::Exists(device) => match &noted {
+                    Ok(()) => self.compare(record, &device).await,
+                    Err(error) => Err(error.clone().into()),
+                },
                 Added::Failed(error) => Err(error.into()),
                 Added::NoCustodian => {
                     Err(RegistryError::UnknownCustodian(record.custodian.clone().unwrap_or_default()))
@@ -206,6 +210,29 @@ impl Registry {
             addressees: self.addressees.clone(),
             at,
         }
+    }
+
+    /// A row of the audit for each key that is about to be opened.
+    async fn note_comparisons(
+        &self,
+        records: &[DeviceRecord],
+        added: &[Added],
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        let opened = records.iter().zip(added).filter_map(|(record, added)| match added {
+            Added::Exists(device) if record.key.is_some() && device.key.is_some() => device.primary(),
+            _ => None,
+        });
+        let acts: Vec<Act> = opened
+            .map(|primary| Act {
+                actor: (*self.actor).to_owned(),
+                action: "key.use".to_owned(),
+                object: format!("{primary:?}"),
+                reason: "comparison with a record that came again".to_owned(),
+                detail: (*self.reason).to_owned(),
+            })
+            .collect();
+        if acts.is_empty() { Ok(()) } else { self.store.record_acts(acts, now).await }
     }
 
     async fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {

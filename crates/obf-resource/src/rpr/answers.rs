@@ -86,9 +86,9 @@ impl Answerer {
         taken.map_err(|error| failed(&error))?
     }
 
-    /// MAC-S first, then (device, RAND) durably, then SQN_HE := SQN_MS only if the next SQN would be refused
-    /// (TS 33.102 6.3.5; WIRES "Resynchronisation"). Where an HLR has the key, only (device, RAND) is ours to keep: one
-    /// AUTS moves its SQN once at most.
+    /// MAC-S first, which uses the key and so is in the audit before, then (device, RAND) durably, then SQN_HE := SQN_MS
+    /// only if the next SQN would be refused (TS 33.102 6.3.5; WIRES "Resynchronisation"). Where an HLR has the key, only
+    /// (device, RAND) is ours to keep: one AUTS moves its SQN once at most.
     async fn resynchronise(
         &self,
         identity: GlobalIdentity,
@@ -97,9 +97,10 @@ impl Answerer {
         resynchronisation: &Resynchronisation,
     ) -> Result<Taken, Refusal> {
         let now = key_use.at;
-        let found = self.store.rights(identity, None, 0, now).await.map_err(|error| failed(&error))?;
-        let (device, _) = found.ok_or(Refusal::UnknownIdentity)?;
-        authorisation::standing(self.policy, &device, now)?;
+        let policy = self.policy;
+        let permit = move |device: &Device| authorisation::standing(policy, device, now);
+        let found = self.store.begin_resynchronisation(identity, key_use.clone(), permit).await;
+        let device = found.map_err(|error| failed(&error))??;
         let authority = self.vectors.authority(&device, resynchronisation).await?;
         let adopt = move |sqn: u64| match authority {
             SqnAuthority::Ours(sqn_ms) => Sqn::new(sqn).is_none_or(|sqn_he| {

@@ -1,6 +1,8 @@
 //! A Resource Server on loopback with real sockets, and the Authentication Server's ends of its wires.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod load;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request as HttpRequest, Response};

@@ -99,8 +99,12 @@ pub struct Verified {
 
 /// The audit.
 pub trait Audit {
-    /// Writes a row for an act that changes nothing else here.
-    fn record_act(&self, act: Act, at: UnixTime) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Writes a row for each of these acts, which change nothing else here; all or none.
+    fn record_acts(
+        &self,
+        acts: Vec<Act>,
+        at: UnixTime,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Up to `limit` rows behind that number, oldest first.
     fn audit_rows(
@@ -121,10 +125,12 @@ pub trait Audit {
 }
 
 impl Audit for ResourceDb {
-    async fn record_act(&self, act: Act, at: UnixTime) -> Result<(), StoreError> {
+    async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
         self.engine
-            .write_statement(move |s| {
-                append(s, at, &act.actor, &act.action, &act.object, &act.reason, &act.detail)
+            .write(move |s| {
+                acts.iter().try_for_each(|act| {
+                    append(s, at, &act.actor, &act.action, &act.object, &act.reason, &act.detail)
+                })
             })
             .await
     }

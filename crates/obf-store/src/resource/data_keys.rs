@@ -77,21 +77,23 @@ pub trait DataKeys {
     ) -> impl Future<Output = Result<Vec<WrappedKey>, StoreError>> + Send;
 
     /// Puts new envelopes in place of old ones and notes where the rotation stands, in one transaction; says how many
-    /// were still the old ones.
+    /// were still the old ones. With `opened`, the devices whose keys were opened for it, an act for the audit
+    /// (`kms.rewrap-keys`).
     fn rewrap(
         &self,
         envelopes: Vec<Rewrapped>,
         rotation: String,
+        opened: Option<(String, Change)>,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Where the last rotation stands, as it was noted.
     fn rotation(&self) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
 
-    /// Notes where a rotation stands; with `change`, as an act for the audit (`kms.rotate`).
+    /// Notes where a rotation stands; with `act`, what is wrapped anew, as an act for the audit (`kms.rotate`).
     fn set_rotation(
         &self,
         rotation: String,
-        change: Option<Change>,
+        act: Option<(&'static str, Change)>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -201,7 +203,12 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn rewrap(&self, envelopes: Vec<Rewrapped>, rotation: String) -> Result<u64, StoreError> {
+    async fn rewrap(
+        &self,
+        envelopes: Vec<Rewrapped>,
+        rotation: String,
+        opened: Option<(String, Change)>,
+    ) -> Result<u64, StoreError> {
         self.engine
             .write(move |s| {
                 let mut changed = 0;
@@ -210,6 +217,9 @@ impl DataKeys for ResourceDb {
                         "UPDATE devices SET wrapped_key = ?3 WHERE id = ?1 AND wrapped_key = ?2",
                         values![device.0, old, new],
                     )?;
+                }
+                if let Some((devices, change)) = &opened {
+                    change.record(s, "kms.rewrap-keys", devices, &format!("{} keys", envelopes.len()))?;
                 }
                 s.execute(SET_ROTATION, values![&rotation])?;
                 Ok(changed)
@@ -226,12 +236,16 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn set_rotation(&self, rotation: String, change: Option<Change>) -> Result<(), StoreError> {
+    async fn set_rotation(
+        &self,
+        rotation: String,
+        act: Option<(&'static str, Change)>,
+    ) -> Result<(), StoreError> {
         self.engine
             .write(move |s| {
                 s.execute(SET_ROTATION, values![&rotation])?;
-                match change {
-                    Some(change) => change.record(s, "kms.rotate", "data keys", ""),
+                match act {
+                    Some((what, change)) => change.record(s, "kms.rotate", what, ""),
                     None => Ok(()),
                 }
             })

@@ -55,6 +55,16 @@ pub trait SequenceNumbers {
         permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
     ) -> impl Future<Output = Result<Result<Taken, Refusal>, StoreError>> + Send;
 
+    /// The device with that identity, if `permit` lets it, so that a resynchronisation token of it is verified with its
+    /// key: a use of the key, in the audit before this returns. The inner error is as that of
+    /// [`SequenceNumbers::take_sqn`].
+    fn begin_resynchronisation(
+        &self,
+        identity: GlobalIdentity,
+        key_use: KeyUse,
+        permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
+    ) -> impl Future<Output = Result<Result<Device, Refusal>, StoreError>> + Send;
+
     /// Records (device, RAND) for good and takes the next SQN as [`SequenceNumbers::take_sqn`] does; before that,
     /// SQN := `sqn_ms` if `adopt`, asked with the SQN as it stands, says so. The caller has verified MAC-S, or leaves
     /// that to the HLR which has the key. A RAND used before is refused as [`Refusal::BadResynchronisation`].
@@ -82,16 +92,28 @@ impl SequenceNumbers for ResourceDb {
     ) -> Result<Result<Taken, Refusal>, StoreError> {
         // Without a savepoint: should the audit's row fail after the SQN was taken, that SQN is skipped, nothing else.
         self.engine
+            .write_statement(move |s| match permitted(s, &identity, permit)? {
+                Ok(device) => next(s, device, ind, with, &key_use, "vector").map(Ok),
+                Err(refusal) => Ok(Err(refusal)),
+            })
+            .await
+    }
+
+    async fn begin_resynchronisation(
+        &self,
+        identity: GlobalIdentity,
+        key_use: KeyUse,
+        permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
+    ) -> Result<Result<Device, Refusal>, StoreError> {
+        self.engine
             .write_statement(move |s| {
-                let Some(device) = find(s, &identity)?.map(|id| load(s, id)).transpose()?.flatten() else {
-                    count_refusal(s)?;
-                    return Ok(Err(Refusal::UnknownIdentity));
-                };
-                if let Err(refusal) = permit(&device) {
-                    count_refusal(s)?;
-                    return Ok(Err(refusal));
+                let found = permitted(s, &identity, permit)?;
+                if let Ok(device) = &found
+                    && device.key.is_some()
+                {
+                    record(s, device, &key_use, "verification of AUTS")?;
                 }
-                next(s, device, ind, with, &key_use, "vector").map(Ok)
+                Ok(found)
             })
             .await
     }
@@ -133,6 +155,20 @@ impl SequenceNumbers for ResourceDb {
     }
 }
 
+/// The device of that identity, if there is one and `permit` lets it.
+fn permitted(
+    s: &mut dyn Session,
+    identity: &GlobalIdentity,
+    permit: impl FnOnce(&Device) -> Result<(), Refusal>,
+) -> Result<Result<Device, Refusal>, StoreError> {
+    let found = find(s, identity)?.map(|id| load(s, id)).transpose()?.flatten();
+    let permitted = found.ok_or(Refusal::UnknownIdentity).and_then(|device| permit(&device).map(|()| device));
+    if permitted.is_err() {
+        count_refusal(s)?;
+    }
+    Ok(permitted)
+}
+
 /// A refusal waits for an fsync like a vector does, so that how long an answer takes does not tell whether there is such
 /// a device (WIRES "No oracle"). SQLite writes only what changes, so something has to.
 fn count_refusal(s: &mut dyn Session) -> Result<(), StoreError> {
@@ -160,7 +196,11 @@ fn next(
         device.sqn =
             sqn.ok_or_else(|| StoreError::Other("the device's sequence numbers are used up".into()))?;
     }
-    let object = device.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
-    audit::append(s, key_use.at, &key_use.actor, "key.use", &object, reason, "")?;
+    record(s, &device, key_use, reason)?;
     Ok(Taken { device, rights })
+}
+
+fn record(s: &mut dyn Session, device: &Device, key_use: &KeyUse, reason: &str) -> Result<(), StoreError> {
+    let object = device.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
+    audit::append(s, key_use.at, &key_use.actor, "key.use", &object, reason, "")
 }

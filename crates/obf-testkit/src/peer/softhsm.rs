@@ -1,10 +1,17 @@
 //! SoftHSM2: an HSM in software, with its tokens in a directory.
 
-use super::program;
+use super::{Peer, program};
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+
+/// Locks files as SoftHSM2 does before it reads or writes them, until it is ended.
+const LOCK: &str = "import fcntl, sys, time
+files = [open(path, 'r+b') for path in sys.argv[1:]]
+for file in files: fcntl.lockf(file, fcntl.LOCK_EX)
+print('locked', flush=True)
+while True: time.sleep(3600)";
 
 /// The user PIN of the tokens made here.
 pub const PIN: &str = "271828";
@@ -75,6 +82,19 @@ impl SoftHsm {
     pub fn plug(tokens: &Path) {
         std::fs::remove_dir_all(tokens).expect("a writable directory");
         std::fs::rename(tokens.with_extension("away"), tokens).expect("tokens that were unplugged");
+    }
+
+    /// As if the HSM were there and did not answer any more: whatever it is asked waits until what this returns is dropped.
+    ///
+    /// # Panics
+    /// Python is not installed, or its tokens are not there.
+    pub fn hang(tokens: &Path) -> Peer {
+        let mut arguments = vec!["-c".into(), LOCK.into()];
+        for token in std::fs::read_dir(tokens).expect("tokens that are there") {
+            let files = std::fs::read_dir(token.expect("a token").path()).expect("a directory a token");
+            arguments.extend(files.map(|file| file.expect("a file").path().into_os_string()));
+        }
+        Peer::start(&program("python3", "python3"), &arguments, "locked")
     }
 
     /// Makes an AES-256 key with pkcs11-tool; `more` are further arguments.

@@ -4,16 +4,15 @@ use crate::{
     admin::{Admin, Node, Report},
     cli::Context,
     failure::{Failure, Outcome},
-    files, output,
+    files::{self, NewFile},
+    output,
 };
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use obf_types::{SecretBytes, hex};
 use serde_json::{Value, json};
 use std::{
-    fs::OpenOptions,
-    io::{self, IsTerminal, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -140,8 +139,13 @@ impl Create {
             "imsi": self.imsi, "iccid": self.iccid, "count": self.count, "algorithm": self.algorithm,
             "format": self.format, "transport_key_name": name, "transport_key": *key,
         });
-        // What is registered of a file that broke off is taken back by suspending or removing it.
-        write_file(context, &self.out, admin.download("/v1/kms:create", &body)).await?;
+        // Half a key file is none, and what was registered has its keys nowhere else.
+        let written = write_file(context, &self.out, admin.download("/v1/kms:create", &body)).await;
+        written.map_err(|failure| {
+            failure.next(
+                "remove what was registered (obf device list, obf device remove), then make the keys anew",
+            )
+        })?;
         super::done(context, "key-file", &self.out.display().to_string(), "written");
         Ok(())
     }
@@ -153,28 +157,15 @@ pub(super) async fn write_file<'a>(
     path: &Path,
     answer: impl Future<Output = Result<Report<'a>, Failure>>,
 ) -> Outcome {
-    let failed = |error: &io::Error| Failure::file(path, error);
-    let mut file = created(path)?;
-    let written = async {
-        let mut answer = answer.await?;
-        let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
-        while let Some(piece) = answer.piece().await? {
-            file.write_all(&piece).map_err(|error| failed(&error))?;
-            bar.inc(piece.len() as u64);
-        }
-        bar.finish_and_clear();
-        file.sync_all().map_err(|error| failed(&error))
-    };
-    written.await.inspect_err(|_| {
-        // Half a file is none.
-        let _ = std::fs::remove_file(path);
-    })
-}
-
-/// A new file that only its owner reads.
-fn created(path: &Path) -> Result<std::fs::File, Failure> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(|error| Failure::file(path, &error))
+    let mut file = NewFile::begin(path)?;
+    let mut answer = answer.await?;
+    let bar = bar(context, None, "{spinner} {bytes} {bytes_per_sec}");
+    while let Some(piece) = answer.piece().await? {
+        file.write(&piece)?;
+        bar.inc(piece.len() as u64);
+    }
+    bar.finish_and_clear();
+    file.finish()
 }
 
 pub(super) fn bar(context: &Context, length: Option<u64>, template: &str) -> ProgressBar {

@@ -21,7 +21,7 @@ pub async fn make(api: &AdminApi, asked: Asked) -> Reply {
         reason: String::new(),
         detail: String::new(),
     };
-    api.store().record_act(act, api.now()).await?;
+    api.store().record_acts(vec![act], api.now()).await?;
     let (octets, ending, answer) = body::stream(body::WAITING_PIECES);
     let (store, kms) = (api.store().clone(), api.registry.kms().clone());
     api.running.spawn(async move {
@@ -42,6 +42,9 @@ pub async fn restore(api: &AdminApi, asked: Asked) -> Reply {
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
     let restored = backup::restore(api.store(), api.registry.kms(), api.change(), stream).await;
     api.registry.announce();
+    if let Err(error) = &restored {
+        tracing::warn!(%error, "a backup was not restored, nothing was changed");
+    }
     let rows = restored.map_err(problem)?;
     tracing::info!(rows, "backup restored");
     object(StatusCode::OK, &Restored { rows })

@@ -21,17 +21,16 @@ enum After {
 }
 
 pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
-    // An application that is not told its devices' identities does not learn them here either.
-    let mut anonymous = false;
-    if asked.caller.role == Role::ApplicationProvider {
+    // Which devices there are is not a provider's to know, whatever its application is told of one that comes to it.
+    let anonymous = asked.caller.role == Role::ApplicationProvider;
+    if anonymous {
         let Some(app) = asked.query("app") else {
             return Err(Problem::not_yours("the grants of all applications; name one of yours: ?app="));
         };
-        let app = visible(api, &asked.caller, app).await?;
+        visible(api, &asked.caller, app).await?;
         if asked.query("device").is_some() {
             return Err(Problem::not_yours("which devices there are"));
         }
-        anonymous = !app.discloses_identity;
     }
     let app: Option<AppId> = asked.query_as("app")?;
     let group = asked.query("group").map(str::to_owned);

@@ -17,6 +17,7 @@ use obf_admin::resource::{
     kms::{CreationRecord, DataKey, KeyFileFormat, KmsStatus, Rotation, RotationRecord},
 };
 use obf_keyfile::{Algorithm, Format, TransportKey};
+use obf_store::resource::{Act, Audit};
 use obf_types::UnixTime;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -72,6 +73,15 @@ pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
     };
     let key = TransportKey::new(&record.transport_key_name, record.transport_key.expose().into());
     let key = key.ok_or_else(|| Problem::rule("transport_key: 16 or 32 octets"))?;
+    // Keys leave in this file, so who took it is in the audit before the first is made.
+    let act = Act {
+        actor: (*asked.caller.name).to_owned(),
+        action: "kms.create".to_owned(),
+        object: format!("imsi:{}", record.imsi),
+        reason: asked.reason.clone(),
+        detail: format!("{} keys, under the transport key {}", record.count, record.transport_key_name),
+    };
+    api.store().record_acts(vec![act], api.now()).await?;
     let (pieces, ending, answer) = body::stream(body::WAITING_PIECES);
     let (registry, network, clock) = (api.registry.clone(), api.home_network, api.clock.clone());
     api.running.spawn(async move {

@@ -15,7 +15,11 @@ pub use hsm::HsmKek;
 pub use local::LocalKek;
 
 use obf_types::Secret;
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{task::spawn_blocking, time::timeout};
+
+/// How long an HSM may take until its key is found.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// A key-encryption key, wherever it is.
 pub trait Kek: fmt::Debug + Send + Sync {
@@ -48,6 +52,24 @@ pub fn open(config: &KekConfig) -> Result<Arc<dyn Kek>, KekError> {
         KekConfig::Environment { variable } => Arc::new(LocalKek::from_environment(variable)?),
         KekConfig::Pkcs11(hsm) => Arc::new(HsmKek::open(hsm)?),
     })
+}
+
+/// As [`open`], away from the async threads, and with an end to the patience with an HSM that does not answer.
+///
+/// # Errors
+/// [`KekError`]; [`KekError::Gone`] after 30 s.
+pub async fn open_in_time(config: KekConfig) -> Result<Arc<dyn Kek>, KekError> {
+    let token = match &config {
+        KekConfig::Pkcs11(hsm) => hsm.token.clone(),
+        _ => return open(&config),
+    };
+    let opening = timeout(OPENING, spawn_blocking(move || open(&config))).await;
+    let gone = |reason: String| KekError::Gone { token, reason };
+    match opening {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => Err(gone(error.to_string())),
+        Err(_) => Err(gone(format!("no answer within {} s", OPENING.as_secs()))),
+    }
 }
 
 /// What a wrapped data key is bound to: `obf data key`, a zero octet, its number.
