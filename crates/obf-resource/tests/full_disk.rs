@@ -27,24 +27,49 @@ async fn check(admin: &mut Admin, highest: &HashMap<u64, u64>) {
     }
 }
 
-/// What an administrator is told on a full disk.
-async fn refuses_changes_and_answers_the_rest(admin: &mut Admin) {
-    let group = json!({"group": "fleet", "name": "x".repeat(60)});
-    let (status, problem) = admin.json("POST", "/v1/groups", group).await;
+/// The first of these numbers that is refused: pages that were begun may have room for a few more.
+async fn refused<T>(mut change: impl AsyncFnMut(u64) -> Option<T>) -> (u64, T) {
+    for number in 1000..11_000 {
+        if let Some(refusal) = change(number).await {
+            return (number, refusal);
+        }
+    }
+    panic!("the disk is full, and everything is taken");
+}
+
+fn group(number: u64) -> String {
+    format!("fleet-{number}")
+}
+
+/// What an administrator is told on a full disk; the group and the device that were refused.
+async fn refuses_changes_and_answers_the_rest(admin: &mut Admin) -> (u64, u64) {
+    let (fleet, problem) = refused(async |number| {
+        let record = json!({"group": group(number), "name": "x".repeat(60)});
+        let (status, problem) = admin.json("POST", "/v1/groups", record).await;
+        (status != 201).then_some((status, problem))
+    })
+    .await;
+    let (status, problem) = problem;
     assert_eq!((status, &problem["code"]), (500, &json!("OBF-304")), "{problem}");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(FULL) && detail.contains("nothing was changed"), "{problem}");
-    let report = admin.import(record(&imsi(99)).to_string()).await;
-    assert!(report[0]["error"].as_str().unwrap().contains(FULL), "{report:?}");
-    let devices = admin.done("GET", "/v1/devices", Value::Null).await;
-    assert_eq!(devices["devices"].as_array().unwrap().len() as u64, DEVICES);
-    assert_eq!(admin.json("GET", "/v1/groups/fleet", Value::Null).await.0, 404, "nothing is half done");
+    let (device, error) = refused(async |number| {
+        let report = admin.import(record(&imsi(number)).to_string()).await;
+        report[0]["error"].as_str().map(str::to_owned)
+    })
+    .await;
+    assert!(error.contains(FULL), "{error}");
+    admin.done("GET", "/v1/devices", Value::Null).await;
+    for path in [format!("/v1/groups/{}", group(fleet)), format!("/v1/devices/{}", imsi(device))] {
+        assert_eq!(admin.json("GET", &path, Value::Null).await.0, 404, "nothing is half done");
+    }
     admin.done("GET", "/v1/audit:verify", Value::Null).await;
+    (fleet, device)
 }
 
-async fn works_again(admin: &mut Admin) {
-    admin.done("POST", "/v1/groups", json!({"group": "fleet"})).await;
-    assert_eq!(admin.import(record(&imsi(99)).to_string()).await[0]["result"], "added");
+async fn works_again(admin: &mut Admin, (fleet, device): (u64, u64)) {
+    admin.done("POST", "/v1/groups", json!({"group": group(fleet)})).await;
+    assert_eq!(admin.import(record(&imsi(device)).to_string()).await[0]["result"], "added");
     let verified = admin.done("GET", "/v1/audit:verify", Value::Null).await;
     assert_eq!((&verified["intact"], &verified["faults"]), (&json!(true), &json!([])));
 }
@@ -68,12 +93,12 @@ async fn r5_a_full_disk_loses_and_repeats_no_sqn_and_serving_goes_on_with_room_a
     disk.fill();
     load.refused(50).await;
     let mut admin = admin(&deployment).await;
-    refuses_changes_and_answers_the_rest(&mut admin).await;
-    let refused = deployment.obf(&["device", "suspend", &imsi(1)]);
-    assert!(refused.code() != 0 && refused.stderr.contains(FULL), "{refused:?}");
+    let refused = refuses_changes_and_answers_the_rest(&mut admin).await;
+    let ran = deployment.obf(&["device", "suspend", &imsi(1)]);
+    assert!(ran.code() != 0 && ran.stderr.contains(FULL), "{ran:?}");
     disk.free();
     load.answered(100).await;
-    works_again(&mut admin).await;
+    works_again(&mut admin, refused).await;
     let (highest, _) = load.stop().await;
     assert_eq!(deployment.servers()[0].id(), pid);
     assert!(deployment.servers()[0].log().contains(FULL), "the log says it too");
@@ -126,10 +151,10 @@ async fn r5_a_full_disk_under_postgresql_loses_and_repeats_no_sqn_and_serving_go
     .await
     .unwrap();
     load.refused(20).await;
-    refuses_changes_and_answers_the_rest(&mut admin).await;
+    let refused = refuses_changes_and_answers_the_rest(&mut admin).await;
     disk.free();
     load.answered(100).await;
-    works_again(&mut admin).await;
+    works_again(&mut admin, refused).await;
     let (highest, _) = load.stop().await;
     check(&mut admin, &highest).await;
     rs.handle.shutdown().await;
