@@ -12,6 +12,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// Lines of a followed stream once it has something of each direction: seven around it, one a piece.
+const FOLLOWED: usize = 9;
+
 /// RPB (SPEC P2): the Python UE bootstraps; two requests, a challenge for each algorithm, a BootstrappingInfo.
 #[test]
 fn p2_tshark_reads_a_bootstrap_of_the_python_ue() {
@@ -62,7 +65,7 @@ fn p3_tshark_reads_a_key_fetch_and_its_authenticators() {
     let mut follow = decrypted(&keys, address.port(), "tls");
     follow.extend(["-q", "-z", "follow,tls,raw,0"].map(String::from));
     let arguments: Vec<&str> = follow.iter().map(String::as_str).collect();
-    let stream = capture.read(&arguments, 8);
+    let stream = capture.read(&arguments, FOLLOWED);
     let [asked, answered] = directions(&stream, address.port());
     assert_eq!((&asked, &answered), (&request, &reply), "tshark saw the same octets inside TLS");
 
@@ -107,7 +110,7 @@ fn p1_tshark_reads_tls_psk_sessions_and_what_they_carry() {
         let mut follow = decrypted(&keys, address.port(), "tls");
         follow.extend(["-q", "-z", "follow,tls,raw,0"].map(String::from));
         let arguments: Vec<&str> = follow.iter().map(String::as_str).collect();
-        let stream = capture.read(&arguments, 8);
+        let stream = capture.read(&arguments, FOLLOWED);
         assert_eq!(directions(&stream, address.port()), [line.to_vec(), line.to_vec()], "{version}");
 
         let hello = |kind: &str, field: &str| {
