@@ -27,7 +27,10 @@ const REST: Duration = Duration::from_millis(8);
 const WORTH: u128 = 2;
 /// How long jobs are counted before they tell a rate.
 const COUNTED: Duration = Duration::from_millis(10);
-/// One rest in so many lasts to its end, and shows how many jobs there are to wait for.
+/// Jobs that end any rest: with so many to share a transaction more would hardly make each cheaper, and whoever sent them
+/// prepares the next ones while these are done.
+const ENOUGH: usize = 32;
+/// One rest in so many waits for [`ENOUGH`], and shows how many jobs there are to wait for.
 const PROBED: u32 = 8;
 
 /// What the writer did since it was opened.
@@ -204,12 +207,14 @@ struct Pace {
     jobs: u128,
     busy: bool,
     rests: u32,
+    /// The last rest waited for [`ENOUGH`].
+    probing: bool,
     probed: usize,
 }
 
 impl Pace {
     const fn new(now: Instant) -> Self {
-        Self { since: now, jobs: 0, busy: false, rests: 0, probed: 0 }
+        Self { since: now, jobs: 0, busy: false, rests: 0, probing: false, probed: 0 }
     }
 
     /// After a transaction of so many jobs: whether a rest is worth it, and how many jobs end it.
@@ -221,16 +226,15 @@ impl Pace {
             (self.since, self.jobs) = (now, 0);
         }
         if !self.busy {
-            self.rests = 0;
+            (self.rests, self.probing) = (0, false);
             return None;
         }
-        if self.rests % PROBED == 1 {
-            // The rest before this transaction lasted to its end.
+        if self.probing {
             self.probed = jobs;
         }
-        let whole = self.rests.is_multiple_of(PROBED);
+        self.probing = self.probed >= ENOUGH || self.rests.is_multiple_of(PROBED);
         self.rests = self.rests.wrapping_add(1);
-        Some(if whole { BATCH } else { self.probed.max(1) })
+        Some(if self.probing { ENOUGH } else { self.probed.max(1) })
     }
 }
 
@@ -281,17 +285,22 @@ mod tests {
     }
 
     #[test]
-    fn a_rest_ends_with_as_many_jobs_as_the_last_whole_one_brought() {
-        let start = Instant::now();
-        let mut pace = Pace::new(start);
-        let mut now = start + COUNTED;
-        assert_eq!(pace.wanted(100, now), Some(BATCH), "a whole one");
-        for jobs in [64, 64, 10, 64, 64, 64, 64] {
+    fn a_rest_ends_with_as_many_jobs_as_the_last_probe_brought_or_with_enough() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        now += COUNTED;
+        let mut after = |jobs| {
             now += Duration::from_millis(1);
-            assert_eq!(pace.wanted(jobs, now), Some(64));
+            pace.wanted(jobs, now)
+        };
+        assert_eq!(after(100), Some(ENOUGH), "a probe");
+        for jobs in [20, 20, 5, 20, 20, 20, 20] {
+            assert_eq!(after(jobs), Some(20));
         }
-        now += Duration::from_millis(1);
-        assert_eq!(pace.wanted(64, now), Some(BATCH), "a whole one again");
-        assert_eq!(pace.wanted(20, now), Some(20));
+        assert_eq!(after(20), Some(ENOUGH), "a probe again");
+        for _ in 0..20 {
+            assert_eq!(after(64), Some(ENOUGH), "there is no need to probe");
+        }
+        assert_eq!(after(10), Some(10), "fewer came");
     }
 }
