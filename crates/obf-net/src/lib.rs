@@ -4,7 +4,8 @@
 //! deadline), [`limits`] (connections, in all and per source), [`cut`]
 //! (a stream that can be ended from outside), [`certificates`] (PEM files to TLS
 //! configurations), [`http`] (HTTP and HTTPS with limits: RPB, admin API), [`radius`] (RADIUS over UDP and over
-//! TLS, both ends: RPR, RPO), [`psk`] (TLS-PSK, both ends: RPA), [`gsup`] (client of an existing HLR).
+//! TLS, both ends: RPR, RPO), [`psk`] (TLS-PSK, both ends: RPA), [`gsup`] (client of an existing HLR), [`scheduling`] (how a
+//! server's threads share a core).
 //!
 //! Deliberately absent: any decision. What a request means, and who may ask, is for the nodes.
 
@@ -17,6 +18,7 @@ pub mod http;
 pub mod limits;
 pub mod psk;
 pub mod radius;
+pub mod scheduling;
 pub mod shutdown;
 
 pub use clock::{Clock, Environment, OffsetClock, SystemClock};

@@ -46,6 +46,21 @@ fn servers_drain_on_sigterm_withdraw_their_endpoints_and_exit_0() {
 }
 
 #[test]
+fn threads_of_a_server_do_not_preempt_each_other() {
+    const SCHED_BATCH: &str = "3";
+    let mut deployment = running();
+    let threads = fs::read_dir(format!("/proc/{}/task", deployment.servers()[0].id())).unwrap();
+    let stats: Vec<String> =
+        threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).unwrap()).collect();
+    assert!(stats.iter().any(|stat| stat.contains("(obf-store-write)")));
+    for stat in &stats {
+        // proc_pid_stat(5): the policy is field 41; the third is the first behind the name.
+        let (_, behind_name) = stat.rsplit_once(") ").unwrap();
+        assert_eq!(behind_name.split(' ').nth(41 - 3), Some(SCHED_BATCH), "{stat}");
+    }
+}
+
+#[test]
 fn nodes_run_as_processes_of_their_own() {
     let mut deployment = init();
     deployment.serve("resource", &[]);

@@ -71,7 +71,7 @@ pub const SCHEMA: Schema = Schema {
         CREATE INDEX tokens_gone ON tokens (expires) WHERE ks IS NULL;
         CREATE TABLE fetched (token INTEGER NOT NULL, app TEXT NOT NULL, PRIMARY KEY (token, app)) STRICT, WITHOUT ROWID;
         CREATE TABLE changes (
-            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            seq INTEGER PRIMARY KEY,
             kind INTEGER NOT NULL,
             device BLOB NOT NULL,
             token BLOB,

@@ -179,7 +179,7 @@ impl AuthStore {
 
 pub(super) fn last_change(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection
-        .prepare_cached("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)")?
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?
         .query_row([], |row| row.get(0))?)
 }
 

@@ -44,8 +44,10 @@ impl AuthStore {
                     ),
                     (
                         // The oldest come first; a node that was stopped for a day has no token in memory any more.
+                        // The last stays: the next is numbered after it.
                         "DELETE FROM changes WHERE seq IN
-                         (SELECT seq FROM changes WHERE at <= ?1 ORDER BY seq LIMIT ?2)",
+                         (SELECT seq FROM changes WHERE at <= ?1 AND seq < (SELECT max(seq) FROM changes)
+                          ORDER BY seq LIMIT ?2)",
                         now - day - remembered,
                     ),
                 ];

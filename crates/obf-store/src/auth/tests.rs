@@ -272,6 +272,22 @@ async fn keys_are_erased_at_expiry_and_ids_forgotten_later() {
 }
 
 #[tokio::test]
+async fn changes_are_forgotten_after_a_day_but_never_numbered_anew() {
+    let Opened { store, directory: _directory } = open();
+    for epoch in 1..=3 {
+        store.end_devices(vec![(device(7), Epoch(epoch))], NOW).await.unwrap();
+    }
+    let later = UnixTime(NOW.0 + u64::from(Lifetime::CEILING.seconds()) + REMEMBERED);
+    store.sweep(later).await.unwrap();
+    assert_eq!(store.changes(0).await.unwrap().len(), 1);
+    assert_eq!(store.last_change().await, Ok(3));
+    store.end_devices(vec![(device(7), Epoch(4))], later).await.unwrap();
+    store.sweep(later).await.unwrap();
+    let changes = store.changes(0).await.unwrap();
+    assert_eq!(changes, [(4, Change::DeviceEnded { device: device(7), epoch: Epoch(4) })]);
+}
+
+#[tokio::test]
 async fn sealing_keys_rotate_for_all_nodes_at_once() {
     let Opened { store, directory } = open();
     let other = AuthStore::open(&Options::new(directory.path().join("auth.db"))).unwrap();

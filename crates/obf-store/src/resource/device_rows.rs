@@ -10,13 +10,12 @@ use crate::{
 use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
 use std::fmt::Write as _;
 
-/// The device that has this identity.
-pub(super) fn find(s: &mut dyn Session, identity: &GlobalIdentity) -> Result<Option<DeviceId>, StoreError> {
-    s.one(
-        "SELECT device FROM identities WHERE value = ?1 AND kind = ?2",
-        values![identity.value(), identity.kind() as u8],
-        |row| row.number(0).map(DeviceId),
-    )
+macro_rules! record {
+    () => {
+        "SELECT d.identity_kind, d.identity, d.other_identities, d.home_network, d.algorithm, d.wrapped_key,
+                d.amf, d.initial_sqn, d.sqn, d.epoch, d.state, d.minimum_algorithm, d.kyc_expiry, d.custodian,
+                c.state, d.version, d.created_at, d.updated_at, d.id "
+    };
 }
 
 /// The devices that have this value as an identity, of that kind or of any.
@@ -35,13 +34,28 @@ pub(super) fn with_identity(
 /// The whole record.
 pub(super) fn load(s: &mut dyn Session, id: DeviceId) -> Result<Option<Device>, StoreError> {
     let device = s.one(
-        "SELECT d.identity_kind, d.identity, d.other_identities, d.home_network, d.algorithm, d.wrapped_key,
-                d.amf, d.initial_sqn, d.sqn, d.epoch, d.state, d.minimum_algorithm, d.kyc_expiry, d.custodian,
-                c.state, d.version, d.created_at, d.updated_at
-         FROM devices d LEFT JOIN custodians c ON c.id = d.custodian WHERE d.id = ?1",
+        concat!(record!(), "FROM devices d LEFT JOIN custodians c ON c.id = d.custodian WHERE d.id = ?1"),
         values![id.0],
-        |row| read(id, row),
+        read,
     )?;
+    with_kyc(s, device)
+}
+
+/// The whole record of the device that has this identity.
+pub(super) fn load_of(s: &mut dyn Session, identity: &GlobalIdentity) -> Result<Option<Device>, StoreError> {
+    let device = s.one(
+        concat!(
+            record!(),
+            "FROM identities i JOIN devices d ON d.id = i.device LEFT JOIN custodians c ON c.id = d.custodian
+             WHERE i.value = ?1 AND i.kind = ?2"
+        ),
+        values![identity.value(), identity.kind() as u8],
+        read,
+    )?;
+    with_kyc(s, device)
+}
+
+fn with_kyc(s: &mut dyn Session, device: Option<Device>) -> Result<Option<Device>, StoreError> {
     let Some(mut device) = device else { return Ok(None) };
     if let Some(holder) = &mut device.custodian {
         holder.kyc = kyc::of_custodian(s, &holder.id)?;
@@ -167,7 +181,7 @@ fn taken(s: &mut dyn Session, identities: &[GlobalIdentity]) -> Result<Option<Ad
 }
 
 fn existing(s: &mut dyn Session, identity: &GlobalIdentity) -> Result<Option<Box<Device>>, StoreError> {
-    Ok(find(s, identity)?.map(|id| load(s, id)).transpose()?.flatten().map(Box::new))
+    Ok(load_of(s, identity)?.map(Box::new))
 }
 
 /// Removes a device of this very transaction.
@@ -217,7 +231,7 @@ fn identities(row: &dyn Row) -> Result<Vec<GlobalIdentity>, StoreError> {
     Ok(found)
 }
 
-fn read(id: DeviceId, row: &dyn Row) -> Result<Device, StoreError> {
+fn read(row: &dyn Row) -> Result<Device, StoreError> {
     let algorithm = row.integer(4)?.map(|number| match number {
         1 => AkaAlgorithm::Milenage,
         _ => AkaAlgorithm::Tuak,
@@ -233,7 +247,7 @@ fn read(id: DeviceId, row: &dyn Row) -> Result<Device, StoreError> {
         _ => None,
     };
     Ok(Device {
-        id,
+        id: DeviceId(row.number(18)?),
         identities: identities(row)?,
         home_network: match row.number(3)? {
             3 => HomeNetwork::ThreeDigitMnc,

@@ -3,11 +3,7 @@
 //! Only grants that have not ended are seen. Where there are several for one application, the device's own counts,
 //! otherwise that of the group whose name comes first.
 
-use super::{
-    Application, Device, DeviceId, ResourceDb, Terms, applications,
-    device_rows::{find, load},
-    grants,
-};
+use super::{Application, Device, DeviceId, ResourceDb, Terms, applications, device_rows::load_of, grants};
 use crate::{
     StoreError,
     sql::{Row, Session, Value, values},
@@ -68,9 +64,7 @@ impl Rights for ResourceDb {
     ) -> Result<Option<(Device, RightsPage)>, StoreError> {
         self.engine
             .read(move |s| {
-                let Some(device) = find(s, &identity)?.map(|id| load(s, id)).transpose()?.flatten() else {
-                    return Ok(None);
-                };
+                let Some(device) = load_of(s, &identity)? else { return Ok(None) };
                 let page = page(s, device.id, after.as_ref(), limit, now)?;
                 Ok(Some((device, page)))
             })
@@ -85,9 +79,7 @@ impl Rights for ResourceDb {
     ) -> Result<Option<(Device, Option<GrantedApplication>)>, StoreError> {
         self.engine
             .read(move |s| {
-                let Some(device) = find(s, &identity)?.map(|id| load(s, id)).transpose()?.flatten() else {
-                    return Ok(None);
-                };
+                let Some(device) = load_of(s, &identity)? else { return Ok(None) };
                 let values = values![device.id.0, app.as_str(), now.0];
                 let mut granted = s.one(ONE_OWN, values, |row| own(row, device.id))?;
                 if granted.is_none() {

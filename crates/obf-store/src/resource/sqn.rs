@@ -4,7 +4,7 @@
 
 use super::{
     Device, DeviceId, ResourceDb, RightsPage, audit,
-    device_rows::{find, load},
+    device_rows::{load, load_of},
     rights,
 };
 use crate::{
@@ -16,6 +16,8 @@ use std::{future::Future, sync::Arc};
 
 /// How long a used (device, RAND) of a resynchronisation is remembered: far longer than any challenge lives.
 const RESYNCHRONISATION_MEMORY: u64 = 7 * 86_400;
+/// 48 bits (TS 33.102 6.3.2).
+const MAX_SQN: u64 = (1 << 48) - 1;
 
 /// A device with a fresh SQN, and its rights as asked for.
 #[derive(Clone, Debug)]
@@ -161,8 +163,9 @@ fn permitted(
     identity: &GlobalIdentity,
     permit: impl FnOnce(&Device) -> Result<(), Refusal>,
 ) -> Result<Result<Device, Refusal>, StoreError> {
-    let found = find(s, identity)?.map(|id| load(s, id)).transpose()?.flatten();
-    let permitted = found.ok_or(Refusal::UnknownIdentity).and_then(|device| permit(&device).map(|()| device));
+    let permitted = load_of(s, identity)?
+        .ok_or(Refusal::UnknownIdentity)
+        .and_then(|device| permit(&device).map(|()| device));
     if permitted.is_err() {
         count_refusal(s)?;
     }
@@ -187,17 +190,28 @@ fn next(
     // Read before anything is changed, so that this cannot fail after it.
     let rights = rights::page(s, device.id, None, with.limit, key_use.at)?;
     if device.key.is_some() {
-        let sqn = s.one(
-            "UPDATE devices SET sqn = (((sqn >> 5) + 1) << 5) | ?2
-             WHERE id = ?1 AND sqn < 281474976710655 - 31 RETURNING sqn",
-            values![device.id.0, ind & 31],
-            |row| row.fitting(0),
-        )?;
-        device.sqn =
-            sqn.ok_or_else(|| StoreError::Other("the device's sequence numbers are used up".into()))?;
+        device.sqn = take(s, device.id, device.sqn, ind)?;
     }
     record(s, &device, key_use, reason)?;
     Ok(Taken { device, rights })
+}
+
+/// SEQ + 1 with this IND, after `sqn`, which was just read. Without RETURNING: for that SQLite copies the page first, to be able
+/// to undo half a statement.
+fn take(s: &mut dyn Session, device: DeviceId, mut sqn: u64, ind: u8) -> Result<u64, StoreError> {
+    loop {
+        let next = ((sqn >> 5) + 1) << 5 | u64::from(ind & 31);
+        if next > MAX_SQN {
+            return Err(StoreError::Other("the device's sequence numbers are used up".into()));
+        }
+        let values = values![device.0, sqn, next];
+        if s.execute("UPDATE devices SET sqn = ?3 WHERE id = ?1 AND sqn = ?2", values)? > 0 {
+            return Ok(next);
+        }
+        // Another process took one meanwhile (PostgreSQL).
+        let now = s.one("SELECT sqn FROM devices WHERE id = ?1", values![device.0], |row| row.fitting(0))?;
+        sqn = now.ok_or_else(|| StoreError::Other("the device was removed meanwhile".into()))?;
+    }
 }
 
 fn record(s: &mut dyn Session, device: &Device, key_use: &KeyUse, reason: &str) -> Result<(), StoreError> {

@@ -209,7 +209,7 @@ CREATE TABLE refused_vectors (
 ) STRICT;
 INSERT INTO refused_vectors VALUES (1, 0);
 CREATE TABLE audit (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
     actor TEXT NOT NULL,
     action TEXT NOT NULL,

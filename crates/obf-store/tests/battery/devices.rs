@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engines::on_each_engine;
+use obf_store::StoreError;
 use obf_types::{Epoch, Refusal};
 use std::collections::HashSet;
 
@@ -68,6 +69,15 @@ on_each_engine! {
         let taken: HashSet<u64> = asking.join_all().await.into_iter().collect();
         assert_eq!(taken.len(), 100);
         assert_eq!(taken.into_iter().max(), Some((100 << 5) | 3));
+    }
+
+    async fn no_sqn_begins_again_when_all_are_used_up(db: ResourceDb) {
+        const LAST_SEQ: u64 = (1 << 43) - 1;
+        db.add_devices(vec![NewDevice { sqn: (LAST_SEQ - 1) << 5, ..device(1) }], change(&[])).await.unwrap();
+        let take = || db.take_sqn(imsi(1), 31, ALL, key_use(), |_| Ok(()));
+        assert_eq!(take().await.unwrap().unwrap().device.sqn, (1 << 48) - 1);
+        assert!(matches!(take().await, Err(StoreError::Other(why)) if why.contains("used up")));
+        assert_eq!(found(&db, 1).await.sqn, (1 << 48) - 1);
     }
 
     async fn a_resynchronisation_counts_once_and_moves_sqn_only_if_asked(db: ResourceDb) {
