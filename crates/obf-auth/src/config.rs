@@ -315,6 +315,16 @@ impl ResourceServerConfig {
 pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secret<32>, ConfigError> {
     let failed =
         |reason: &dyn fmt::Display| ConfigError::new(key, format_args!("{}: {reason}", path.display()));
+    #[cfg(unix)]
+    {
+        let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
+        let mode = std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(failed(&format_args!(
+                "others may read it (permissions {mode:04o}): chmod 600, and if they could have read it, make another"
+            )));
+        }
+    }
     let octets = std::fs::read(path).map(zeroize::Zeroizing::new).map_err(|error| failed(&error))?;
     let written = || obf_types::hex::secret(std::str::from_utf8(&octets).ok()?.trim());
     let read = obf_types::Secret::from_slice(&octets).or_else(written);
@@ -357,6 +367,22 @@ mod tests {
         let checked = config.check().unwrap();
         assert_eq!(checked.token_domain.as_str(), "rs.as.operator.example");
         assert_eq!(checked.max_lifetime, Lifetime::DEFAULT);
+    }
+
+    #[test]
+    fn a_key_file_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kek.hex");
+        std::fs::write(&path, "5a".repeat(32)).unwrap();
+        for (mode, read) in [(0o640, false), (0o604, false), (0o600, true), (0o400, true)] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let key = read_key("kek_file", &path);
+            assert_eq!(key.is_ok(), read, "{mode:o}");
+            if let Err(error) = key {
+                assert!(error.to_string().contains("chmod 600") && !error.to_string().contains("5a5a"));
+            }
+        }
     }
 
     #[test]

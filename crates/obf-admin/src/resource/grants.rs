@@ -81,7 +81,7 @@ pub const OPERATIONS: &[Operation] = &[
         access: Access::Roles(Roles::ALL),
         words: Words {
             command: &["grant", "list"],
-            columns: &["device", "group", "app", "lifetime"],
+            columns: &["device", "group", "app", "lifetime", "local_validity", "kyc_level"],
             ..Words::NONE
         },
         ..Operation::GET

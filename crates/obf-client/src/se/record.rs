@@ -5,6 +5,7 @@ use super::KeyIndex;
 use obf_aka::{Algorithm, Milenage, SqnArray, SqnLayout, SqnLimits, Tuak, TuakKey, TuakSizes};
 use obf_types::{GlobalIdentity, IdentityError, IdentityKind, hex};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use zeroize::Zeroizing;
 
 /// What is wrong with a record.
@@ -66,6 +67,7 @@ pub(super) struct Record {
     imei: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deveui: Option<String>,
+    #[serde(default)]
     algorithm: Name,
     #[serde(default = "subscriber")]
     key_index: u8,
@@ -92,9 +94,11 @@ pub(super) struct Record {
     accepted: Option<Vec<u64>>,
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Name {
+    /// As `obf device import` takes it if it is not said.
+    #[default]
     Milenage,
     Tuak,
 }
@@ -105,10 +109,10 @@ impl Record {
             line: error.line(),
             column: error.column(),
             // The library's own text may quote a value.
-            what: if error.is_data() {
-                "a field is missing, unknown or of the wrong kind"
-            } else {
-                "this is not JSON"
+            what: match error.classify() {
+                Category::Data if error.to_string().starts_with("missing field") => "k, the key, is missing",
+                Category::Data => "a field is unknown, there twice or of the wrong kind",
+                _ => "this is not JSON",
             },
         })
     }

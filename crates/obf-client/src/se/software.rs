@@ -233,14 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_of_milenage_if_it_does_not_say() {
+        let (_directory, se) = open(&RECORD.replace("\"algorithm\":\"milenage\",", ""));
+        assert_eq!(se.unwrap().identity().unwrap().value(), "001010000000001");
+    }
+
+    #[test]
     fn bad_files_are_named_without_showing_a_key() {
         let secret = "465b5ce8b199b49faa5f0a2ee238a6b";
         for (record, says) in [
             ("", "line 1, column 0: this is not JSON"),
             (
                 &RECORD.replace("opc", "opd"),
-                "line 2, column 52: a field is missing, unknown or of the wrong kind",
+                "line 2, column 52: a field is unknown, there twice or of the wrong kind",
             ),
+            (&RECORD.replace("\"k\":", "\"op\":"), "k, the key, is missing"),
             (&RECORD.replace("a6bc", "a6b"), "k must be 32 hex digits"),
             (&RECORD.replace("\"opc\"", "\"topc\""), "exactly one of opc and op is needed"),
             (&RECORD.replace("\"imsi\":\"001010000000001\",", ""), ""),

@@ -36,7 +36,10 @@ pub trait Registrations {
     ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 }
 
-const WAITING: &str = "kind = 3 AND state = 0";
+const PROVIDER: u8 = EntryKind::ApplicationProvider as u8;
+/// Of the entries, with the kind as `?1` and the state as `?2`.
+const WAITING: &str = "kind = ?1 AND state = ?2";
+const REGISTERED: u8 = State::Registered as u8;
 
 impl Registrations for ResourceDb {
     async fn register_provider(
@@ -50,17 +53,16 @@ impl Registrations for ResourceDb {
         self.engine
             .write(move |s| {
                 let count = format!("SELECT count(*) FROM entries WHERE {WAITING}");
-                let waiting = s.one(&count, &[], |row| row.fitting::<u64>(0))?.unwrap_or(0);
+                let waiting = s.one(&count, values![PROVIDER, REGISTERED], |row| row.fitting::<u64>(0))?;
                 let taken = "SELECT 1 FROM administrators WHERE id = ?1 OR application_provider = ?2 LIMIT 1";
-                let taken = s.one(taken, values![&administrator.id, &provider.id], |_| Ok(()))?;
-                if taken.is_some() {
+                if s.exists(taken, values![&administrator.id, &provider.id])? {
                     return Ok(Registered::Exists);
                 }
                 // Whoever comes with a name that is taken is told that, full or not.
-                if waiting >= most {
-                    let there = "SELECT 1 FROM entries WHERE kind = 3 AND id = ?1";
-                    let there = s.one(there, values![&provider.id], |_| Ok(()))?;
-                    return Ok(if there.is_some() { Registered::Exists } else { Registered::Full });
+                if waiting.unwrap_or(0) >= most {
+                    let there = "SELECT 1 FROM entries WHERE kind = ?1 AND id = ?2";
+                    let there = s.exists(there, values![PROVIDER, &provider.id])?;
+                    return Ok(if there { Registered::Exists } else { Registered::Full });
                 }
                 if !entries::add(s, &provider, &change)? {
                     return Ok(Registered::Exists);
@@ -77,20 +79,20 @@ impl Registrations for ResourceDb {
         change: Change,
     ) -> Result<Vec<String>, StoreError> {
         let old = format!(
-            "SELECT id FROM entries WHERE {WAITING} AND created_at < ?1
+            "SELECT id FROM entries WHERE {WAITING} AND created_at < ?3
              AND NOT EXISTS (SELECT 1 FROM applications a WHERE a.provider = entries.id) ORDER BY id"
         );
         let read = old.clone();
-        let some = self.engine.read(move |s| s.one(&read, values![before.0], |_| Ok(()))).await?;
-        if some.is_none() {
+        if !self.engine.read(move |s| s.exists(&read, values![PROVIDER, REGISTERED, before.0])).await? {
             return Ok(Vec::new());
         }
         self.engine
             .write(move |s| {
                 let old = format!("{old}{}", s.locking());
-                let expired = s.all(&old, values![before.0], |row| Ok(row.string(0)?.to_owned()))?;
+                let values = values![PROVIDER, REGISTERED, before.0];
+                let expired = s.all(&old, values, |row| Ok(row.string(0)?.to_owned()))?;
                 for id in &expired {
-                    s.execute("DELETE FROM entries WHERE kind = 3 AND id = ?1", values![id])?;
+                    s.execute("DELETE FROM entries WHERE kind = ?1 AND id = ?2", values![PROVIDER, id])?;
                     s.execute("DELETE FROM administrators WHERE application_provider = ?1", values![id])?;
                     change.record(s, "application-provider.expire", id, "")?;
                 }
