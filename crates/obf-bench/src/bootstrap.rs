@@ -35,8 +35,8 @@ pub struct Bootstrap {
     /// Clients at once, each with a subscriber of its own.
     #[arg(long, default_value_t = 64)]
     pub clients: u64,
-    /// Bootstraps of each client a round.
-    #[arg(long, default_value_t = 40)]
+    /// Bootstraps of each client a round: enough for some seconds of either side.
+    #[arg(long, default_value_t = 160)]
     pub each: u64,
 }
 
