@@ -33,7 +33,7 @@ const NOBODY: &[u8] = b"limited@nobody.invalid";
 
 /// Answers one HTTP request.
 pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>, peer: Peer) -> obf_net::http::Reply {
-    let reply = if node.admits_source(peer.address.ip()) {
+    let reply = if node.admission.admits_source(peer.address.ip(), node.now()) {
         exchange(&node, request).await
     } else {
         Reply::plain(Outcome::SourceLimited)
@@ -68,7 +68,7 @@ async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
         request.header(name.as_str(), value.as_bytes());
     }
     let now = node.now();
-    let keys = match node.sealing.ring(&node.store, &node.vault, now).await {
+    let keys = match node.sealing.ring(now).await {
         Ok(keys) => keys,
         Err(error) => {
             tracing::error!(%error, "no sealing key");
@@ -91,7 +91,7 @@ async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
 /// no SQN (WIRES "SQN authority").
 async fn vector(node: &Node, query: VectorQuery, now: UnixTime) -> VectorAnswer {
     let server = &node.resource_server;
-    if query.username.is_empty() || !node.admits_challenge(&query.username) {
+    if query.username.is_empty() || !node.admission.admits_challenge(&query.username, now) {
         let nobody = VectorRequest { user_name: NOBODY.to_vec(), resynchronisation: None };
         return match server.vector(nobody).await {
             Err(RprError::Unreachable) => VectorAnswer::Unreachable,
@@ -185,8 +185,7 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         .await;
     match committed {
         Ok(auth::Bootstrapped::Done { counter }) => {
-            // Not before: a response played again is no answer, and must not pay for another vector.
-            node.challenge_answered(&username);
+            node.admission.challenge_answered(&username, node.now());
             CommitAnswer::Committed { counter }
         }
         Ok(auth::Bootstrapped::Spent) => CommitAnswer::Used,

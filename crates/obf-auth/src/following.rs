@@ -91,7 +91,7 @@ impl Following {
             }
             if rotated.elapsed() >= Duration::from_secs(sealing::LOOK) {
                 rotated = Instant::now();
-                if let Err(error) = node.sealing.refresh(&node.store, &node.vault, now).await {
+                if let Err(error) = node.sealing.refresh(now).await {
                     tracing::error!(%error, "sealing keys cannot be rotated");
                 }
             }

@@ -7,7 +7,6 @@ use crate::{
 use obf_net::radius::{Handler, Origin};
 use obf_radius::Request;
 use obf_rpo::{Ask, Inquiry, KeyGrant, KeyRequest, grant, refuse};
-use obf_rpr::ApplicationAnswer;
 use obf_token::{AppKey, Obf1Context, derive};
 use obf_types::{GlobalIdentity, KeySchema, Lifetime, Refusal, UnixTime};
 use std::sync::Arc;
@@ -62,7 +61,7 @@ impl Handler for KeyServer {
 }
 
 async fn key(node: &Node, wanted: &KeyRequest, origin: &Origin, now: UnixTime) -> Result<KeyGrant, Refusal> {
-    let registration = node.registrations.of_peer(&node.resource_server, &wanted.app, &origin.names).await?;
+    let registration = node.applications.of_peer(&wanted.app, &origin.names).await?;
     if !registration.ua_classes.iter().any(|class| class.covers(wanted.ua)) {
         return Err(Refusal::ProtocolNotRegistered);
     }
@@ -164,6 +163,3 @@ fn derived(node: &Node, wanted: &KeyRequest, token: &LiveToken, identity: &Globa
         }
     })
 }
-
-/// An application's registration, shared with [`NoticesOut`].
-pub(crate) type Registration = Arc<ApplicationAnswer>;

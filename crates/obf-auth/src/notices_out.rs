@@ -1,7 +1,7 @@
 //! What applications are told unasked on their own RPO connections: a token is over (RFC 5176 in reverse). Stored until
 //! each instance of the application has acknowledged it; sent again when it resumes.
 
-use crate::{keys::Registration, node::Node};
+use crate::{applications::Registration, node::Node};
 use obf_net::{
     Running,
     radius::{AskError, Connection, Origin},
@@ -60,7 +60,7 @@ impl NoticesOut {
     /// each new one as it comes to be, for as long as the connection lasts.
     pub(crate) async fn resume(&self, app: AppId, instance: String, origin: &Origin) -> Result<(), Refusal> {
         let node = &self.node;
-        let registration = node.registrations.of_peer(&node.resource_server, &app, &origin.names).await?;
+        let registration = node.applications.of_peer(&app, &origin.names).await?;
         let connection = origin.connection.clone().ok_or(Refusal::UnsupportedOperation)?;
         let listener = Listener { connection: connection.id(), app, instance };
         let storage_failed = |error: StoreError| {
