@@ -2,8 +2,8 @@
 //! Server on RPR, and ends tokens when told.
 //!
 //! Reading order: [`config`], `start` ([`start()`], [`Handle`]), `bootstrap` (RPB), `keys` (RPO), `resource_server` (RPR),
-//! `notices_in` (from the Resource Server), `notices_out` (to applications), `following` (what ends tokens, in the order
-//! of the store), `sealing` and `vault` (keys that leave memory), `registrations`, `admin`; [`tokens`] (what lives in
+//! `notices_in` (from the Resource Server), `notices_out` (to applications), `change_feed` and `watches` (what ends tokens, in
+//! the order of the store), `sealing` and `vault` (keys that leave memory), `registrations`, `admin`; [`tokens`] (what lives in
 //! memory) and [`limiter`].
 //!
 //! Invariants: a token counts from the moment it is on the disk, on every node of the deployment; what ends a token is on
@@ -14,9 +14,9 @@
 
 mod admin;
 mod bootstrap;
+mod change_feed;
 pub mod config;
 mod discovery;
-mod following;
 mod keys;
 pub mod limiter;
 mod node;
@@ -29,6 +29,7 @@ mod sealing;
 mod start;
 pub mod tokens;
 pub mod vault;
+mod watches;
 
 pub use config::{Config, ConfigError};
 pub use obf_net::{Drained, Environment};

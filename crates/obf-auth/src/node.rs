@@ -1,8 +1,8 @@
 //! What the listeners of one node share.
 
 use crate::{
+    change_feed::ChangeFeed,
     config::{Checked, Config, ConfigError, read_key},
-    following::Following,
     limiter::{Limiter, Rate},
     notices_in,
     random::draw,
@@ -18,13 +18,14 @@ use obf_rpb::{Authenticator, server::Settings};
 use obf_rpr::Vendor;
 use obf_store::{
     Options,
-    auth::{AuthStore, Kept, KeptToken},
+    auth::{AuthStore, Lookup, StoredToken},
 };
 use obf_token::TokenId;
 use obf_types::{Domain, IdentityKind, Refusal, Secret, UnixTime};
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::sync::Semaphore;
 
@@ -51,7 +52,7 @@ pub(crate) struct Node {
     pub(crate) vault: Vault,
     pub(crate) sealing: Sealing,
     pub(crate) registrations: Registrations,
-    pub(crate) following: Following,
+    pub(crate) feed: ChangeFeed,
     pub(crate) resource_server: ResourceServer,
     /// Bounds what notices about fleets ask the Resource Server at once.
     pub(crate) notice_lookups: Arc<Semaphore>,
@@ -73,8 +74,9 @@ impl Node {
             ConfigError::new("database", format_args!("{}: {error}", config.database.display()))
         })?;
         let sealing = Sealing::open(&store, &vault, clock.now()).await?;
-        let following = Following::from_now(&store).await?;
         let limits = &config.limits;
+        let stale_after = Duration::from_secs(limits.stale_after.max(1).into());
+        let feed = ChangeFeed::from_now(&store, stale_after).await?;
         let settings = Settings {
             challenge_life: limits.challenge_life,
             max_lifetime: checked.max_lifetime,
@@ -95,7 +97,7 @@ impl Node {
             vault,
             sealing,
             registrations: Registrations::default(),
-            following,
+            feed,
             resource_server,
             notice_lookups: Arc::new(Semaphore::new(notices_in::LOOKUPS)),
             former_token: limits.former_token.into(),
@@ -139,41 +141,42 @@ impl Node {
                 Found::Expired => return Err(Refusal::TokenExpired),
                 Found::Absent => {}
             }
-            let (kept, change) = match self.store.token(id.clone(), now).await {
-                Ok(Kept::Live(kept, change)) => (kept, change),
-                Ok(Kept::Expired) => return Err(Refusal::TokenExpired),
-                Ok(Kept::Revoked) => return Err(Refusal::TokenRevoked),
-                Ok(Kept::Unknown) => return Err(Refusal::UnknownToken),
+            let watch = self.feed.watch();
+            let stored = match self.store.token(id.clone(), now).await {
+                Ok(Lookup::Live(stored)) => stored,
+                Ok(Lookup::Expired) => return Err(Refusal::TokenExpired),
+                Ok(Lookup::Revoked) => return Err(Refusal::TokenRevoked),
+                Ok(Lookup::Unknown) => return Err(Refusal::UnknownToken),
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be read");
                     return Err(Refusal::StorageFailed);
                 }
             };
-            self.take_in(&kept)?;
-            if self.following.began_after(change) {
-                // Something ended meanwhile, perhaps this token, before it was here to be ended.
+            self.take_in(&stored)?;
+            if watch.saw(&stored.device, id) {
+                // It may have been ended before it was here to be ended.
                 self.table.end(id);
             }
         }
         Err(Refusal::Overloaded)
     }
 
-    fn take_in(&self, kept: &KeptToken) -> Result<(), Refusal> {
-        let Some(ks) = self.vault.unwrap_ks(&kept.id, &kept.wrapped_ks) else {
-            tracing::error!(token = %kept.id, "a stored token does not open: altered, or of another KEK");
+    fn take_in(&self, stored: &StoredToken) -> Result<(), Refusal> {
+        let Some(ks) = self.vault.unwrap_ks(&stored.id, &stored.wrapped_ks) else {
+            tracing::error!(token = %stored.id, "a stored token does not open: altered, or of another KEK");
             return Err(Refusal::StorageFailed);
         };
         let taken = self.table.insert(&NewToken {
-            id: &kept.id,
-            identity: &kept.device,
-            user_name: &kept.user_name,
+            id: &stored.id,
+            identity: &stored.device,
+            user_name: &stored.user_name,
             ks: &ks,
-            facts: &kept.facts,
-            rights: self.table.intern(kept.rights.clone()),
+            facts: &stored.facts,
+            rights: self.table.intern(stored.rights.clone()),
         });
         if let Err(error) = taken {
             // That another fetch took it in at the same moment is no error.
-            tracing::debug!(token = %kept.id, %error, "token not taken in");
+            tracing::debug!(token = %stored.id, %error, "token not taken in");
         }
         Ok(())
     }

@@ -94,7 +94,7 @@ async fn act(node: &Arc<Node>, told: Vec<Notice>) -> Result<(), ActError> {
     if !changed.is_empty() && !rights_changed(node, changed).await? {
         return Ok(());
     }
-    Ok(node.following.settle(&node.store).await?)
+    Ok(node.feed.settle().await?)
 }
 
 /// From now on every fetch for the devices asks the Resource Server; applications that lost their right are told at once.
