@@ -2,9 +2,9 @@
 //! Server on RPR, and ends tokens when told.
 //!
 //! Reading order: [`config`], `start` ([`start()`], [`Handle`]), `bootstrap` (RPB), `keys` (RPO), `resource_server` (RPR),
-//! `notices_in` (from the Resource Server), `notices_out` (to applications), `following` (what ends tokens, in the order
-//! of the store), `sealing` and `vault` (keys that leave memory), `applications`, `admission`, `admin`; [`tokens`] (what
-//! lives in memory) and [`limiter`].
+//! `notices_in` (from the Resource Server), `notices_out` (to applications), `change_feed` and `watches` (what ends tokens, in
+//! the order of the store), `sealing` and `vault` (keys that leave memory), `applications`, `admission`, `admin`; [`tokens`]
+//! (what lives in memory) and [`limiter`].
 //!
 //! Invariants: a token counts from the moment it is on the disk, on every node of the deployment; what ends a token is on
 //! the disk before it is acknowledged, and no fetch that begins afterwards gets a key of it; Ks leaves memory only
@@ -16,10 +16,10 @@ mod admin;
 mod admission;
 mod applications;
 mod bootstrap;
+mod change_feed;
 pub mod config;
 mod discovery;
 mod error;
-mod following;
 mod keys;
 pub mod limiter;
 mod node;
@@ -31,6 +31,7 @@ mod sealing;
 mod start;
 pub mod tokens;
 pub mod vault;
+mod watches;
 
 pub use config::{Config, ConfigError};
 pub use error::StartError;

@@ -3,9 +3,9 @@
 use crate::{
     admission::Admission,
     applications::Applications,
+    change_feed::ChangeFeed,
     config::{Checked, Config, ConfigError, read_key},
     error::StartError,
-    following::Following,
     random::draw,
     resource_server::ResourceServer,
     sealing::Sealing,
@@ -17,11 +17,11 @@ use obf_rpb::{Authenticator, server::Settings};
 use obf_rpr::Vendor;
 use obf_store::{
     Options,
-    auth::{AuthStore, Kept, KeptToken},
+    auth::{AuthStore, Lookup, StoredToken},
 };
 use obf_token::TokenId;
 use obf_types::{Domain, Refusal, Secret, UnixTime};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Connections that read the store beside its writer.
 const READERS: usize = 2;
@@ -43,7 +43,7 @@ pub(crate) struct Node {
     pub(crate) sealing: Sealing,
     pub(crate) admission: Admission,
     pub(crate) applications: Applications,
-    pub(crate) following: Following,
+    pub(crate) feed: ChangeFeed,
     pub(crate) resource_server: Arc<ResourceServer>,
     /// Seconds that a new bootstrap leaves the former token.
     pub(crate) former_token: u64,
@@ -61,8 +61,9 @@ impl Node {
             ConfigError::new("database", format_args!("{}: {error}", config.database.display()))
         })?;
         let sealing = Sealing::open(store.clone(), Arc::clone(&vault), clock.now()).await?;
-        let following = Following::from_now(&store).await?;
         let limits = &config.limits;
+        let stale_after = Duration::from_secs(limits.stale_after.max(1).into());
+        let feed = ChangeFeed::from_now(&store, stale_after).await?;
         let settings = Settings {
             challenge_life: limits.challenge_life,
             max_lifetime: checked.max_lifetime,
@@ -83,7 +84,7 @@ impl Node {
             sealing,
             admission: Admission::new(limits),
             applications: Applications::of_server(Arc::clone(&resource_server)),
-            following,
+            feed,
             resource_server,
             former_token: limits.former_token.into(),
         })
@@ -105,41 +106,42 @@ impl Node {
                 Found::Expired => return Err(Refusal::TokenExpired),
                 Found::Absent => {}
             }
-            let (kept, change) = match self.store.token(id.clone(), now).await {
-                Ok(Kept::Live(kept, change)) => (kept, change),
-                Ok(Kept::Expired) => return Err(Refusal::TokenExpired),
-                Ok(Kept::Revoked) => return Err(Refusal::TokenRevoked),
-                Ok(Kept::Unknown) => return Err(Refusal::UnknownToken),
+            let watch = self.feed.watch();
+            let stored = match self.store.token(id.clone(), now).await {
+                Ok(Lookup::Live(stored)) => stored,
+                Ok(Lookup::Expired) => return Err(Refusal::TokenExpired),
+                Ok(Lookup::Revoked) => return Err(Refusal::TokenRevoked),
+                Ok(Lookup::Unknown) => return Err(Refusal::UnknownToken),
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be read");
                     return Err(Refusal::StorageFailed);
                 }
             };
-            self.take_in(&kept)?;
-            if self.following.began_after(change) {
-                // Something ended meanwhile, perhaps this token, before it was here to be ended.
+            self.take_in(&stored)?;
+            if watch.saw(&stored.device, id) {
+                // It may have been ended before it was here to be ended.
                 self.table.end(id);
             }
         }
         Err(Refusal::Overloaded)
     }
 
-    fn take_in(&self, kept: &KeptToken) -> Result<(), Refusal> {
-        let Some(ks) = self.vault.unwrap_ks(&kept.id, &kept.wrapped_ks) else {
-            tracing::error!(token = %kept.id, "a stored token does not open: altered, or of another KEK");
+    fn take_in(&self, stored: &StoredToken) -> Result<(), Refusal> {
+        let Some(ks) = self.vault.unwrap_ks(&stored.id, &stored.wrapped_ks) else {
+            tracing::error!(token = %stored.id, "a stored token does not open: altered, or of another KEK");
             return Err(Refusal::StorageFailed);
         };
         let taken = self.table.insert(&NewToken {
-            id: &kept.id,
-            identity: &kept.device,
-            user_name: &kept.user_name,
+            id: &stored.id,
+            identity: &stored.device,
+            user_name: &stored.user_name,
             ks: &ks,
-            facts: &kept.facts,
-            rights: self.table.intern(kept.rights.clone()),
+            facts: &stored.facts,
+            rights: self.table.intern(stored.rights.clone()),
         });
         if let Err(error) = taken {
             // That another fetch took it in at the same moment is no error.
-            tracing::debug!(token = %kept.id, %error, "token not taken in");
+            tracing::debug!(token = %stored.id, %error, "token not taken in");
         }
         Ok(())
     }

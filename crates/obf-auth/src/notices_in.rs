@@ -113,7 +113,7 @@ impl NoticesIn {
         if !changed.is_empty() && !self.rights_changed(changed).await? {
             return Ok(());
         }
-        Ok(node.following.settle(&node.store).await?)
+        Ok(node.feed.settle().await?)
     }
 
     /// From now on every fetch for the devices asks the Resource Server; applications that lost their right are told at once.

@@ -107,11 +107,11 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
 type Endpoint = (&'static str, SocketAddr, bool);
 
 fn follow(node: &Arc<Node>, running: &Running) {
-    let (following, hearing) = (Arc::clone(node), Arc::clone(node));
+    let (fed, hearing) = (Arc::clone(node), Arc::clone(node));
     let (group, other_group) = (running.clone(), running.clone());
     running.spawn(async move {
         tokio::select! {
-            () = following.following.run(&following) => {}
+            () = fed.feed.run(&fed) => {}
             () = group.stopping() => {}
         }
     });
