@@ -93,7 +93,9 @@ fn words(file: &str, code: &str) -> Vec<String> {
         }
     }
     if file.starts_with(RESOURCE_SERVER) && !EXPOSES.iter().any(|(path, _)| *path == file) {
-        for (number, _) in without_tests(code).lines().enumerate().filter(|(_, line)| has_word(line, "expose")) {
+        for (number, _) in
+            without_tests(code).lines().enumerate().filter(|(_, line)| has_word(line, "expose"))
+        {
             complain(number, "expose", "is for the files that crates/xtask/src/sources.rs names");
         }
     }

@@ -166,7 +166,10 @@ mod tests {
     #[test]
     fn a_batch_has_bounded_lines_and_octets() {
         let many = "x\n".repeat(2 * LINES + 1);
-        assert_eq!(all(&[many.as_bytes()]).iter().map(LineBatch::count).collect::<Vec<_>>(), [LINES, LINES, 1]);
+        assert_eq!(
+            all(&[many.as_bytes()]).iter().map(LineBatch::count).collect::<Vec<_>>(),
+            [LINES, LINES, 1]
+        );
         let long = vec![b'x'; MAX_LINE];
         let mut pieces: Vec<&[u8]> = Vec::new();
         for _ in 0..100 {
