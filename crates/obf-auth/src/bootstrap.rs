@@ -5,7 +5,7 @@ use crate::{
     node::Node,
     random::draw,
     resource_server::RprError,
-    tokens::{Facts, NewToken, RightsSet},
+    tokens::{NewToken, RightsSet},
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -20,7 +20,7 @@ use obf_rpb::{
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
 use obf_store::auth::{self, Bootstrap, Spent};
-use obf_token::{Ks, Technology, TokenId};
+use obf_token::{Ks, TokenFacts, TokenId};
 use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
 use std::{sync::Arc, time::Duration};
 
@@ -146,17 +146,7 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
     }
     let Some(carried) = carried(node, &token).await else { return CommitAnswer::Failed };
     let id = token.id.clone();
-    let facts = Facts {
-        schema: token.schema,
-        mode: token.mode,
-        algorithm: token.algorithm,
-        technology: Technology::ThreeGpp,
-        epoch: token.epoch,
-        counter: 0,
-        bootstrapped_at: token.bootstrapped_at,
-        expires: token.expires,
-        rights_at: carried.said_at,
-    };
+    let facts = TokenFacts { rights_at: carried.said_at, ..token.facts };
     let bootstrap = Bootstrap {
         id: token.id.clone(),
         device: token.identity.clone(),
@@ -164,7 +154,7 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         facts,
         wrapped_ks: node.vault.wrap_ks(&token.id, &token.ks),
         rights: node.table.intern(carried.rights),
-        former_until: UnixTime(token.bootstrapped_at.0.saturating_add(node.former_token)),
+        former_until: UnixTime(token.facts.bootstrapped_at.0.saturating_add(node.former_token)),
     };
     let username = token.username.clone();
     let (table, ks): (_, Ks) = (Arc::clone(&node.table), token.ks);
@@ -177,7 +167,7 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
                 identity: &new.device,
                 user_name: &new.user_name,
                 ks: &ks,
-                facts: &Facts { counter, ..new.facts },
+                facts: &TokenFacts { counter, ..new.facts },
                 rights: Arc::clone(&new.rights),
             });
             taken.is_ok()
@@ -240,13 +230,7 @@ impl Carried {
 
 /// Rights as they came on RPR.
 fn rights_of(rights: obf_rpr::Rights) -> RightsSet {
-    let list = rights.list.into_iter().map(|right| auth::Right {
-        app: right.app,
-        lifetime: right.lifetime,
-        settings: right.settings,
-        local_validity: right.local_validity,
-    });
-    RightsSet::new(list.collect(), rights.more)
+    RightsSet::new(rights.list, rights.more)
 }
 
 fn response(reply: Reply) -> obf_net::http::Reply {

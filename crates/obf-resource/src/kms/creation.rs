@@ -194,7 +194,8 @@ impl Created {
     fn refuse(&mut self, record: &KeyRecord, outcome: Result<Registration, RegistryError>) {
         self.refused += 1;
         if self.examples.len() < EXAMPLES {
-            let identity = record.identities.first().map(ToString::to_string).unwrap_or_default();
+            let identity =
+                record.identities.first().map(|identity| identity.value().to_owned()).unwrap_or_default();
             let why = outcome.err().map_or_else(|| "is registered already".into(), |error| error.to_string());
             self.examples.push((identity, why));
         }
@@ -263,7 +264,7 @@ mod tests {
             Batch::new("001010000000009", Some("898821100000000001"), 3, Algorithm::Milenage).unwrap();
         let shown = |index| {
             let record = batch.draw(index, &mut draw).unwrap();
-            record.identities.iter().map(ToString::to_string).collect::<Vec<_>>()
+            record.identities.iter().map(|identity| identity.value().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(shown(0), ["001010000000009", "8988211000000000011"]);
         assert_eq!(shown(2), ["001010000000011", "8988211000000000037"]);

@@ -230,7 +230,7 @@ impl KeyMaterial {
 }
 
 fn name(device: &Device) -> String {
-    device.primary().map_or_else(|| "a device without identity".to_owned(), ToString::to_string)
+    device.primary().map_or("a device without identity", GlobalIdentity::value).to_owned()
 }
 
 fn name_of(primary: &GlobalIdentity) -> &str {

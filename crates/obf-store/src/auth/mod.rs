@@ -4,24 +4,24 @@
 //! Several Authentication Server nodes may have one file open; [`AuthStore::changes`] tells each what others ended.
 //! Keys come in wrapped and go out wrapped; this module never sees one in clear.
 
-mod facts;
 mod held;
 mod keys;
 mod notices;
 mod revoke;
+mod rights;
 mod sweep;
 mod tokens;
 
-pub use facts::{Facts, Right, RightsSet};
 pub use held::TOKENS_OF_A_DEVICE;
 pub use keys::WrappedSealingKey;
 pub use notices::Notice;
 pub use revoke::Change;
+pub use rights::RightsSet;
 pub use tokens::{Bootstrap, Bootstrapped, Kept, KeptToken, Spent, TokenFilter};
 
 use crate::{Database, OpenError, Options, Schema, StoreError};
 use obf_token::TokenId;
-use obf_types::{Domain, GlobalIdentity, IdentityKind};
+use obf_types::{Domain, GlobalIdentity};
 
 /// Seconds that a token's id is remembered after its expiry, without its key: so that a fetch is told why, and no
 /// challenge is answered twice, however short the token lived.
@@ -30,7 +30,7 @@ pub const REMEMBERED: u64 = 900;
 /// "OBFA".
 const APPLICATION_ID: i32 = 0x4F42_4641;
 
-/// The tables. Identities are `kind octet ‖ text`, token ids `RAND ‖ domain`, times seconds since 1970. Tokens lie in the
+/// The tables. Identities are `kind octet ‖ text`, a token's origin its four octets as a number, token ids `RAND ‖ domain`, times seconds since 1970. Tokens lie in the
 /// order in which they came, so that a commit of many touches few pages; a device's row says which are its own.
 pub const SCHEMA: Schema = Schema {
     application_id: APPLICATION_ID,
@@ -97,6 +97,9 @@ pub const SCHEMA: Schema = Schema {
             PRIMARY KEY (app, peer)
         ) STRICT, WITHOUT ROWID;
         CREATE TABLE sealing_keys (id INTEGER PRIMARY KEY, wrapped BLOB NOT NULL, created INTEGER NOT NULL) STRICT;
+    ", "
+        ALTER TABLE tokens RENAME COLUMN how TO origin;
+        UPDATE tokens SET origin = ((origin & 3) << 24) | (((origin >> 2) & 3) << 16) | (((origin >> 4) & 3) << 8) | (origin >> 6);
     "],
 };
 
@@ -121,19 +124,9 @@ impl AuthStore {
     }
 }
 
-/// `kind octet ‖ text`.
-fn device_octets(device: &GlobalIdentity) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(1 + device.value().len());
-    octets.push(device.kind() as u8);
-    octets.extend_from_slice(device.value().as_bytes());
-    octets
-}
-
 fn device_of(octets: &[u8]) -> Result<GlobalIdentity, StoreError> {
-    let identity = octets.split_first().and_then(|(kind, value)| {
-        GlobalIdentity::new(IdentityKind::from_number(*kind)?, std::str::from_utf8(value).ok()?).ok()
-    });
-    identity.ok_or_else(|| StoreError::Corrupt("a stored identity is none".into()))
+    GlobalIdentity::from_octets(octets)
+        .ok_or_else(|| StoreError::Corrupt("a stored identity is malformed".into()))
 }
 
 /// `RAND ‖ domain`.

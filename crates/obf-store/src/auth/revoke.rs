@@ -1,8 +1,6 @@
 //! Ending tokens before their time, and telling the other nodes on this store.
 
-use super::{
-    AuthStore, RightsSet, device_octets, device_of, held::Known, id_octets, id_of, integer, tokens, unsigned,
-};
+use super::{AuthStore, RightsSet, device_of, held::Known, id_octets, id_of, integer, tokens, unsigned};
 use crate::StoreError;
 use obf_token::TokenId;
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
@@ -124,7 +122,7 @@ impl AuthStore {
                 let mut found = Vec::new();
                 for device in BTreeSet::from_iter(devices) {
                     let mut apps = BTreeSet::new();
-                    for token in live(connection, &device_octets(&device), u64::MAX, now)? {
+                    for token in live(connection, &device.to_octets(), u64::MAX, now)? {
                         apps.extend(holders(connection, token)?);
                     }
                     let apps: Vec<_> = apps.iter().filter_map(|app| AppId::new(app).ok()).collect();
@@ -189,7 +187,7 @@ pub(super) fn end_device(
     epoch: Epoch,
     now: UnixTime,
 ) -> Result<usize, StoreError> {
-    let octets = device_octets(device);
+    let octets = device.to_octets();
     let risen = connection
         .prepare_cached(
             "INSERT INTO devices (device, epoch, counter, minimum, tokens) VALUES (?1, ?2, 0, 0, x'')
@@ -213,7 +211,7 @@ fn set_rights(
     lost: &[AppId],
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    let octets = device_octets(device);
+    let octets = device.to_octets();
     for token in live(connection, &octets, u64::MAX, now)? {
         // Who may hold a key is told when the token ends, whatever the rights say by then.
         connection

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Options;
-use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{AppId, Epoch, KeySchema, Lifetime, UnixTime};
+use obf_token::{Algorithm, Method, Technology, TokenFacts};
+use obf_types::{AppId, Epoch, IdentityKind, KeySchema, Lifetime, Right, UnixTime};
 use std::sync::Arc;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -44,10 +44,9 @@ fn new(number: u8, of: u8, epoch: u64) -> Bootstrap {
         id: id(number),
         device: device(of),
         user_name: device(of).value().into(),
-        facts: Facts {
+        facts: TokenFacts {
             schema: KeySchema::Obf1,
-            mode: Mode::Aka,
-            algorithm: Algorithm::AkaV1Md5,
+            method: Method::Aka(Algorithm::AkaV1Md5),
             technology: Technology::ThreeGpp,
             epoch: Epoch(epoch),
             counter: 0,
@@ -84,7 +83,7 @@ async fn a_token_is_kept_whole_and_survives_reopening() {
     let store = AuthStore::open(&Options::new(directory.path().join("auth.db"))).unwrap();
     let Kept::Live(token, _) = store.token(id(1), NOW).await.unwrap() else { panic!("not there") };
     assert_eq!((token.device, token.user_name), (device(7), first.user_name));
-    assert_eq!(token.facts, Facts { counter: 1, ..first.facts });
+    assert_eq!(token.facts, TokenFacts { counter: 1, ..first.facts });
     assert_eq!((token.wrapped_ks, token.rights), (vec![1; 76], (*first.rights).clone()));
     assert_eq!(store.token(id(1), UnixTime(NOW.0 + 1000)).await, Ok(Kept::Expired));
     assert_eq!(store.token(id(2), NOW).await, Ok(Kept::Unknown));
@@ -119,7 +118,7 @@ async fn the_minimum_algorithm_rises_for_good() {
     let Opened { store, directory: _directory } = open();
     let better = |number, epoch| {
         let mut better = new(number, 7, epoch);
-        better.facts.algorithm = Algorithm::AkaV2Sha256;
+        better.facts.method = Method::Aka(Algorithm::AkaV2Sha256);
         better
     };
     assert_eq!(commit(&store, new(1, 7, 0)).await, Bootstrapped::Done { counter: 1 });
@@ -299,4 +298,50 @@ async fn sealing_keys_rotate_for_all_nodes_at_once() {
     assert_eq!(store.sealing_key(2).await, Ok(Some(key(2, 1480))));
     assert_eq!(ids(store.rotate_sealing_keys(key(3, 1600), 480, 600).await.unwrap()), [2]);
     assert_eq!(store.sealing_key(1).await, Ok(None));
+}
+
+/// A database of before origins had an octet for each of their parts: its tokens still open.
+#[tokio::test]
+async fn tokens_of_the_first_schema_still_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("auth.db");
+    let former = rusqlite::Connection::open(&path).unwrap();
+    former.execute_batch(SCHEMA.migrations[0]).unwrap();
+    former.pragma_update(None, "user_version", 1).unwrap();
+    former.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    former.execute("INSERT INTO rights (id, body) VALUES (1, ?1)", [rights(&[], false).to_octets()]).unwrap();
+    // Two bits each, from the lowest: schema, mode, algorithm, technology.
+    for (number, how) in [(1u8, 0b01_01_01_10_u8), (2, 0b11_10_01_01)] {
+        former
+            .execute(
+                "INSERT INTO tokens (rand, domain, device, how, epoch, counter, bootstrapped, expires, ks, rights, rights_at)
+                 VALUES (?1, 'rs.as.example', ?2, ?3, 0, 1, ?4, ?4 + 1000, x'00', 1, ?4)",
+                ([number; 16], device(number).to_octets(), how, integer(NOW.0)),
+            )
+            .unwrap();
+    }
+    drop(former);
+    let store = AuthStore::open(&Options::new(path)).unwrap();
+    for (number, schema, algorithm, technology) in [
+        (1, KeySchema::Obf1, Algorithm::AkaV1Md5, Technology::ThreeGpp),
+        (2, KeySchema::GbaMe, Algorithm::AkaV2Sha256, Technology::Standalone),
+    ] {
+        let kept = store.token(id(number), NOW).await.unwrap();
+        let Kept::Live(token, _) = kept else { panic!("{kept:?}") };
+        assert_eq!(token.device, device(number));
+        assert_eq!(
+            (token.facts.schema, token.facts.method, token.facts.technology),
+            (schema, Method::Aka(algorithm), technology)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stored_origin_that_is_unknown_is_an_error() {
+    let opened = open();
+    opened.store.bootstrap(new(1, 1, 0), |_, _| true).await.unwrap();
+    let other = rusqlite::Connection::open(opened.directory.path().join("auth.db")).unwrap();
+    other.execute("UPDATE tokens SET origin = origin + 4", []).unwrap();
+    let kept = opened.store.token(id(1), NOW).await;
+    assert!(matches!(kept, Err(StoreError::Corrupt(_))), "{kept:?}");
 }

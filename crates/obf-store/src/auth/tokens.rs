@@ -1,12 +1,12 @@
 //! Tokens: committed by a bootstrap, found by id, listed for the administrator.
 
 use super::{
-    AuthStore, Facts, RightsSet, device_octets, device_of,
+    AuthStore, RightsSet, device_of,
     held::{Held, Known},
     id_octets, integer, revoke, unsigned,
 };
 use crate::StoreError;
-use obf_token::{Algorithm, TokenId};
+use obf_token::{Algorithm, Method, TokenFacts, TokenId, facts::read_origin};
 use obf_types::{AppId, Domain, Epoch, GlobalIdentity, UnixTime};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub struct Bootstrap {
     /// The user name as the UE wrote it.
     pub user_name: Vec<u8>,
     /// How it came about; the counter is chosen by the store and ignored here.
-    pub facts: Facts,
+    pub facts: TokenFacts,
     /// Ks, wrapped.
     pub wrapped_ks: Vec<u8>,
     /// What the device may do with the token.
@@ -70,7 +70,7 @@ pub struct KeptToken {
     /// The user name as the UE wrote it.
     pub user_name: Vec<u8>,
     /// How it came about, and when it expires.
-    pub facts: Facts,
+    pub facts: TokenFacts,
     /// Ks, wrapped.
     pub wrapped_ks: Vec<u8>,
     /// What the device may do with it.
@@ -135,7 +135,7 @@ impl AuthStore {
                         .prepare_cached(
                             "SELECT EXISTS (SELECT 1 FROM devices WHERE device = ?1 AND epoch > ?2)",
                         )?
-                        .query_row((device_octets(&device), integer(epoch.0)), |row| row.get(0))?;
+                        .query_row((device.to_octets(), integer(epoch.0)), |row| row.get(0))?;
                     if newer {
                         return Ok(Spent::OlderEpoch);
                     }
@@ -216,11 +216,12 @@ fn bootstrap(
     new: &Bootstrap,
     with: impl FnOnce(&Bootstrap, u64) -> bool,
 ) -> Result<Bootstrapped, StoreError> {
-    let device = device_octets(&new.device);
+    let device = new.device.to_octets();
     let (known, spent) = Known::read_with_spent(connection, &device, new.id.rand())?;
     let (epoch, counter, minimum) =
         known.as_ref().map_or((new.facts.epoch.0, 0, 0), |known| (known.epoch, known.counter, known.minimum));
-    let usual = epoch == new.facts.epoch.0 && minimum <= new.facts.algorithm as u8;
+    let Method::Aka(algorithm) = new.facts.method;
+    let usual = epoch == new.facts.epoch.0 && minimum <= algorithm as u8;
     // Usually the insertion below says whether it became a token.
     if spent || !usual && is_spent(connection, &new.id)? {
         return Ok(Bootstrapped::Spent);
@@ -228,8 +229,9 @@ fn bootstrap(
     if epoch > new.facts.epoch.0 {
         return Ok(Bootstrapped::OlderEpoch);
     }
-    if minimum > new.facts.algorithm as u8 {
-        let minimum = Algorithm::from_number(minimum).unwrap_or(Algorithm::AkaV2Sha256);
+    if minimum > algorithm as u8 {
+        let minimum = Algorithm::from_number(minimum)
+            .ok_or_else(|| StoreError::Corrupt(format!("a device's minimum algorithm is {minimum}")))?;
         return Ok(Bootstrapped::BelowMinimum { minimum });
     }
     let counter = counter + 1;
@@ -264,7 +266,7 @@ fn bootstrap(
         &device,
         integer(new.facts.epoch.0),
         integer(counter),
-        new.facts.algorithm as u8,
+        algorithm as u8,
         held.to_octets(),
     ))?;
     if !shortened.is_empty() {
@@ -283,7 +285,7 @@ fn insert(
     let same_name = new.user_name == new.device.value().as_bytes();
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO tokens (rand, domain, device, user_name, how, epoch, counter, bootstrapped, expires, ks,
+            "INSERT INTO tokens (rand, domain, device, user_name, origin, epoch, counter, bootstrapped, expires, ks,
                                  rights, rights_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (rand) DO NOTHING",
         )?
@@ -292,7 +294,7 @@ fn insert(
             new.id.domain().as_str(),
             device,
             (!same_name).then_some(&new.user_name),
-            new.facts.how(),
+            u32::from_be_bytes(new.facts.origin()),
             integer(new.facts.epoch.0),
             integer(counter),
             integer(new.facts.bootstrapped_at.0),
@@ -331,7 +333,7 @@ pub(super) fn rights_id(connection: &Connection, rights: &RightsSet) -> Result<i
     Ok(id)
 }
 
-const COLUMNS: &str = "rand, domain, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked, rights_at";
+const COLUMNS: &str = "rand, domain, device, user_name, origin, epoch, counter, bootstrapped, expires, ks, body, revoked, rights_at";
 
 fn find(connection: &Connection, id: &TokenId, now: UnixTime, change: i64) -> Result<Kept, StoreError> {
     let sql = format!(
@@ -386,7 +388,7 @@ fn of_device(
     after: &[u8],
     now: UnixTime,
 ) -> Result<Vec<KeptToken>, StoreError> {
-    let octets = device_octets(device);
+    let octets = device.to_octets();
     let held = Known::read(connection, &octets)?.map(|known| known.tokens).unwrap_or_default();
     let sql = format!(
         "SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights WHERE seq = ?1 AND device = ?2"
@@ -413,15 +415,16 @@ fn kept(row: &Row<'_>) -> Result<Option<KeptToken>, StoreError> {
     let Some(wrapped_ks) = row.get("ks")? else { return Ok(None) };
     let device = device_of(row.get_ref("device")?.as_blob().map_err(rusqlite::Error::from)?)?;
     let user_name: Option<Vec<u8>> = row.get("user_name")?;
-    let (schema, mode, algorithm, technology) = Facts::of_how(row.get("how")?);
+    let origin: u32 = row.get("origin")?;
+    let (schema, method, technology) = read_origin(origin.to_be_bytes())
+        .ok_or_else(|| StoreError::Corrupt(format!("a token's origin is {origin:08x}")))?;
     Ok(Some(KeptToken {
         id: id_in(row)?,
         user_name: user_name.unwrap_or_else(|| device.value().as_bytes().to_vec()),
         device,
-        facts: Facts {
+        facts: TokenFacts {
             schema,
-            mode,
-            algorithm,
+            method,
             technology,
             epoch: Epoch(unsigned(row.get("epoch")?)),
             counter: unsigned(row.get("counter")?),
