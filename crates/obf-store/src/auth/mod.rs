@@ -1,10 +1,11 @@
 //! What an Authentication Server keeps: tokens, spent challenges, each device's epoch, counter and minimum algorithm,
 //! notices that applications have not acknowledged, and the sealing keys that its nodes share.
 //!
-//! Several Authentication Server nodes may have one file open; [`AuthStore::changes`] tells each what others ended.
+//! Several Authentication Server nodes may have one file open; [`AuthStore::follow`] tells each what others ended.
 //! Keys come in wrapped and go out wrapped; this module never sees one in clear.
 
-mod held;
+mod device_row;
+mod follow;
 mod keys;
 mod notices;
 mod revoke;
@@ -12,12 +13,12 @@ mod rights;
 mod sweep;
 mod tokens;
 
-pub use held::TOKENS_OF_A_DEVICE;
+pub use device_row::TOKENS_OF_A_DEVICE;
+pub use follow::{Change, Cursor, Followed};
 pub use keys::WrappedSealingKey;
-pub use notices::Notice;
-pub use revoke::Change;
+pub use notices::{Notice, NoticeCursor};
 pub use rights::RightsSet;
-pub use tokens::{Bootstrap, Bootstrapped, Kept, KeptToken, Spent, TokenFilter};
+pub use tokens::{Bootstrap, Committed, Lookup, Spent, StoredToken, TokenFilter};
 
 use crate::{Database, OpenError, Options, Schema, StoreError};
 use obf_token::TokenId;
