@@ -31,7 +31,8 @@ pub const REMEMBERED: u64 = 900;
 /// "OBFA".
 const APPLICATION_ID: i32 = 0x4F42_4641;
 
-/// The tables. Identities are `kind octet ‖ text`, a token's origin its four octets as a number, token ids `RAND ‖ domain`, times seconds since 1970. Tokens lie in the
+/// The tables. Identities are `kind octet ‖ text`, token ids `RAND ‖ domain`, a token's origin is its four octets as a
+/// number, times are seconds since 1970. Tokens lie in the
 /// order in which they came, so that a commit of many touches few pages; a device's row says which are its own.
 pub const SCHEMA: Schema = Schema {
     application_id: APPLICATION_ID,
