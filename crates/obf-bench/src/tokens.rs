@@ -14,7 +14,7 @@ use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpo::{KeyRequest, request::Ask};
 use obf_store::{
     Options,
-    auth::{AuthStore, Bootstrap, Committed, RightsSet},
+    auth::{AuthStore, Bootstrap, Committed, RightsSet, TokenStore},
 };
 use obf_token::{Algorithm, Ks, Method, Technology, TokenFacts, TokenId};
 use obf_types::{
