@@ -226,7 +226,7 @@ fn described(association: &SecurityAssociation) -> serde_json::Value {
         "schema": association.schema.name(),
         "algorithm": association.method.algorithm_name(),
         "counter": association.counter,
-        "device": association.identity.as_ref().map(ToString::to_string),
+        "device": association.identity.as_ref().map(|identity| identity.value()),
     })
 }
 
