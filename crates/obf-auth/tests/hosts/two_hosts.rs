@@ -130,7 +130,7 @@ impl Site {
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut lines = output.lines().map_while(Result::ok);
-        while let Some(line) = lines.next() {
+        for line in lines.by_ref() {
             let Some((_, line)) = line.split_once(SAYS) else { continue };
             match line.split_once(' ') {
                 Some((point, address)) => {
