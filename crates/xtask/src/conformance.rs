@@ -13,7 +13,7 @@ const NUMBERS: &[(&str, u8)] =
 pub fn check(workspace: &Workspace) -> Result<Vec<String>, String> {
     let page = workspace.read(PAGE)?;
     let mut tests = BTreeSet::new();
-    for file in workspace.files_under("crates", ".rs") {
+    for file in workspace.files_under("", ".rs") {
         tests.extend(test_names(&code_of(&workspace.read(file)?)));
     }
     let exists = |path: &str| workspace.root.join(path).exists();

@@ -27,6 +27,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("obf-bench", 5),
     ("obf-testkit", DEVELOPMENT),
     ("xtask", DEVELOPMENT),
+    ("peers", DEVELOPMENT),
 ];
 
 /// Above everything: no crate may depend on these, except for its tests.
