@@ -1,6 +1,6 @@
 //! Key-encryption keys in an HSM: SoftHSM2.
 
-use obf_resource::kms::{HsmConfig, HsmKek, HsmMechanism, Kek, KekError};
+use obf_kms::{HsmConfig, HsmKek, HsmMechanism, Kek, KekError};
 use obf_testkit::{
     in_own_process,
     peer::softhsm::{PIN, SoftHsm, TOKEN},

@@ -1,7 +1,8 @@
 //! The `[resource]` section of the configuration.
 
-use crate::{authorisation::Policy, kms::KekConfig};
+use crate::authorisation::Policy;
 use obf_gsup::PeerName;
+use obf_kms::KekConfig;
 use obf_types::{Domain, HomeNetwork, NodeNumber};
 use serde::Deserialize;
 use std::{

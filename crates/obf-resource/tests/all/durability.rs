@@ -4,7 +4,7 @@
 //! Power loss, where even what the system had taken is gone, is tested in `obf-store`.
 
 use crate::common::{Admin, LONG, POLICY, RprClient, Usim};
-use obf_resource::kms::{Kek as _, LocalKek};
+use obf_kms::{Kek as _, LocalKek};
 use obf_rpr::{Asker, VectorAnswer};
 use obf_store::{
     Options,

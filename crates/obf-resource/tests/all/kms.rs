@@ -1,11 +1,9 @@
 //! Key management on a real store: data keys, rotation while serving, and what becomes of a node whose HSM is gone.
 
 use crate::common::{Site, record};
+use obf_kms::{Kek, Kms, LocalKek, Settings, rotation::State};
 use obf_net::{Clock, Stopper, SystemClock};
-use obf_resource::{
-    kms::{Kek, Kms, LocalKek, Settings, rotation::State},
-    registry::{DeviceRecord, Registry},
-};
+use obf_resource::registry::{DeviceRecord, Registry};
 use obf_store::{
     Options,
     resource::{Change, DataKeys, ResourceDb},

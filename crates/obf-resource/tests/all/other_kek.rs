@@ -1,8 +1,8 @@
 //! Issue 4 sentence 1: two nodes on one database while the key-encryption key is changed. The node that still has the old one
 //! neither undoes the rotation nor does it anything of its own, and says so.
 
+use obf_kms::{Kek, Kms, LocalKek, Settings};
 use obf_net::{Clock as _, SystemClock};
-use obf_resource::kms::{Kek, Kms, LocalKek, Settings};
 use obf_store::{
     Options,
     resource::{Change, DataKey, DataKeys as _, ResourceDb},

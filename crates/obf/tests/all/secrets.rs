@@ -2,7 +2,7 @@
 //! at its most talkative.
 
 use obf_aka::Milenage;
-use obf_resource::kms::{Kek as _, LocalKek};
+use obf_kms::{Kek as _, LocalKek};
 use obf_store::{
     Options,
     resource::{DataKeys as _, ResourceDb},

@@ -1,7 +1,7 @@
 //! The PIN of a token: a wrong one is tried once and never again, because HSMs lock.
 
 use super::{HsmConfig, KekError};
-use crate::kms::kek::{PinConfig, local::read_secret_file};
+use crate::kek::{PinConfig, local::read_secret_file};
 use obf_types::SecretBytes;
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
