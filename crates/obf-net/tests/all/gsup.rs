@@ -1,24 +1,16 @@
 //! The GSUP client against peers that are no HLR or a bad one; osmo-hlr is in `tests/peers`.
 
-use obf_aka::{Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, authenticate};
-use obf_gsup::{Cause, Failure, Imsi, Limits, PeerName, Resynchronisation, SendAuthInfoRequest};
+use obf_gsup::{Imsi, Limits, PeerName, SendAuthInfoRequest};
 use obf_net::{
     Stopper,
-    gsup::{GsupClient, GsupClientSettings, GsupError},
+    gsup::{GsupClient, GsupClientSettings},
 };
-use obf_testkit::peer::{capture::Capture, osmo_hlr::OsmoHlr};
-use obf_types::Secret;
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
-const OPC: &str = "cd63cb71954a9f4e48a5994e37a02baf";
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(400);
 /// osmo-hlr's question who is there, in its frame.

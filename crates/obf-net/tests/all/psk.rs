@@ -1,28 +1,10 @@
 //! TLS-PSK on RPA: both ends of ours (R13, WIRES "RPA"). Other programs are in `tests/peers`.
 
 use crate::psk_ends::*;
-use obf_net::psk::{
-    Accepted, KeySource, PskAcceptError, PskAcceptor, PskConnectError, PskConnector, PskServer, Versions,
-    Wanted,
-};
-use obf_rpa::Suite;
-use obf_token::{AppKey, TokenId};
-use obf_types::{AppId, Domain, UaId};
-use std::{
-    net::SocketAddr,
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-    process::{Child, Command},
-    sync::{Notify, mpsc},
-};
+use obf_net::psk::{PskAcceptError, PskConnectError, PskConnector, PskServer, Versions};
+use obf_types::{AppId, UaId};
+use std::{sync::atomic::Ordering, time::Duration};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 const SECOND: Duration = Duration::from_secs(1);
 
