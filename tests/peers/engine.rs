@@ -1,6 +1,6 @@
 //! The engine that the store's battery runs on here: PostgreSQL.
 
-use obf_store::{Options, PostgresOptions, resource::ResourceDb};
+use obf_store::{Options, PostgresOptions, auth::AuthStore, resource::ResourceDb};
 use obf_testkit::PostgresCluster;
 use std::path::Path;
 use tokio::task::spawn_blocking;
@@ -14,6 +14,21 @@ pub async fn open(directory: &Path) -> ResourceDb {
 pub async fn open_all(directory: &Path) -> Vec<ResourceDb> {
     let sqlite = ResourceDb::open(&Options::new(directory.join("rs.db"))).unwrap();
     vec![sqlite, open(directory).await]
+}
+
+/// Two nodes on an empty database.
+pub async fn open_nodes(_directory: &Path) -> [AuthStore; 2] {
+    nodes().await.0
+}
+
+/// The same, and the connection string of their database.
+pub async fn nodes() -> ([AuthStore; 2], String) {
+    let connecting = spawn_blocking(|| {
+        let database = PostgresCluster::shared().database();
+        let options = PostgresOptions::new(&database, None).unwrap().connections(6);
+        ([(); 2].map(|()| AuthStore::connect(&options).unwrap()), database)
+    });
+    connecting.await.unwrap()
 }
 
 /// A way into the same database past the store.

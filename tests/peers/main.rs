@@ -13,6 +13,8 @@ mod device;
 mod key_files;
 #[path = "../../crates/obf-net/tests/all/psk_ends.rs"]
 mod psk_ends;
+#[path = "../../crates/obf-store/tests/all/tokens/mod.rs"]
+mod store_tokens;
 
 mod callers;
 mod curl;
@@ -42,5 +44,6 @@ mod rpa;
 mod rpb_curl;
 mod rpr_hlr;
 mod schemathesis;
+mod tokens;
 mod tshark_rpr;
 mod wires;

@@ -20,7 +20,7 @@ use hyper::{
 use obf_net::http::Reply;
 use obf_store::{
     StoreError,
-    auth::{Lookup, StoredToken, TokenFilter},
+    auth::{Lookup, StoredToken, TokenFilter, TokenStore},
 };
 use obf_token::TokenId;
 use obf_types::{AppId, GlobalIdentity, IdentityKind, Refusal};

@@ -19,7 +19,7 @@ use obf_rpb::{
     },
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
-use obf_store::auth::{self, Bootstrap, Committed, Spent};
+use obf_store::auth::{self, Bootstrap, Committed, Spent, TokenStore};
 use obf_token::{Technology, TokenId};
 use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
 use std::{sync::Arc, time::Duration};

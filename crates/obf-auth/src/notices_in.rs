@@ -8,7 +8,7 @@ use obf_net::{
 };
 use obf_radius::{Request, dictionary::ErrorCause, notice};
 use obf_rpr::{Notice, Wanted};
-use obf_store::StoreError;
+use obf_store::{StoreError, auth::TokenStore};
 use obf_types::{AppId, GlobalIdentity};
 use std::{collections::BTreeSet, fmt, sync::Arc};
 use tokio::{sync::Semaphore, task::JoinSet};

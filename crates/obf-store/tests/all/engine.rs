@@ -1,6 +1,6 @@
 //! The engine that the battery runs on here: SQLite. `tests/peers` runs the same battery on PostgreSQL.
 
-use obf_store::{Options, resource::ResourceDb, rusqlite::Connection};
+use obf_store::{Options, auth::AuthStore, resource::ResourceDb, rusqlite::Connection};
 use std::path::{Path, PathBuf};
 
 /// An empty database in that directory, which has no other.
@@ -11,6 +11,11 @@ pub async fn open(directory: &Path) -> ResourceDb {
 /// The same on every engine that is at hand.
 pub async fn open_all(directory: &Path) -> Vec<ResourceDb> {
     vec![open(directory).await]
+}
+
+/// Two nodes on an empty database.
+pub async fn open_nodes(directory: &Path) -> [AuthStore; 2] {
+    [(); 2].map(|()| AuthStore::open(&Options::new(directory.join("auth.db"))).unwrap())
 }
 
 /// A way into the same database past the store.

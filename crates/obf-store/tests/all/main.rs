@@ -4,4 +4,6 @@
 mod battery;
 mod core;
 mod engine;
+mod former_tokens;
 mod power_loss;
+mod tokens;
