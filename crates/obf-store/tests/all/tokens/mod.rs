@@ -2,11 +2,11 @@
 //! and on PostgreSQL (`tests/peers`); `crate::engine` is the one or the other.
 #![allow(dead_code, reason = "some is for the tests of one engine")]
 
+mod bootstraps;
 mod ending;
 mod feed;
 mod forgetting;
 mod races;
-mod tokens;
 
 use obf_store::auth::*;
 use obf_token::{Algorithm, Mode, Technology, TokenId};
