@@ -166,8 +166,7 @@ fn derived(node: &Node, wanted: &KeyRequest, token: &LiveToken, identity: &Globa
                 technology: facts.technology,
                 as_domain: &node.domain,
                 counter: facts.counter,
-                mode: facts.mode,
-                algorithm: facts.algorithm,
+                method: facts.method,
             };
             derive::obf_1(&ks, &context, &naf)
         }

@@ -9,8 +9,8 @@ mod forgetting;
 mod races;
 
 use obf_store::auth::*;
-use obf_token::{Algorithm, Mode, Technology, TokenId};
-use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, UnixTime};
+use obf_token::{Algorithm, Method, Technology, TokenFacts, TokenId};
+use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Right, UnixTime};
 use std::sync::Arc;
 
 /// Tests that are given two nodes on an empty database of the engine at hand.
@@ -59,10 +59,9 @@ pub fn new(number: u64, of: u64, epoch: u64) -> Bootstrap {
         id: id(number),
         device: device(of),
         user_name: device(of).value().into(),
-        facts: Facts {
+        facts: TokenFacts {
             schema: KeySchema::Obf1,
-            mode: Mode::Aka,
-            algorithm: Algorithm::AkaV1Md5,
+            method: Method::Aka(Algorithm::AkaV1Md5),
             technology: Technology::ThreeGpp,
             epoch: Epoch(epoch),
             counter: 0,
