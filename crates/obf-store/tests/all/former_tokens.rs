@@ -2,8 +2,8 @@
 
 use crate::tokens::*;
 use obf_store::{Database, Options, Schema, StoreError, auth::*};
-use obf_token::Algorithm;
-use obf_types::{Epoch, UnixTime};
+use obf_token::{Algorithm, Method, Technology};
+use obf_types::{Epoch, KeySchema, UnixTime};
 
 /// A file as version 1 left it: a token with rights for two applications, superseded by another, and a notice.
 const FORMER: &str = "
