@@ -25,6 +25,7 @@ mod freeradius_rpr;
 mod full_disk;
 mod gsup;
 mod hlr;
+mod hosts;
 mod hsm;
 mod hsm_gone;
 mod hsm_hangs;

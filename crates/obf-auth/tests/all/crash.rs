@@ -101,7 +101,9 @@ fn spawn(deployment: &mut Deployment) -> Child {
         let line = line.unwrap();
         let Some(said) = line.strip_prefix(SAYS) else { continue };
         match said.split_once(' ') {
-            Some((point, address)) => deployment.elsewhere.insert(point.into(), address.parse().unwrap()),
+            Some((point, address)) => {
+                deployment.elsewhere.insert((0, point.into()), address.parse().unwrap())
+            }
             None => break,
         };
     }
@@ -118,7 +120,7 @@ async fn load(deployment: Arc<Deployment>, sim: Arc<Sim>, acknowledged: Arc<Mute
             continue;
         }
         let id = association.id.to_string().replace('/', "%2F").replace('+', "%2B");
-        match deployment.try_end(&format!("/v1/tokens/{id}:revoke")).await {
+        match deployment.try_end(0, &format!("/v1/tokens/{id}:revoke")).await {
             Some(200) => acknowledged.lock().unwrap().ended.push(association),
             // It may have ended or not.
             _ => return,
