@@ -1,5 +1,4 @@
 //! Nodes on several hosts, on PostgreSQL.
-#![allow(dead_code, reason = "what is shared with obf-auth's tests is not all used")]
 
 #[path = "../../../crates/obf-auth/tests/all/application.rs"]
 mod application;

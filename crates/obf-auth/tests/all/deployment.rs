@@ -1,4 +1,5 @@
 //! A Resource Server and Authentication Servers in this process, on ephemeral ports, with certificates of their own.
+#![allow(dead_code, reason = "tests/peers uses it too")]
 
 use super::device::Sim;
 use bytes::Bytes;
