@@ -1,4 +1,5 @@
 //! Nodes on several hosts, on PostgreSQL.
+#![allow(dead_code, reason = "obf-auth's tests use the rest")]
 
 #[path = "../../../crates/obf-auth/tests/all/application.rs"]
 mod application;
