@@ -262,7 +262,7 @@ fn a_second_auts_in_one_bootstrap_is_not_followed() {
             Credentials::answering(&challenges[0], IMSI.as_bytes(), b"/", Some(Qop::AuthInt), b"c");
         let nonce = AkaNonce::parse(&challenges[0].nonce).unwrap();
         let memory = &mut Device::ahead(IMSI).memory;
-        let algorithm = world::aka(IMSI);
+        let algorithm = crate::world::aka(IMSI);
         let auts = match obf_aka::authenticate(&algorithm, memory, &nonce.rand, &nonce.autn) {
             obf_aka::Authentication::SynchronisationFailure(auts) => auts,
             _ => [1; 14],
@@ -379,7 +379,7 @@ fn kyc_bounds_the_token_and_ends_bootstrapping() {
 fn r15_nobody_without_the_key_is_taken_for_the_network_or_the_device() {
     let mut world = World::new(12).with_device(IMSI);
     let mut impostor = Device::new(IMSI);
-    impostor.aka = world::aka("001010000000009");
+    impostor.aka = crate::world::aka("001010000000009");
     assert_eq!(impostor.plainly(&mut world).unwrap_err(), BootstrapError::NetworkNotAuthentic);
     let mut stranger = Device::new("001010000000002");
     assert_eq!(stranger.plainly(&mut world).unwrap_err(), BootstrapError::NetworkNotAuthentic);
