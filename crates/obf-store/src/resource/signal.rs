@@ -112,8 +112,8 @@ impl Session for Noting<'_> {
         self.session.query(sql, values, each)
     }
 
-    fn lock_audit(&mut self) -> Result<(), StoreError> {
-        self.session.lock_audit()
+    fn lock_table(&mut self, table: &str) -> Result<(), StoreError> {
+        self.session.lock_table(table)
     }
 
     fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
@@ -122,6 +122,10 @@ impl Session for Noting<'_> {
 
     fn locking(&self) -> &'static str {
         self.session.locking()
+    }
+
+    fn passing_over(&self) -> &'static str {
+        self.session.passing_over()
     }
 
     fn number_on(&mut self, table: &str, key: &str) -> Result<(), StoreError> {

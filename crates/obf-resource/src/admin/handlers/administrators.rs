@@ -1,6 +1,6 @@
 //! Administrators. A token is told once and kept as its SHA-256.
 
-use super::{Reply, done, page, patched, settled, state, target_state, versioned};
+use super::{Reply, done, page, patched, settled, target_state, versioned};
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::{
@@ -149,7 +149,7 @@ fn described(account: &AdministratorAccount) -> AdministratorRecord {
 fn shown(account: &AdministratorAccount) -> View {
     View {
         record: described(account),
-        state: state(account.state),
+        state: account.state,
         version: account.version,
         created_at: account.created_at.into(),
         updated_at: account.updated_at.into(),

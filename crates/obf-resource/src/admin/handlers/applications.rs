@@ -1,6 +1,6 @@
 //! Applications. An application provider sees its own, and none besides.
 
-use super::{Reply, done, page, patched, settled, state, state_asked, target_state, versioned};
+use super::{Reply, done, page, patched, settled, state_asked, target_state, versioned};
 use crate::{
     admin::Administration,
     registry::{Registration, application, described},
@@ -103,7 +103,7 @@ fn answer(app: &Application) -> Reply {
 fn shown(app: &Application) -> View {
     View {
         record: described(app),
-        state: state(app.state),
+        state: app.state,
         withheld: app.withheld,
         version: app.version,
         created_at: app.created_at.into(),

@@ -1,6 +1,6 @@
 //! Custodians, with what their KYC says.
 
-use super::{Reply, done, object, patched, settled, state, state_asked, target_state, versioned};
+use super::{Reply, done, object, patched, settled, state_asked, target_state, versioned};
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::custodians::{Custodian as View, CustodianKind as Kind, CustodianRecord, Standing};
@@ -115,7 +115,7 @@ async fn shown(work: &Administration, custodian: &Custodian) -> Result<View, Pro
     Ok(View {
         record: described(custodian),
         kyc,
-        state: state(custodian.state),
+        state: custodian.state,
         version: custodian.version,
         created_at: custodian.created_at.into(),
         updated_at: custodian.updated_at.into(),

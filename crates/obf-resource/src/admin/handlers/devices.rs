@@ -1,6 +1,6 @@
 //! Devices.
 
-use super::{Reply, done, page, patched, settled, state, state_asked, streamed, target_state, versioned};
+use super::{Reply, done, page, patched, settled, state_asked, streamed, target_state, versioned};
 use crate::{
     admin::{Administration, problem::explained},
     provisioning::{import::Import, ingest::read_key_file},
@@ -28,7 +28,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
 
 pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, work.home_network)?;
-    let identity = record.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
+    let identity = record.primary().map(ToString::to_string).unwrap_or_default();
     let outcome = work.registry.register(vec![record], work.now()).await?;
     let status = match outcome.into_iter().next().transpose()? {
         Some(Registration::Unchanged) => StatusCode::OK,
@@ -147,14 +147,14 @@ const fn minimum(device: &Device) -> BootstrapAlgorithm {
 /// Everything but its key.
 fn shown(device: &Device) -> View {
     View {
-        device: device.primary().map(ToString::to_string).unwrap_or_default(),
-        identities: device.identities.iter().map(|identity| format!("{identity:?}")).collect(),
+        device: device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default(),
+        identities: device.identities.iter().map(ToString::to_string).collect(),
         algorithm: match device.key.as_ref().map(|key| key.algorithm) {
             Some(AkaAlgorithm::Tuak) => AlgorithmName::Tuak,
             _ => AlgorithmName::Milenage,
         },
         source: if device.key.is_some() { Source::Own } else { Source::Hlr },
-        state: state(device.state),
+        state: device.state,
         epoch: device.epoch.0,
         amf: format!("{:04x}", u16::from_be_bytes(device.amf)),
         sqn: format!("{:012x}", device.sqn),

@@ -8,7 +8,8 @@ use obf_admin::{
     resource::discovery::{Discovery, Registration},
 };
 use obf_admin_http::Asked;
-use obf_types::IdentityKind;
+use obf_token::Algorithm;
+use obf_types::{IdentityKind, UaClass};
 use std::sync::LazyLock;
 
 pub async fn show(work: &Administration, _: Asked) -> Reply {
@@ -21,9 +22,9 @@ pub async fn show(work: &Administration, _: Asked) -> Reply {
             addresses: work.offer.addresses.clone(),
             authentication_servers: work.offer.authentication_servers.clone(),
             algorithms: words(&["milenage", "tuak"]),
-            bootstrap_algorithms: words(&["AKAv1-MD5", "AKAv2-SHA-256"]),
+            bootstrap_algorithms: words(&Algorithm::ALL.map(Algorithm::name)),
             key_schemas: words(&["gba-me", "obf-1"]),
-            ua: words(&["tls-psk", "http-digest"]),
+            ua: words(&UaClass::NAMES),
             identities: IdentityKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
             registration: Registration {
                 devices: "POST /v1/devices, or many to /v1/devices:import, by an operator".into(),

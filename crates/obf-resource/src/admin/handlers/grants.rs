@@ -67,7 +67,7 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let (grantee, device) = match (&record.device, &record.group) {
         (Some(identity), None) => {
             let device = work.registry.device(identity).await?;
-            let primary = device.primary().map(ToString::to_string).unwrap_or_default();
+            let primary = device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default();
             (Grantee::Device(device.id), primary)
         }
         (None, Some(group)) => {

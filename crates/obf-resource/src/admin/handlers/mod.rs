@@ -15,7 +15,6 @@ mod kyc;
 mod registration;
 
 use super::Administration;
-use obf_admin::resource;
 use obf_admin_http::{
     Asked, Problem,
     reply::{Reply, done, object, page, patched, streamed, versioned},
@@ -157,15 +156,6 @@ fn target_state(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
         _ => (State::Retired, &State::ALL),
     };
     if from.contains(&now) { Ok(wanted) } else { Err(Problem::state(id, now)) }
-}
-
-const fn state(state: State) -> resource::State {
-    match state {
-        State::Registered => resource::State::Registered,
-        State::Active => resource::State::Active,
-        State::Suspended => resource::State::Suspended,
-        State::Retired => resource::State::Retired,
-    }
 }
 
 /// `?state=`.
