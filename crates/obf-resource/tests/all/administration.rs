@@ -370,7 +370,7 @@ async fn what_the_server_offers_is_published() {
     assert_eq!(offer["authentication_servers"], json!([DOMAIN]));
     let served = ask(&rs, &site, "", ("GET", "/v1/openapi.json"), &[], "").await;
     let served: Value = serde_json::from_slice(served.body()).unwrap();
-    assert!(served == obf_admin::openapi::document());
+    assert!(served == obf_admin::openapi::document(obf_admin::Api::Resource));
     rs.handle.shutdown().await;
 }
 

@@ -4,7 +4,7 @@
 use crate::common::LONG;
 use http_body_util::Full;
 use hyper::{Request, body::Bytes};
-use obf_admin::{Content, Method};
+use obf_admin::{Api, Content, Method};
 use obf_net::{certificates, http::HttpClient};
 use obf_testkit::{Deployment, Sim};
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ async fn an_application_provider_sees_no_device_anywhere() {
 
     // Whatever can be read, with every parameter that it takes filled in as far as it names something that is there.
     let mut answered = 0;
-    for operation in obf_admin::operations().filter(|operation| operation.method == Method::Get) {
+    for operation in Api::Resource.operations().filter(|operation| operation.method == Method::Get) {
         let values: Vec<&str> = operation
             .path_parameters
             .iter()

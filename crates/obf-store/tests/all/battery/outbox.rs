@@ -21,7 +21,27 @@ async fn numbers(db: &ResourceDb, lane: Lane, limit: usize) -> Vec<u64> {
     waiting.iter().map(|notice| notice.device.as_ref().unwrap().0.value().parse().unwrap()).collect()
 }
 
+/// Whether a commit with notices was signalled and nobody heard it yet.
+async fn signalled(db: &ResourceDb) -> bool {
+    // A signal that was given is there at once; the time is for one that was not.
+    tokio::time::timeout(std::time::Duration::from_millis(200), db.notices_committed()).await.is_ok()
+}
+
 on_each_engine! {
+    async fn a_commit_that_holds_notices_is_signalled_and_no_other(db: ResourceDb) {
+        let id = with_device(&db).await;
+        assert!(!signalled(&db).await, "nobody is told of a new device");
+        db.end_tokens(id, None, change(&["as1"])).await.unwrap();
+        assert!(signalled(&db.clone()).await, "a clone hears it too");
+        assert!(!signalled(&db).await, "once");
+        db.end_tokens(id, None, change(&[])).await.unwrap();
+        assert!(!signalled(&db).await, "there was nobody to be told");
+        // What was refused told nobody.
+        let outcome = db.end_tokens(id, Some(99), change(&["as1"])).await.unwrap();
+        assert!(matches!(outcome, Outcome::Stale { .. }));
+        assert!(!signalled(&db).await);
+    }
+
     async fn what_concerns_one_device_does_not_wait_for_a_fleet(db: ResourceDb) {
         let told = change(&["as1"]);
         fleet(&db, told.clone()).await;

@@ -55,6 +55,23 @@ on_each_engine! {
         assert_eq!(register(&db, "e", 7, 0).await, Registered::Done);
     }
 
+    async fn a_provider_is_approved_with_its_administrator_or_not_at_all(db: ResourceDb) {
+        assert_eq!(register(&db, "a", 1, 0).await, Registered::Done);
+        let approved = Entry { state: State::Active, ..provider("a") };
+        let approve = |expected| db.approve_provider(approved.clone(), expected, "ap-a", change(&[]));
+        let state = async || db.administrator("ap-a").await.unwrap().unwrap().state;
+        assert_eq!(approve(Some(7)).await.unwrap(), Outcome::Stale { version: 1 });
+        assert_eq!(state().await, State::Registered);
+        let Outcome::Done(entry) = approve(Some(1)).await.unwrap() else { panic!() };
+        assert_eq!((entry.state, entry.version, state().await), (State::Active, 2, State::Active));
+        // Approved once more, it brings nobody back whom an operator has suspended since.
+        let account = db.administrator("ap-a").await.unwrap().unwrap();
+        let suspended = AdministratorAccount { state: State::Suspended, ..account };
+        db.replace_administrator(suspended, None, change(&[])).await.unwrap();
+        assert!(matches!(approve(None).await.unwrap(), Outcome::Done(_)));
+        assert_eq!(state().await, State::Suspended);
+    }
+
     async fn whom_nobody_approves_is_forgotten_in_time(db: ResourceDb) {
         for (id, number, at) in [("old", 1, 0), ("used", 2, 0), ("new", 3, 10)] {
             assert_eq!(register(&db, id, number, at).await, Registered::Done);

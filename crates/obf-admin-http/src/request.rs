@@ -1,13 +1,13 @@
 //! What is asked: parameters, headers and body, checked against the operation's description before a handler sees them.
 
-use super::{Caller, Problem};
+use crate::{Caller, Problem};
 use bytes::Bytes;
 use hyper::{
     HeaderMap, Request, StatusCode,
     body::{Body as _, Incoming},
     header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
 };
-use obf_admin::{Body, Content, Operation, Route, check, openapi, parameter, routing};
+use obf_admin::{Api, Body, Content, Operation, Route, check, openapi, parameter, routing};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -32,9 +32,9 @@ pub enum Carried {
 ///
 /// # Errors
 /// It is too long, or did not come.
-pub async fn carried(request: Request<Incoming>) -> Result<Request<Carried>, Problem> {
+pub async fn carried(api: Api, request: Request<Incoming>) -> Result<Request<Carried>, Problem> {
     let (head, incoming) = request.into_parts();
-    let operation = obf_admin::route(head.method.as_str(), head.uri.path()).map(|route| route.operation);
+    let operation = api.route(head.method.as_str(), head.uri.path()).map(|route| route.operation);
     let body = match operation {
         Ok(Operation { body: Body::Stream(_), .. }) => Carried::Stream(incoming),
         Ok(operation) if operation.path.contains("members") => {

@@ -1,10 +1,9 @@
 //! Who administers: a bearer token (RFC 6750), of which only the SHA-256 is kept, or a client certificate.
 
-use super::Problem;
+use crate::Problem;
 use hyper::{HeaderMap, header::AUTHORIZATION};
 use obf_admin::Role;
 use obf_net::http::Peer;
-use obf_store::resource::{AdministratorAccounts, Entries, EntryKind, ResourceDb, State};
 use sha2::{Digest, Sha256};
 use std::{
     collections::VecDeque,
@@ -61,36 +60,6 @@ impl Administrators {
             Ok((Caller { name: admin.name.as_str().into(), role: admin.role, provider: None }, hash))
         });
         Ok(Self(all.collect::<Result<_, _>>()?))
-    }
-
-    /// The registered administrator whose credential this is.
-    ///
-    /// # Errors
-    /// A 401 problem; it does not say whether there was a token. 403 for one that is known but not active.
-    pub async fn registered(&self, credential: Credential, store: &ResourceDb) -> Result<Caller, Problem> {
-        let account = match credential {
-            Credential::Token(hash) => {
-                let found = store.administrator_of_token(hash).await?;
-                found.filter(|account| bool::from(account.token_sha256.ct_eq(&hash)))
-            }
-            Credential::Certificate(names) => store.administrator_of_certificate(names.to_vec()).await?,
-        };
-        let account = account.ok_or_else(Problem::unauthenticated)?;
-        if account.state != State::Active {
-            return Err(Problem::not_active(account.state));
-        }
-        if let Some(provider) = &account.application_provider {
-            let entry = store.entry(EntryKind::ApplicationProvider, provider).await?;
-            let state = entry.map_or(State::Retired, |entry| entry.state);
-            if state != State::Active {
-                return Err(Problem::not_active(state));
-            }
-        }
-        Ok(Caller {
-            name: account.id.as_str().into(),
-            role: Role::from_name(&account.role).ok_or_else(Problem::unauthenticated)?,
-            provider: account.application_provider,
-        })
     }
 
     /// The administrator of the configuration whose token the request has; asks no store.
