@@ -94,7 +94,7 @@ impl Vectors {
 async fn ask(client: &RadiusUdpClient, identity: &str) -> Result<()> {
     let asker = Asker { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
     let wanted =
-        Ask::Vector(VectorRequest { user_name: identity.as_bytes().to_vec(), resynchronisation: None });
+        Ask::Vector(VectorRequest { user_name: identity.as_bytes().to_vec(), mode: Mode::Aka, resynchronisation: None });
     let mut attributes = Vec::new();
     wanted.encode(Vendor::default(), &asker, &mut AttributeWriter::for_request(&mut attributes))?;
     let reply = client.ask(Code::AccessRequest, &attributes).await?;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use obf_radius::{ObfAttribute, Vendor, dictionary::Operation};
-use obf_token::Algorithm;
+use obf_token::{Algorithm, Mode, Technology};
 use obf_types::KeySchema;
 
 fn lines(keyword: &str) -> Vec<Vec<&'static str>> {
@@ -31,10 +31,14 @@ fn dictionary_and_code_name_the_same_values() {
     let operations = Operation::ALL.map(|value| (ObfAttribute::Operation, value.name(), value as u32));
     let schemas = KeySchema::ALL.map(|value| (ObfAttribute::Schema, value.name(), value as u32));
     let algorithms = Algorithm::ALL.map(|value| (ObfAttribute::MinimumAlgorithm, value.name(), value as u32));
+    let modes = Mode::ALL.map(|value| (ObfAttribute::Mode, value.name(), value as u32));
+    let technologies = Technology::ALL.map(|value| (ObfAttribute::Technology, value.name(), value as u32));
     let in_code: Vec<Vec<String>> = operations
         .into_iter()
         .chain(schemas)
         .chain(algorithms)
+        .chain(modes)
+        .chain(technologies)
         .map(|(attribute, name, number)| vec![attribute.name().into(), name.into(), number.to_string()])
         .collect();
     assert_eq!(lines("VALUE"), in_code);
