@@ -14,8 +14,8 @@ use obf_net::http::{BodyError, Peer, read_body};
 use obf_rpb::{
     Draw, HttpRequest, Outcome, Reply, Step,
     server::{
-        AuthenticationData, Commit, CommitAnswer, Context, NewToken as Bootstrapped, Spend, SpendAnswer, Vector, VectorAnswer,
-        VectorQuery,
+        AuthenticationData, Commit, CommitAnswer, Context, NewToken as Bootstrapped, Spend, SpendAnswer,
+        Vector, VectorAnswer, VectorQuery,
     },
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};

@@ -109,7 +109,12 @@ pub(crate) struct SealedChallenge {
 
 impl SealedChallenge {
     /// The `opaque` text, or `None` if RES, label or identity are too long to be sealed.
-    pub(crate) fn seal(&self, ring: &KeyRing, nonce: &[u8; 24], bound: &ChallengeBinding<'_>) -> Option<String> {
+    pub(crate) fn seal(
+        &self,
+        ring: &KeyRing,
+        nonce: &[u8; 24],
+        bound: &ChallengeBinding<'_>,
+    ) -> Option<String> {
         let content = self.encode(bound.username)?;
         Some(Base64::encode_string(&ring.current.seal(nonce, &bound.associated_data(), &content)))
     }

@@ -3,8 +3,8 @@
 use crate::{Rights, request::octet};
 use obf_aka::{AkaVector, SecretOutput};
 use obf_radius::{
-    AnswerError, AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Reply, ReplyBuilder, Request,
-    Vendor,
+    AnswerError, AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Reply, ReplyBuilder,
+    Request, Vendor,
     dictionary::{MS_MPPE_RECV_KEY, MS_MPPE_SEND_KEY},
 };
 use obf_token::{Algorithm, Mode, Technology};

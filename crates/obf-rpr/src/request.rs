@@ -166,18 +166,20 @@ impl Reader<'_> {
     /// `None`: an operation that is none of RPR's.
     fn ask(&self, operation: Option<u32>) -> Result<Option<Ask>, Malformed> {
         Ok(Some(match Operation::from_number(operation.ok_or(Malformed("OBF-Operation"))?) {
-            Some(Operation::Vector) => {
-                Ask::Vector(VectorRequest {
-                    user_name: self.user_name()?,
-                    mode: self.mode()?,
-                    resynchronisation: None,
-                })
-            }
+            Some(Operation::Vector) => Ask::Vector(VectorRequest {
+                user_name: self.user_name()?,
+                mode: self.mode()?,
+                resynchronisation: None,
+            }),
             Some(Operation::Resynchronise) => {
                 let rand = self.octets(ObfAttribute::Rand)?.ok_or(Malformed("OBF-RAND"))?;
                 let auts = self.octets(ObfAttribute::Auts)?.ok_or(Malformed("OBF-AUTS"))?;
                 let resynchronisation = Some(Resynchronisation { rand, auts });
-                Ask::Vector(VectorRequest { user_name: self.user_name()?, mode: self.mode()?, resynchronisation })
+                Ask::Vector(VectorRequest {
+                    user_name: self.user_name()?,
+                    mode: self.mode()?,
+                    resynchronisation,
+                })
             }
             Some(Operation::Rights) => {
                 let wanted =

@@ -8,9 +8,9 @@ use obf_radius::{
     notice::{acknowledge, refuse as refuse_notice},
 };
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, Malformed, ApplicationRequest, Ask, Asker, Inquiry, Notice, NoticeError,
-    AuthenticationData, Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest, Vendor, Wanted,
-    answer::DeviceFacts, refuse,
+    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Malformed,
+    Notice, NoticeError, Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest,
+    Vendor, Wanted, answer::DeviceFacts, refuse,
 };
 use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{
@@ -148,7 +148,8 @@ fn a_question_that_lacks_or_repeats_something_is_malformed() {
     assert_eq!(decode(&other), Err(Refusal::UnsupportedOperation), "an operation of RPO");
     let (_, accounting) = sent(Code::AccountingRequest, |_| {});
     assert_eq!(Inquiry::decode(&accounting, VENDOR), Err(Refusal::UnsupportedOperation));
-    let long = Ask::Vector(VectorRequest { user_name: vec![b'1'; 254], mode: Mode::Aka, resynchronisation: None });
+    let long =
+        Ask::Vector(VectorRequest { user_name: vec![b'1'; 254], mode: Mode::Aka, resynchronisation: None });
     let mut buffer = Vec::new();
     assert!(long.encode(VENDOR, &asker(), &mut AttributeWriter::for_request(&mut buffer)).is_err());
 }
@@ -165,7 +166,11 @@ fn r18_a_vector_and_its_rights_come_in_one_answer_and_its_keys_are_hidden() {
             more: false,
         },
     };
-    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000001".to_vec(), mode: Mode::Aka, resynchronisation: None });
+    let ask = Ask::Vector(VectorRequest {
+        user_name: b"001010000000001".to_vec(),
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
     let (pending, request) = asked(&ask);
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [0x81, 1]], out).unwrap());
     assert_eq!(VectorAnswer::decode(&reply, VENDOR), Ok(answer));
@@ -214,7 +219,11 @@ fn small_rights_fill_the_packet() {
         device: facts(),
         rights: Rights { list, more: false },
     };
-    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000001".to_vec(), mode: Mode::Aka, resynchronisation: None });
+    let ask = Ask::Vector(VectorRequest {
+        user_name: b"001010000000001".to_vec(),
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
     let (pending, request) = asked(&ask);
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [2, 1]], out).unwrap());
     let decoded = VectorAnswer::decode(&reply, VENDOR).unwrap();
@@ -240,7 +249,11 @@ fn an_application_reads_back() {
 
 #[test]
 fn a_refusal_is_its_code_to_every_question() {
-    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000009".to_vec(), mode: Mode::Aka, resynchronisation: None });
+    let ask = Ask::Vector(VectorRequest {
+        user_name: b"001010000000009".to_vec(),
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
     let (pending, request) = asked(&ask);
     let reply = answered(&pending, |out| refuse(&request, VENDOR, Refusal::UnknownIdentity, out));
     let refused = AnswerError::Refused(Refusal::UnknownIdentity);

@@ -15,13 +15,13 @@ use obf_net::{
 use obf_rpb::{
     Authenticator, Draw, HttpRequest, KeyRing, Reply, Step,
     server::{
-        AuthenticationData, CommitAnswer, Context, NewToken, Settings as ServerSettings, SpendAnswer, Vector, VectorAnswer,
-        VectorQuery,
+        AuthenticationData, CommitAnswer, Context, NewToken, Settings as ServerSettings, SpendAnswer, Vector,
+        VectorAnswer, VectorQuery,
     },
 };
 use obf_token::{Algorithm, AppKey, SealingKey, Technology, TokenId};
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, NafId, Secret, SecretBytes, UaId, UnixTime,
+    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, NafId, Secret, UaId, UnixTime,
 };
 use std::{
     collections::{HashMap, HashSet},

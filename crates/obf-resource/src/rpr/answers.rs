@@ -9,8 +9,8 @@ use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    ApplicationAnswer, Ask, Asker, AuthenticationData, Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer,
-    Wanted, answer::DeviceFacts,
+    ApplicationAnswer, Ask, Asker, AuthenticationData, Resynchronisation, Rights, RightsAnswer,
+    RightsRequest, VectorAnswer, Wanted, answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,

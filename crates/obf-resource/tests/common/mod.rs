@@ -6,7 +6,7 @@ pub mod load;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request as HttpRequest, Response};
-use obf_aka::{Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, Success, authenticate};
+use obf_aka::{AkaVector, Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, Success, authenticate};
 use obf_net::{
     certificates::{self, CertificateFiles},
     http::{HttpClient, HttpClientError},
@@ -15,6 +15,7 @@ use obf_net::{
 use obf_radius::{AnswerError, AttributeWriter, Code, Reply, Vendor, exchange::RetransmitPolicy};
 use obf_resource::{Config, Environment, Handle};
 use obf_rpr::{Ask, Asker, AuthenticationData, Resynchronisation, VectorAnswer, VectorRequest};
+use obf_token::Mode;
 use obf_types::{Domain, Epoch, NodeNumber, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

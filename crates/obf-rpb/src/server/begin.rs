@@ -1,10 +1,10 @@
 //! The checks before anything is asked of anybody.
 
-use super::challenge::ChallengeSpec;
 use super::aka::{Answer, respond};
+use super::challenge::ChallengeSpec;
 use super::{AwaitVector, Context, Draw, Step};
 use crate::http::{GBA_DIGEST, HttpRequest, Reply};
-use crate::{SchemaOffer, Outcome};
+use crate::{Outcome, SchemaOffer};
 use alloc::boxed::Box;
 use obf_digest::{Credentials, ParseError, Qop, Username};
 
@@ -65,8 +65,13 @@ impl Context<'_> {
 
     /// For requests without credentials: a challenge that shows what is wanted, but that nothing answers.
     fn invite(self, draw: Draw, strongest_first: bool) -> Step {
-        let spec =
-            ChallengeSpec { username: Box::from(""), draw, strongest_first, stale: false, resynchronised: false };
+        let spec = ChallengeSpec {
+            username: Box::from(""),
+            draw,
+            strongest_first,
+            stale: false,
+            resynchronised: false,
+        };
         Step::Reply(spec.conceal(self, Outcome::NoCredentials))
     }
 }

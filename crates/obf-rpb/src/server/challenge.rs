@@ -128,8 +128,13 @@ impl ChallengeSpec {
         let realm = context.server.settings.domain.as_str().as_bytes();
         let nonce = AkaNonce::encode(rand, autn);
         let offered = context.server.settings.offered();
-        let bound =
-            ChallengeBinding { mode: Mode::Aka, realm, username: &self.username, nonce: nonce.as_bytes(), offered };
+        let bound = ChallengeBinding {
+            mode: Mode::Aka,
+            realm,
+            username: &self.username,
+            nonce: nonce.as_bytes(),
+            offered,
+        };
         let opaque: String = sealed.seal(context.keys, &self.draw.seal, &bound)?;
         let mut headers: Vec<(&'static str, Vec<u8>)> = vec![("cache-control", b"no-store".to_vec())];
         for algorithm in offered {

@@ -3,13 +3,14 @@
 #![allow(dead_code)]
 
 use obf_aka::{
-    AkaVector, Algorithm as Aka, Amf, Authentication, CounterScheme, Sqn, SqnArray, SqnLayout, SqnLimits, authenticate,
-    generate_vector, verify_auts,
+    AkaVector, Algorithm as Aka, Amf, Authentication, CounterScheme, Sqn, SqnArray, SqnLayout, SqnLimits,
+    authenticate, generate_vector, verify_auts,
 };
 use obf_rpb::client::{ClientSettings, SeAnswer};
 use obf_rpb::http::{ClientRequest, HttpResponse};
 use obf_rpb::server::{
-    AuthenticationData, CommitAnswer, Context, NewToken, Settings, Spend, SpendAnswer, Vector, VectorAnswer, VectorQuery,
+    AuthenticationData, CommitAnswer, Context, NewToken, Settings, Spend, SpendAnswer, Vector, VectorAnswer,
+    VectorQuery,
 };
 use obf_rpb::{
     Authenticator, Bootstrap, BootstrapError, ClientStep, Draw, HttpRequest, KeyRing, Reply,

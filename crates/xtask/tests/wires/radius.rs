@@ -5,10 +5,10 @@ use obf_aka::{AkaVector, SecretOutput};
 use obf_radius::{AttributeWriter, Code, Framing, Pending, Request, Vendor, refuse};
 use obf_rpo::{KeyGrant, KeyRequest, Resume, TokenNotice};
 use obf_rpr::{
-    ApplicationAnswer, ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Resynchronisation, Rights, RightsRequest,
-    VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
+    ApplicationAnswer, ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Resynchronisation,
+    Rights, RightsRequest, VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
 };
-use obf_token::{AppKey, TokenId};
+use obf_token::{AppKey, Mode, Technology, TokenId};
 use obf_types::{
     AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, KeySchema, Lifetime, NodeNumber, Refusal, Right,
     SecretBytes, UaClass, UaId, UnixTime,
