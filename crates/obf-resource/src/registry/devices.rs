@@ -255,11 +255,7 @@ impl Registry {
     }
 
     async fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {
-        let mut differs = match device.active(record.mode()) {
-            Some(credential) => self.compare_credential(record, device, credential).await?,
-            None => vec!["key"],
-        };
-        let others = [
+        let of_device = [
             ("identities", record.identities != device.identities),
             ("home network", record.home_network != device.home_network),
             ("kyc expiry", record.kyc_expiry != device.kyc_expiry),
@@ -268,7 +264,12 @@ impl Registry {
                 record.custodian.as_deref() != device.custodian.as_ref().map(|holder| holder.id.as_str()),
             ),
         ];
-        differs.extend(others.into_iter().filter_map(|(name, differs)| differs.then_some(name)));
+        let mut differs: Vec<_> =
+            of_device.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect();
+        match device.active(record.mode()) {
+            Some(credential) => differs.extend(self.compare_credential(record, device, credential).await?),
+            None => differs.push("key"),
+        }
         if differs.is_empty() {
             return Ok(Registration::Unchanged);
         }
