@@ -2,14 +2,14 @@
 //! did, what the clock did.
 
 use crate::{
-    node::Node,
-    sealing,
+    table::TokenTable,
     watches::{Watch, Watches},
 };
 use obf_store::{
     StoreError,
     auth::{AuthStore, Change, Cursor, TOKENS_OF_A_DEVICE},
 };
+use obf_types::UnixTime;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,17 +24,13 @@ use tokio::{
 
 /// How often the store is looked at: what other nodes ended is ended here within 250 ms.
 const POLL: Duration = Duration::from_millis(100);
-/// How often expired tokens are erased from memory.
-const ERASE: Duration = Duration::from_secs(1);
-/// How often the store is swept.
-const SWEEP: Duration = Duration::from_secs(5);
 /// How long a change of our own may take to be applied before its maker stops waiting.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// What the store tells this node, and how far it has listened.
 #[derive(Debug)]
 pub(crate) struct ChangeFeed {
-    /// Behind what has been applied. Only [`ChangeFeed::run`] moves it.
+    /// Behind what has been applied. Only [`ChangeFeed::catch_up`] moves it.
     cursor: Mutex<Cursor>,
     watches: Watches,
     /// The number of the last look at the store that has begun …
@@ -93,55 +89,28 @@ impl ChangeFeed {
         }
     }
 
-    /// Follows until it is dropped.
-    pub(crate) async fn run(&self, node: &Node) {
-        let (mut erased, mut swept, mut rotated) = (Instant::now(), Instant::now(), Instant::now());
-        let mut swept_hourly = Instant::now();
-        loop {
-            if let Err(error) = self.catch_up(node).await {
-                tracing::error!(%error, "changes cannot be read from the store");
-            }
-            let now = node.now();
-            if erased.elapsed() >= ERASE {
-                erased = Instant::now();
-                node.table.erase_expired(now);
-            }
-            if rotated.elapsed() >= Duration::from_secs(sealing::LOOK) {
-                rotated = Instant::now();
-                if let Err(error) = node.sealing.refresh(now).await {
-                    tracing::error!(%error, "sealing keys cannot be rotated");
-                }
-            }
-            if swept.elapsed() >= SWEEP {
-                swept = Instant::now();
-                match node.store.sweep(now).await {
-                    // There is more: go on with it at the next turn.
-                    Ok(true) => swept -= SWEEP.min(swept.elapsed() + SWEEP),
-                    Ok(false) => {}
-                    Err(error) => tracing::error!(%error, "the store cannot be swept"),
-                }
-            }
-            if swept_hourly.elapsed() >= Duration::from_secs(3600) {
-                swept_hourly = Instant::now();
-                if let Err(error) = node.store.sweep_hourly(now).await {
-                    tracing::error!(%error, "the store cannot be swept");
-                }
-            }
-            let _ = tokio::time::timeout(POLL, self.kick.notified()).await;
-        }
+    /// Waits for the next look at the store: soon, or when somebody settles.
+    pub(crate) async fn wait(&self) {
+        let _ = tokio::time::timeout(POLL, self.kick.notified()).await;
     }
 
-    async fn catch_up(&self, node: &Node) -> Result<(), StoreError> {
+    /// Looks at the store, and applies to memory what it says. Only one at a time may.
+    pub(crate) async fn catch_up(
+        &self,
+        store: &AuthStore,
+        table: &TokenTable,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         loop {
             let (began, after) = (Instant::now(), self.cursor().clone());
-            let followed = node.store.follow(after).await?;
+            let followed = store.follow(after).await?;
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = began;
             let changes: Arc<[Change]> = followed.changes.into();
             // Noted first, applied then, behind the cursor last: a token that comes to memory in between is forgotten by
             // whoever carries it, and should this be cut off, the changes come again.
             self.watches.note(&changes);
-            changes.iter().for_each(|change| apply(node, change));
+            changes.iter().for_each(|change| apply(table, change, now));
             *self.cursor() = followed.cursor;
             if changes.iter().any(Change::leaves_notices) {
                 self.notices.send_modify(|count| *count += 1);
@@ -159,24 +128,24 @@ impl ChangeFeed {
     }
 }
 
-fn apply(node: &Node, change: &Change) {
+fn apply(table: &TokenTable, change: &Change, now: UnixTime) {
     match change {
         Change::DeviceEnded { device, epoch } => {
-            node.table.end_device(device, *epoch);
+            table.end_device(device, *epoch);
         }
         Change::TokenEnded { id, .. } => {
-            node.table.end(id);
+            table.end(id);
         }
         Change::Superseded { device, by, until } => {
             // The store ends the oldest of too many; so does memory.
-            if node.table.supersede(device, by, *until) > TOKENS_OF_A_DEVICE {
-                node.table.keep_last(device, TOKENS_OF_A_DEVICE);
+            if table.supersede(device, by, *until) > TOKENS_OF_A_DEVICE {
+                table.keep_last(device, TOKENS_OF_A_DEVICE);
             }
         }
         Change::RightsChanged { device } => {
             // They are read again with their new rights when they are asked for.
-            for id in node.table.of_device(device, node.now()) {
-                node.table.end(&id);
+            for id in table.of_device(device, now) {
+                table.end(&id);
             }
         }
     }
