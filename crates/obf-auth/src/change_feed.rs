@@ -7,7 +7,7 @@ use crate::{
 };
 use obf_store::{
     StoreError,
-    auth::{AuthStore, Change, Cursor, TOKENS_OF_A_DEVICE},
+    auth::{AuthStore, Change, Cursor, TOKENS_OF_A_DEVICE, TokenStore},
 };
 use obf_types::UnixTime;
 use std::{
@@ -22,7 +22,8 @@ use tokio::{
     time::Instant,
 };
 
-/// How often the store is looked at: what other nodes ended is ended here within 250 ms.
+/// How often the store is looked at, whether somebody told of a change or not: what other nodes ended is ended here within
+/// 250 ms.
 const POLL: Duration = Duration::from_millis(100);
 /// How long a change of our own may take to be applied before its maker stops waiting.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -30,7 +31,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// What the store tells this node, and how far it has listened.
 #[derive(Debug)]
 pub(crate) struct ChangeFeed {
-    /// Behind what has been applied. Only [`ChangeFeed::catch_up`] moves it.
+    /// Behind what has been applied. Only [`ChangeFeed::run`] moves it.
     cursor: Mutex<Cursor>,
     watches: Watches,
     /// The number of the last look at the store that has begun …
@@ -89,17 +90,38 @@ impl ChangeFeed {
         }
     }
 
-    /// Waits for the next look at the store: soon, or when somebody settles.
-    pub(crate) async fn wait(&self) {
-        let _ = tokio::time::timeout(POLL, self.kick.notified()).await;
+    /// Follows until it is dropped: applies to memory what the store says. Only one may at a time. Cut off anywhere, what was
+    /// not applied comes again.
+    pub(crate) async fn run(&self, store: &AuthStore, table: &TokenTable, now: impl Fn() -> UnixTime) {
+        let mut deaf = false;
+        loop {
+            match self.catch_up(store, table, &now).await {
+                Ok(()) if deaf => {
+                    deaf = false;
+                    tracing::info!("the store is heard again");
+                }
+                Ok(()) => {}
+                Err(error) if !deaf => {
+                    deaf = true;
+                    let seconds = self.stale_after.as_secs();
+                    tracing::error!(%error, "the store cannot be heard: look whether it runs and can be reached (auth.database); nothing is issued from {seconds} s on until it is");
+                }
+                // Said once.
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = self.kick.notified() => {}
+                () = store.told() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
     }
 
-    /// Looks at the store, and applies to memory what it says. Only one at a time may.
-    pub(crate) async fn catch_up(
+    async fn catch_up(
         &self,
         store: &AuthStore,
         table: &TokenTable,
-        now: UnixTime,
+        now: &impl Fn() -> UnixTime,
     ) -> Result<(), StoreError> {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         loop {
@@ -110,7 +132,7 @@ impl ChangeFeed {
             // Noted first, applied then, behind the cursor last: a token that comes to memory in between is forgotten by
             // whoever carries it, and should this be cut off, the changes come again.
             self.watches.note(&changes);
-            changes.iter().for_each(|change| apply(table, change, now));
+            changes.iter().for_each(|change| apply(table, change, now()));
             *self.cursor() = followed.cursor;
             if changes.iter().any(Change::leaves_notices) {
                 self.notices.send_modify(|count| *count += 1);
@@ -136,9 +158,9 @@ fn apply(table: &TokenTable, change: &Change, now: UnixTime) {
         Change::TokenEnded { id, .. } => {
             table.end(id);
         }
-        Change::Superseded { device, by, until } => {
+        Change::Superseded { device, counter, until, .. } => {
             // The store ends the oldest of too many; so does memory.
-            if table.supersede(device, by, *until) > TOKENS_OF_A_DEVICE {
+            if table.supersede(device, *counter, *until) > TOKENS_OF_A_DEVICE {
                 table.keep_last(device, TOKENS_OF_A_DEVICE);
             }
         }

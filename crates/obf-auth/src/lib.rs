@@ -6,7 +6,7 @@
 //!
 //! | noun | is |
 //! |---|---|
-//! | `tokens` | their life: store, memory ([`table`]), [`vault`], `change_feed` with its `watches` |
+//! | `tokens` | their life: `store`, memory ([`table`]), [`vault`], `change_feed` with its `watches`, `housekeeping` |
 //! | `locator` | which Resource Server (`resource_server`) answers for a device (`rules`) or a token |
 //! | `applications` | registrations of one Resource Server |
 //! | `admission` | how much a source and an identity may ask ([`limiter`]) |
@@ -28,6 +28,7 @@ mod change_feed;
 pub mod config;
 mod discovery;
 mod error;
+mod housekeeping;
 mod keys;
 pub mod limiter;
 mod locator;
@@ -38,6 +39,7 @@ mod resource_server;
 mod rules;
 mod sealing;
 mod start;
+mod store;
 pub mod table;
 mod tokens;
 pub mod vault;

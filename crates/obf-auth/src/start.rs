@@ -7,12 +7,14 @@ use crate::{
     config::{AdminConfig, Checked, Config, ConfigError, Transport, read_key},
     discovery::{self, Discovery},
     error::StartError,
+    housekeeping,
     keys::KeyServer,
     locator::{Locator, ServerHealth},
     notices_in::NoticesIn,
     notices_out::NoticesOut,
     resource_server::Ourselves,
-    sealing::{self, Sealing},
+    sealing::Sealing,
+    store,
     tokens::Tokens,
     vault::Vault,
 };
@@ -24,15 +26,12 @@ use obf_net::{
 };
 use obf_rpb::{Authenticator, server::Settings};
 use obf_rpr::{Asker, Vendor};
-use obf_store::{Options, auth::AuthStore};
 use obf_types::Domain;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
 
 /// How long requests under way may take to finish at a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Connections that read the store beside its writer.
-const READERS: usize = 2;
 
 /// A running node. Dropping it ends the node at once; [`Handle::shutdown`] lets it finish.
 #[derive(Debug)]
@@ -150,9 +149,7 @@ async fn open(
     clock: &Arc<dyn Clock>,
 ) -> Result<(Parts, Arc<Sealing>, ReverseRequests<Arc<str>>), StartError> {
     let vault = Arc::new(Vault::new(&read_key("kek_file", &config.kek_file)?));
-    let store = AuthStore::open(&Options::new(&config.database).readers(READERS)).map_err(|error| {
-        ConfigError::new("database", format_args!("{}: {error}", config.database.display()))
-    })?;
+    let store = store::open(config).await?;
     let sealing = Arc::new(Sealing::open(store.clone(), Arc::clone(&vault), clock.now()).await?);
     let stale_after = Duration::from_secs(config.limits.stale_after.max(1).into());
     let former_token = config.limits.former_token.into();
@@ -175,15 +172,8 @@ async fn open(
 fn follow(parts: &Parts, sealing: &Arc<Sealing>, clock: &Arc<dyn Clock>, running: &Running) {
     let (tokens, time) = (Arc::clone(&parts.tokens), Arc::clone(clock));
     until_stopped(running, async move { tokens.run(|| time.now()).await });
-    let (sealing, time) = (Arc::clone(sealing), Arc::clone(clock));
-    until_stopped(running, async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(sealing::LOOK)).await;
-            if let Err(error) = sealing.refresh(time.now()).await {
-                tracing::error!(%error, "sealing keys cannot be rotated");
-            }
-        }
-    });
+    let (tokens, sealing, clock) = (Arc::clone(&parts.tokens), Arc::clone(sealing), Arc::clone(clock));
+    until_stopped(running, async move { housekeeping::run(&tokens, &sealing, &*clock).await });
 }
 
 fn until_stopped(running: &Running, task: impl Future<Output = ()> + Send + 'static) {

@@ -13,20 +13,14 @@ use obf_store::{
     StoreError,
     auth::{
         AuthStore, Bootstrap, Committed, Facts, Lookup, Notice, NoticeCursor, RightsSet, Spent, StoredToken,
-        TokenFilter,
+        TokenFilter, TokenStore,
     },
 };
 use obf_token::{Ks, Technology, TokenId};
 use obf_types::{AppId, Domain, Epoch, GlobalIdentity, Refusal, Secret, UnixTime};
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
-/// How often expired tokens are erased from memory.
-const ERASE: Duration = Duration::from_secs(1);
-/// How often the store is swept.
-const SWEEP: Duration = Duration::from_secs(5);
-/// How often it is swept of what lives for hours.
-const SWEEP_HOURLY: Duration = Duration::from_secs(3600);
 /// How often a token is read again that others are ending meanwhile.
 const READS: usize = 4;
 
@@ -288,35 +282,24 @@ impl Tokens {
         self.store.acknowledge(app.clone(), instance.to_owned(), place, now).await
     }
 
-    /// Keeps memory to what the store says, and both to what the clock says, until it is dropped. Cut off anywhere it
-    /// leaves both as they were or as they are to be.
+    /// Keeps memory to what the store says, until it is dropped.
     pub(crate) async fn run(&self, now: impl Fn() -> UnixTime) {
-        let (mut erased, mut swept, mut swept_hourly) = (Instant::now(), Instant::now(), Instant::now());
-        loop {
-            if let Err(error) = self.feed.catch_up(&self.store, &self.table, now()).await {
-                tracing::error!(%error, "changes cannot be read from the store");
-            }
-            if erased.elapsed() >= ERASE {
-                erased = Instant::now();
-                self.table.erase_expired(now());
-            }
-            if swept.elapsed() >= SWEEP {
-                swept = Instant::now();
-                match self.store.sweep(now()).await {
-                    // There is more: go on with it at the next turn.
-                    Ok(true) => swept -= SWEEP.min(swept.elapsed() + SWEEP),
-                    Ok(false) => {}
-                    Err(error) => tracing::error!(%error, "the store cannot be swept"),
-                }
-            }
-            if swept_hourly.elapsed() >= SWEEP_HOURLY {
-                swept_hourly = Instant::now();
-                if let Err(error) = self.store.sweep_hourly(now()).await {
-                    tracing::error!(%error, "the store cannot be swept");
-                }
-            }
-            self.feed.wait().await;
-        }
+        self.feed.run(&self.store, &self.table, now).await;
+    }
+
+    /// Erases from memory what has expired.
+    pub(crate) fn erase_expired(&self, now: UnixTime) {
+        self.table.erase_expired(now);
+    }
+
+    /// Sweeps the store of what is over; whether there is more.
+    pub(crate) async fn sweep(&self, now: UnixTime) -> Result<bool, StoreError> {
+        self.store.sweep(now).await
+    }
+
+    /// Sweeps the store of what lives for hours.
+    pub(crate) async fn sweep_hourly(&self, now: UnixTime) -> Result<(), StoreError> {
+        self.store.sweep_hourly(now).await
     }
 
     /// Takes a token that is in the store into memory as well. If the feed began something about it since `watch`, it may

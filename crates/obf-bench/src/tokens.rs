@@ -14,7 +14,7 @@ use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpo::{KeyRequest, request::Ask};
 use obf_store::{
     Options,
-    auth::{AuthStore, Bootstrap, Committed, Facts, Right, RightsSet},
+    auth::{AuthStore, Bootstrap, Committed, Facts, Right, RightsSet, TokenStore},
 };
 use obf_token::{Algorithm, Ks, Mode, Technology, TokenId};
 use obf_types::{

@@ -7,7 +7,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -107,11 +107,9 @@ impl PostgresCluster {
         let mut psql = psql.spawn().expect("psql");
         let stdin = psql.stdin.as_mut().expect("piped");
         writeln!(stdin, "{sql};\n\\echo held").expect("psql reads");
-        let mut said = String::new();
-        let output = psql.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut said).expect("what it says");
-        let held = Held(psql);
-        assert_eq!(said, "held\n", "{sql}");
+        let output = BufReader::new(psql.stdout.take().expect("piped"));
+        let mut held = Held { psql, output };
+        held.wait_for("held", sql);
         held
     }
 
@@ -151,12 +149,39 @@ pid=$(head -n 1 "$directory/data/postmaster.pid") && kill -QUIT "$pid"
 while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; rm -rf "$directory""#;
 
 /// A session that was left open.
-pub struct Held(Child);
+pub struct Held {
+    psql: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Held {
+    /// Runs SQL that answers with no rows in the session.
+    ///
+    /// # Panics
+    /// The SQL fails.
+    pub fn run(&mut self, sql: &str) {
+        let stdin = self.psql.stdin.as_mut().expect("piped");
+        writeln!(stdin, "{sql};\n\\echo done").expect("psql reads");
+        self.wait_for("done", sql);
+    }
+
+    fn wait_for(&mut self, word: &str, sql: &str) {
+        let mut said = String::new();
+        self.output.read_line(&mut said).expect("what it says");
+        assert_eq!(said.trim_end(), word, "{sql}");
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
     }
 }
 

@@ -258,11 +258,12 @@ impl TokenTable {
         ended
     }
 
-    /// After a new bootstrap: every other token of the device lives until `until` at most (WIRES "Lifetime"). Returns how
-    /// many it has.
-    pub fn supersede(&self, device: &GlobalIdentity, new: &TokenId, until: UnixTime) -> usize {
+    /// After the device's bootstrap number `counter`: every token from before it lives until `until` at most (WIRES
+    /// "Lifetime"). Those that came later are left alone: word of a bootstrap may come when the next has been made.
+    /// Returns how many the device has.
+    pub fn supersede(&self, device: &GlobalIdentity, counter: u64, until: UnixTime) -> usize {
         let hash = shard::device_hash(&self.seed, device.kind() as u8, device.value());
-        self.shards.iter().map(|shard| lock(shard).shorten_device(hash, device, new.rand(), until)).sum()
+        self.shards.iter().map(|shard| lock(shard).shorten_device(hash, device, counter, until)).sum()
     }
 
     /// Ends all tokens of a device but the `most` that were bootstrapped last.

@@ -113,10 +113,17 @@ fn revocation_ends_the_tokens_of_older_epochs_only() {
 #[test]
 fn a_new_bootstrap_leaves_the_former_token_60_seconds() {
     let table = table();
-    insert(&table, 1, 7, 0, NOW.0 + 1000).unwrap();
-    insert(&table, 2, 7, 0, NOW.0 + 30).unwrap();
-    insert(&table, 3, 7, 0, NOW.0 + 2000).unwrap();
-    table.supersede(&device(7), &id(3), UnixTime(NOW.0 + 60));
+    let bootstrapped = |counter, lives| {
+        let facts = Facts { counter, ..facts(0, NOW.0 + lives) };
+        insert_with(&table, counter, 7, &facts).unwrap();
+    };
+    bootstrapped(1, 1000);
+    bootstrapped(2, 30);
+    bootstrapped(3, 2000);
+    // Word of the second comes when the third has been made.
+    table.supersede(&device(7), 2, UnixTime(NOW.0 + 60));
+    assert!(live(&table, 3, UnixTime(NOW.0 + 1999)));
+    table.supersede(&device(7), 3, UnixTime(NOW.0 + 60));
     assert!(live(&table, 1, UnixTime(NOW.0 + 59)));
     assert!(!live(&table, 1, UnixTime(NOW.0 + 60)));
     assert!(!live(&table, 2, UnixTime(NOW.0 + 30)));
@@ -133,9 +140,9 @@ fn of_many_tokens_of_a_device_the_last_are_kept() {
         insert_with(&table, number, 7, &facts).unwrap();
     }
     insert(&table, 30, 8, 0, NOW.0 + 1000).unwrap();
-    assert_eq!(table.supersede(&device(7), &id(20), UnixTime(NOW.0 + 60)), 20);
+    assert_eq!(table.supersede(&device(7), 20, UnixTime(NOW.0 + 60)), 20);
     table.keep_last(&device(7), 16);
-    assert_eq!(table.supersede(&device(7), &id(20), UnixTime(NOW.0 + 60)), 16);
+    assert_eq!(table.supersede(&device(7), 20, UnixTime(NOW.0 + 60)), 16);
     table.keep_last(&device(7), 16);
     assert_eq!(
         (1..=20).filter(|number| live(&table, *number, NOW)).collect::<Vec<_>>(),
@@ -188,7 +195,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(number, of, epoch, lives)| Event::Insert { number, of, epoch, lives }),
         1 => (0..64u64).prop_map(Event::End),
         1 => (0..8u64, 0..4u64).prop_map(|(of, epoch)| Event::EndDevice(of, epoch)),
-        1 => (0..8u64, 0..64u64).prop_map(|(of, keep)| Event::Supersede(of, keep)),
+        1 => (0..8u64, 0..64u64).prop_map(|(of, counter)| Event::Supersede(of, counter)),
         1 => (0..40u64).prop_map(Event::Pass),
     ]
 }
@@ -203,7 +210,8 @@ proptest! {
         for event in events {
             match event {
                 Event::Insert { number, of, epoch, lives } => {
-                    let made = insert(&table, number, of, epoch, now + lives);
+                    let facts = Facts { counter: number, ..facts(epoch, now + lives) };
+                    let made = insert_with(&table, number, of, &facts);
                     prop_assert_eq!(made.is_ok(), !model.contains_key(&number));
                     model.entry(number).or_insert((of, epoch, now + lives));
                 }
@@ -216,10 +224,10 @@ proptest! {
                     model.retain(|_, token| token.0 != of || token.1 >= epoch);
                     prop_assert_eq!(ended.len(), before - model.len());
                 }
-                Event::Supersede(of, keep) => {
-                    table.supersede(&device(of), &id(keep), UnixTime(now + 60));
+                Event::Supersede(of, counter) => {
+                    table.supersede(&device(of), counter, UnixTime(now + 60));
                     for (number, token) in &mut model {
-                        if token.0 == of && *number != keep {
+                        if token.0 == of && *number < counter {
                             token.2 = token.2.min(now + 60);
                         }
                     }
