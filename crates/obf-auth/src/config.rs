@@ -18,7 +18,7 @@
 //! key_file = "as.key"
 //! client_ca_file = "ca.pem"
 //!
-//! [auth.dae]                          # RFC 5176 from the Resource Server over UDP; not needed with transport "tls"
+//! [auth.das]                          # RFC 5176 from the Resource Server over UDP; not needed with transport "tls"
 //! listen = "127.0.0.1:3799"
 //!
 //! [auth.admin]
@@ -86,7 +86,8 @@ pub struct Config {
     /// The RPO listener.
     pub rpo: RpoConfig,
     /// Where the Resource Server's RFC 5176 notices come in over UDP.
-    pub dae: Option<DaeConfig>,
+    #[serde(alias = "dae")]
+    pub das: Option<DasConfig>,
     /// The admin API.
     pub admin: Option<AdminConfig>,
     /// The Resource Server, if there is one.
@@ -137,7 +138,7 @@ pub struct RpoConfig {
 /// RFC 5176 over UDP.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DaeConfig {
+pub struct DasConfig {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
 }
@@ -497,6 +498,12 @@ mod tests {
             .filter(|line| !line.contains('[') || line.contains("[[") || line.contains("servers ="));
         let ruleless: String = ruleless.map(|line| format!("{line}\n")).collect();
         assert_eq!(key(&format!("{one}{}{ruleless}", examples()[1])).key, "resource_servers[1].prefixes");
+    }
+
+    #[test]
+    fn the_section_for_notices_has_its_former_name_too() {
+        let former = example().replace("[auth.das]", "[auth.dae]");
+        assert_eq!(read(&former).unwrap().das.unwrap().listen.port(), 3799);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Each listener: its point (`rpb`, `rpo`, `dae`, `admin`), the address it took, whether it speaks TLS.
+    /// Each listener: its point (`rpb`, `rpo`, `das`, `admin`), the address it took, whether it speaks TLS.
     pub fn endpoints(&self) -> Vec<(&'static str, SocketAddr, bool)> {
         self.endpoints.clone()
     }
@@ -92,8 +92,8 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
         Some(admin) => Some((listen("admin", admin.listen).await?, admin)),
         None => None,
     };
-    let dae = match &config.dae {
-        Some(dae) => Some((listen_udp("dae", dae.listen).await?, dae.listen)),
+    let das = match &config.das {
+        Some(das) => Some((listen_udp("das", das.listen).await?, das.listen)),
         None => None,
     };
 
@@ -112,8 +112,8 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
         serve_rpb(&config, &checked, &parts, sealing, &clock, &running, rpb)?,
         serve_rpo(&config, &parts, &clock, &running, rpo)?,
     ];
-    if let Some((socket, address)) = dae {
-        endpoints.push(serve_dae(&checked, &parts, &running, socket, address, notices)?);
+    if let Some((socket, address)) = das {
+        endpoints.push(serve_das(&checked, &parts, &running, socket, address, notices)?);
     }
     if let Some((listener, admin)) = admin {
         endpoints.push(serve_admin(admin, &parts, clock, &running, listener)?);
@@ -263,7 +263,7 @@ fn serve_rpo(
 }
 
 /// The Resource Servers' notices over UDP come from where they are asked, under the same secrets.
-fn serve_dae(
+fn serve_das(
     checked: &Checked,
     parts: &Parts,
     running: &Running,
@@ -273,10 +273,10 @@ fn serve_dae(
 ) -> Result<Endpoint, StartError> {
     if checked.servers.iter().all(|server| server.config.transport != Transport::Udp) {
         let reason = "with transport \"tls\" a Resource Server's notices come on that connection";
-        return Err(ConfigError::new("dae", reason).into());
+        return Err(ConfigError::new("das", reason).into());
     }
     let address =
-        socket.local_addr().map_err(|error| StartError::Listen { point: "dae", address: wanted, error })?;
+        socket.local_addr().map_err(|error| StartError::Listen { point: "das", address: wanted, error })?;
     running.spawn(serve_udp_peers(
         socket,
         parts.locator.udp_peers(),
@@ -284,7 +284,7 @@ fn serve_dae(
         running.clone(),
         notices,
     ));
-    Ok(("dae", address, false))
+    Ok(("das", address, false))
 }
 
 fn serve_admin(

@@ -340,7 +340,7 @@ impl Deployment {
             format!("[resource_server]\nname = \"rs\"\n{link}")
         });
         let dae = match self.rpr {
-            Rpr::Udp => format!("[dae]\nlisten = \"{}\"\n", self.dae[node]),
+            Rpr::Udp => format!("[das]\nlisten = \"{}\"\n", self.dae[node]),
             Rpr::Tls => String::new(),
         };
         format!(
