@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A registration counts so long without being asked for again; a notice ends it sooner.
+/// A registration is good for so long without being asked for again; a notice ends it sooner.
 const KEPT: Duration = Duration::from_secs(60);
-/// That there is none counts so long.
+/// That there is none is good for so long.
 const ABSENCE_KEPT: Duration = Duration::from_secs(5);
 /// More are not kept: certificates of ours may ask for any name.
 const MOST: usize = 10_000;

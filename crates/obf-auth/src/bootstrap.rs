@@ -26,7 +26,7 @@ use obf_store::auth;
 use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
 use std::{sync::Arc, time::Duration};
 
-/// Bodies of requests count into `auth-int` but say nothing to us.
+/// The longest body of a request: `auth-int` covers it, but nothing is read from it.
 const MAX_BODY: usize = 4096;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// Who is asked for in place of a limited identity: nobody has this name (RFC 2606), and it costs the Resource Server

@@ -12,10 +12,10 @@
 //! | `admission` | how much a source and an identity may ask ([`limiter`]) |
 //! | `sealing` | the keys of challenges |
 //!
-//! Invariants: a token counts from the moment it is on the disk, on every node of the deployment; what ends a token is on
+//! Invariants: a token is valid from the moment it is on the disk, on every node of the deployment; what ends a token is on
 //! the disk before it is acknowledged, and no fetch that begins afterwards gets a key of it; Ks leaves memory only
-//! wrapped; no lock of a thread is held across an `.await`; what a Resource Server says counts for its own devices and tokens
-//! only.
+//! wrapped; no lock of a thread is held across an `.await`; what a Resource Server says is acted on for its own devices and
+//! tokens only.
 //!
 //! Deliberately absent: any decision about rights. The Resource Server's answer stands until the time that it says; that an
 //! answer's epoch is newer than a token's is not weighed but is a revocation, whose notice was slower.

@@ -183,7 +183,7 @@ impl Table {
         self.servers.iter().find(|served| served.server.name() == name)
     }
 
-    /// Whether a device is that server's: what others say of it does not count.
+    /// Whether a device is that server's. What other servers say of it is not acted on.
     pub(crate) fn is_of(&self, device: &GlobalIdentity, served: &Served) -> bool {
         let server = self.rules.server_of(device).and_then(|at| self.servers.get(at));
         server.is_some_and(|own| own.server.name() == served.server.name())

@@ -171,6 +171,7 @@ impl ResourceServer {
 
     /// It answered what this node had just asked.
     fn note_heard(&self) {
+        // Nothing else is read by it, so no order with other memory is needed; the maximum, since answers overtake each other.
         let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.heard.fetch_max(now.max(1), Ordering::Relaxed);
     }

@@ -252,8 +252,8 @@ impl Rules {
     }
 }
 
-/// The kind and value of a user name: `kind:value`, an IMPI by its `@`, a number by its length. What the Resource Server
-/// makes of it counts; here it is only told whose it is.
+/// The kind and value of a user name: `kind:value`, an IMPI by its `@`, a number by its length. Whether it is a valid
+/// identity is for the Resource Server to say; here it is only told whose it is.
 fn parts(user_name: &str) -> Option<(IdentityKind, &str)> {
     if let Some((kind, value)) = user_name.split_once(':')
         && let Some(kind) = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)

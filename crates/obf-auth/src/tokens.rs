@@ -45,7 +45,7 @@ pub(crate) struct GivenRights {
 }
 
 impl Tokens {
-    /// The tokens in that store. What it did not say for `stale_after` counts for nothing.
+    /// The tokens in that store; nothing is issued when it was not heard for `stale_after`.
     pub(crate) async fn open(
         store: AuthStore,
         vault: Arc<Vault>,
@@ -116,6 +116,9 @@ impl Tokens {
     }
 
     /// Commits a bootstrap: its challenge is spent and its token there, on every node, or neither.
+    ///
+    /// Dropped amid it (the device hung up), the token may be in the store and not in memory, where a fetch would bring it;
+    /// the device, which never saw the `200`, bootstraps again.
     pub(crate) async fn commit(&self, token: &server::NewToken, given: GivenRights) -> CommitAnswer {
         let bootstrap = Arc::new(Bootstrap {
             id: token.id.clone(),
