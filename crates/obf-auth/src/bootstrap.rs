@@ -139,8 +139,9 @@ impl Bootstraps {
 
     /// Commits a bootstrap whose response was right.
     async fn commit(&self, table: &Table, Commit { token, .. }: Commit) -> CommitAnswer {
-        // A server that is no longer in the table says nothing about its devices any more.
-        let Some(served) = table.of_domain(token.id.domain()) else { return CommitAnswer::Failed };
+        // The table may have been replaced since the challenge: who has the device now makes a new one.
+        let own = table.of_domain(token.id.domain()).filter(|served| table.is_of(&token.identity, served));
+        let Some(served) = own else { return CommitAnswer::Revoked };
         if !self.may_issue(served) {
             return CommitAnswer::Failed;
         }

@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_wrong_value_is_named_by_its_key() {
         let wrong = |from: &str, to: &str| {
             assert!(example().contains(from), "{from}");
             read(&example().replace(from, to))
