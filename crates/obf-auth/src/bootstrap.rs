@@ -22,7 +22,6 @@ use obf_rpb::{
     server::{Commit, CommitAnswer, Context, NewToken as Bootstrapped, Vector, VectorAnswer, VectorQuery},
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
-use obf_store::auth;
 use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
 use std::{sync::Arc, time::Duration};
 
@@ -129,7 +128,7 @@ impl Bootstraps {
         if !table.is_of(&answer.device.identity, served) {
             // It could end the other's tokens, or be ended by it, if its token were made.
             tracing::error!(
-                server = served.server.name(), device = ?answer.device.identity,
+                server = served.server.name(), device = %answer.device.identity,
                 "the primary identity of a device is not among those that this Resource Server's rules take"
             );
             return VectorAnswer::Refused(Refusal::UnknownIdentity);
@@ -236,13 +235,7 @@ impl GivenRights {
 
 /// Rights as they came on RPR.
 fn rights_of(rights: obf_rpr::Rights) -> RightsSet {
-    let list = rights.list.into_iter().map(|right| auth::Right {
-        app: right.app,
-        lifetime: right.lifetime,
-        settings: right.settings,
-        local_validity: right.local_validity,
-    });
-    RightsSet::new(list.collect(), rights.more)
+    RightsSet::new(rights.list, rights.more)
 }
 
 fn response(reply: Reply) -> obf_net::http::Reply {

@@ -7,7 +7,8 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use obf_net::http::Reply;
-use obf_types::Domain;
+use obf_token::Algorithm;
+use obf_types::{Domain, UaClass};
 use serde_json::{Map, Value, json};
 use std::{
     net::SocketAddr,
@@ -61,9 +62,9 @@ fn offer<'a>(
         "domain": domain,
         "resource_servers": &resource_servers,
         "addresses": addresses,
-        "bootstrap_algorithms": ["AKAv1-MD5", "AKAv2-SHA-256"],
+        "bootstrap_algorithms": Algorithm::ALL.map(Algorithm::name),
         "key_schemas": ["gba-me", "obf-1"],
-        "ua": ["tls-psk", "http-digest"],
+        "ua": UaClass::NAMES,
         "registration": {
             "devices": "by an operator, at the Resource Server",
             "applications": "by their provider or an operator, at the Resource Server",

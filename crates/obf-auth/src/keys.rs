@@ -162,8 +162,7 @@ impl KeyServer {
                     technology: facts.technology,
                     as_domain: &self.domain,
                     counter: facts.counter,
-                    mode: facts.mode,
-                    algorithm: facts.algorithm,
+                    method: facts.method,
                 };
                 derive::obf_1(&ks, &context, &naf)
             }

@@ -216,7 +216,7 @@ impl Devices {
 impl fmt::Display for Devices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(first) = &self.first {
-            write!(f, "{first:?}")?;
+            write!(f, "{first}")?;
         }
         if self.others > 0 { write!(f, " and {} more", self.others) } else { Ok(()) }
     }

@@ -148,12 +148,9 @@ impl Rules {
             }
         }
         for text in server.identities {
-            let identity = text.split_once(':').and_then(|(kind, value)| {
-                let kind = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)?;
-                GlobalIdentity::new(kind, value).ok()
-            });
-            let identity = identity.ok_or_else(|| {
-                error(servers, place, "identities", format_args!("{text:?} is not an identity as kind:value"))
+            let identity = text.parse::<GlobalIdentity>().map_err(|reason| {
+                let reason = format_args!("{text:?} is not an identity as kind:value: {reason}");
+                error(servers, place, "identities", reason)
             })?;
             self.identities.push((identity.kind(), identity.value().into(), place));
         }
@@ -255,10 +252,8 @@ impl Rules {
 /// The kind and value of a user name: `kind:value`, an IMPI by its `@`, a number by its length. Whether it is a valid
 /// identity is for the Resource Server to say; here it is only told whose it is.
 fn parts(user_name: &str) -> Option<(IdentityKind, &str)> {
-    if let Some((kind, value)) = user_name.split_once(':')
-        && let Some(kind) = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)
-    {
-        return Some((kind, value));
+    if let Some(named) = IdentityKind::split(user_name) {
+        return Some(named);
     }
     if user_name.contains('@') {
         return Some((IdentityKind::Impi, user_name));
@@ -276,8 +271,7 @@ fn parts(user_name: &str) -> Option<(IdentityKind, &str)> {
 
 /// `kind:digits`, the digits of that kind; an IMPI has a realm instead.
 fn prefix(text: &str) -> Option<(IdentityKind, &str)> {
-    let (kind, prefix) = text.split_once(':')?;
-    let kind = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)?;
+    let (kind, prefix) = IdentityKind::split(text)?;
     let digit = |octet: u8| match kind {
         IdentityKind::DevEui => octet.is_ascii_hexdigit(),
         _ => octet.is_ascii_digit(),

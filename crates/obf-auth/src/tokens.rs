@@ -12,11 +12,11 @@ use obf_rpb::server::{self, CommitAnswer, SpendAnswer};
 use obf_store::{
     StoreError,
     auth::{
-        AuthStore, Bootstrap, Committed, Facts, Lookup, Notice, NoticeCursor, RightsSet, Spent, StoredToken,
+        AuthStore, Bootstrap, Committed, Lookup, Notice, NoticeCursor, RightsSet, Spent, StoredToken,
         TokenFilter, TokenStore,
     },
 };
-use obf_token::{Ks, Technology, TokenId};
+use obf_token::{Ks, TokenFacts, TokenId};
 use obf_types::{AppId, Domain, Epoch, GlobalIdentity, Refusal, Secret, UnixTime};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -124,10 +124,11 @@ impl Tokens {
             id: token.id.clone(),
             device: token.identity.clone(),
             user_name: token.username.as_bytes().to_vec(),
-            facts: facts(token, given.said_at),
+            // Its counter is chosen by the store.
+            facts: TokenFacts { rights_at: given.said_at, ..token.facts },
             wrapped_ks: self.vault.wrap_ks(&token.id, &token.ks),
             rights: self.table.intern(given.rights),
-            former_until: UnixTime(token.bootstrapped_at.0.saturating_add(self.former_token)),
+            former_until: UnixTime(token.facts.bootstrapped_at.0.saturating_add(self.former_token)),
         });
         // Before the commit: what ends the token between that and memory is noted by the watch.
         let watch = self.feed.watch();
@@ -139,7 +140,7 @@ impl Tokens {
                         identity: &bootstrap.device,
                         user_name: &bootstrap.user_name,
                         ks: &token.ks,
-                        facts: &Facts { counter, ..bootstrap.facts },
+                        facts: &TokenFacts { counter, ..bootstrap.facts },
                         rights: Arc::clone(&bootstrap.rights),
                     },
                     &watch,
@@ -316,21 +317,6 @@ impl Tokens {
         if watch.saw(token.identity, token.id) {
             self.table.end(token.id);
         }
-    }
-}
-
-/// How a token came about, as far as the bootstrap says; its counter is chosen by the store.
-fn facts(token: &server::NewToken, rights_at: UnixTime) -> Facts {
-    Facts {
-        schema: token.schema,
-        mode: token.mode,
-        algorithm: token.algorithm,
-        technology: Technology::ThreeGpp,
-        epoch: token.epoch,
-        counter: 0,
-        bootstrapped_at: token.bootstrapped_at,
-        expires: token.expires,
-        rights_at,
     }
 }
 

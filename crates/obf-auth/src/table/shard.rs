@@ -167,7 +167,7 @@ impl Shard {
             let index = std::mem::replace(&mut next, slot.next_of_device);
             count += 1;
             let view = record::View::new(&slot.record);
-            if view.expires() <= until || view.facts().counter >= counter {
+            if view.expires() <= until || view.epoch_and_counter().1 >= counter {
                 continue;
             }
             self.unlink_due(index);

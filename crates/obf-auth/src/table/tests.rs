@@ -1,6 +1,6 @@
 use super::*;
-use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{AppId, KeySchema, Lifetime};
+use obf_token::{Algorithm, Method, Technology};
+use obf_types::{AppId, KeySchema, Lifetime, Right};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -20,11 +20,10 @@ fn device(number: u64) -> GlobalIdentity {
     GlobalIdentity::new(IdentityKind::Imsi, &format!("00101{number:010}")).unwrap()
 }
 
-fn facts(epoch: u64, expires: u64) -> Facts {
-    Facts {
+fn facts(epoch: u64, expires: u64) -> TokenFacts {
+    TokenFacts {
         schema: KeySchema::Obf1,
-        mode: Mode::Aka,
-        algorithm: Algorithm::AkaV2Sha256,
+        method: Method::Aka(Algorithm::AkaV2Sha256),
         technology: Technology::ThreeGpp,
         epoch: Epoch(epoch),
         counter: 1,
@@ -52,7 +51,7 @@ fn insert(table: &TokenTable, number: u64, of: u64, epoch: u64, expires: u64) ->
     insert_with(table, number, of, &facts(epoch, expires))
 }
 
-fn insert_with(table: &TokenTable, number: u64, of: u64, facts: &Facts) -> Result<(), InsertError> {
+fn insert_with(table: &TokenTable, number: u64, of: u64, facts: &TokenFacts) -> Result<(), InsertError> {
     let identity = device(of);
     table.insert(&NewToken {
         id: &id(number),
@@ -77,7 +76,7 @@ fn r20_a_token_is_found_by_id_with_its_key() {
     assert_eq!(table.ks(&token), Some(Ks::new([1; 32])));
     assert_eq!(token.identity(), Some(device(7)));
     assert_eq!(token.user_name(), device(7).value().as_bytes());
-    assert_eq!(token.facts(), facts(0, NOW.0 + 10));
+    assert_eq!(*token.facts(), facts(0, NOW.0 + 10));
     assert!(!format!("{token:?}").contains("[1, 1"));
     assert!(matches!(table.find(&id(2), NOW), Found::Absent));
     assert!(matches!(table.find(&id(1), UnixTime(NOW.0 + 10)), Found::Expired));
@@ -114,7 +113,7 @@ fn revocation_ends_the_tokens_of_older_epochs_only() {
 fn a_new_bootstrap_leaves_the_former_token_60_seconds() {
     let table = table();
     let bootstrapped = |counter, lives| {
-        let facts = Facts { counter, ..facts(0, NOW.0 + lives) };
+        let facts = TokenFacts { counter, ..facts(0, NOW.0 + lives) };
         insert_with(&table, counter, 7, &facts).unwrap();
     };
     bootstrapped(1, 1000);
@@ -136,7 +135,7 @@ fn a_new_bootstrap_leaves_the_former_token_60_seconds() {
 fn of_many_tokens_of_a_device_the_last_are_kept() {
     let table = table();
     for number in 1..=20 {
-        let facts = Facts { counter: number, ..facts(0, NOW.0 + 1000) };
+        let facts = TokenFacts { counter: number, ..facts(0, NOW.0 + 1000) };
         insert_with(&table, number, 7, &facts).unwrap();
     }
     insert(&table, 30, 8, 0, NOW.0 + 1000).unwrap();
@@ -210,7 +209,7 @@ proptest! {
         for event in events {
             match event {
                 Event::Insert { number, of, epoch, lives } => {
-                    let facts = Facts { counter: number, ..facts(epoch, now + lives) };
+                    let facts = TokenFacts { counter: number, ..facts(epoch, now + lives) };
                     let made = insert_with(&table, number, of, &facts);
                     prop_assert_eq!(made.is_ok(), !model.contains_key(&number));
                     model.entry(number).or_insert((of, epoch, now + lives));

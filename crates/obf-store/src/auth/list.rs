@@ -1,15 +1,11 @@
 //! Tokens found by id, and listed for the administrator.
 
-use super::{
-    Lookup, StoredToken, Tables, TokenFilter, device_octets, device_of,
-    facts::{Facts, RightsSet},
-    id_of,
-};
+use super::{Lookup, StoredToken, Tables, TokenFilter, device_of, id_of, rights::RightsSet};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
 };
-use obf_token::TokenId;
+use obf_token::{TokenFacts, TokenId, facts::read_origin};
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
 
 const TOKENS: &str =
@@ -63,7 +59,7 @@ fn of_device<T: Tables>(
 ) -> Result<Vec<StoredToken>, StoreError> {
     let sql = format!("{TOKENS} WHERE seq = ?1");
     let mut tokens = Vec::new();
-    for token in T::live_tokens(s, &device_octets(device), u64::MAX, now)? {
+    for token in T::live_tokens(s, &device.to_octets(), u64::MAX, now)? {
         tokens.extend(s.one(&sql, values![token], stored)?.flatten());
     }
     tokens.retain(|token| {
@@ -77,16 +73,17 @@ fn of_device<T: Tables>(
 fn stored(row: &dyn Row) -> Result<Option<StoredToken>, StoreError> {
     let Some(wrapped_ks) = row.octets(9)? else { return Ok(None) };
     let device = device_of(row.blob(1)?)?;
-    let (schema, mode, algorithm, technology) = Facts::of_how(row.fitting(3)?);
+    let origin: u32 = row.fitting(3)?;
+    let (schema, method, technology) = read_origin(origin.to_be_bytes())
+        .ok_or_else(|| StoreError::Corrupt(format!("a token's origin is {origin:08x}")))?;
     let rights = RightsSet::from_octets(row.blob(10)?);
     Ok(Some(StoredToken {
         id: id_of(row.blob(0)?)?,
         user_name: row.octets(2)?.unwrap_or_else(|| device.value().as_bytes()).to_vec(),
         device,
-        facts: Facts {
+        facts: TokenFacts {
             schema,
-            mode,
-            algorithm,
+            method,
             technology,
             epoch: Epoch(row.fitting(4)?),
             counter: row.fitting(5)?,

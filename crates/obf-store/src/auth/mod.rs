@@ -5,31 +5,31 @@
 //! share, `sqlite` and `postgres` what each keeps or says its own way. [`TokenStore::follow`] tells each node what others
 //! ended. Keys come in wrapped and go out wrapped; this module never sees one in clear.
 
-mod facts;
 mod follow;
 mod keys;
 mod list;
 mod notices;
 mod postgres;
 mod revoke;
+mod rights;
 mod sqlite;
 mod store;
 mod sweep;
 mod tables;
 mod tokens;
 
-pub use facts::{Facts, Right, RightsSet};
 pub use follow::{Change, Cursor, Followed};
 pub use keys::WrappedSealingKey;
 pub use notices::{Notice, NoticeCursor};
 pub use postgres::PostgresTokens;
+pub use rights::RightsSet;
 pub use sqlite::{SCHEMA, SqliteTokens};
 pub use store::{AuthStore, TokenStore};
 pub use tokens::{Bootstrap, Committed, Lookup, Spent, StoredToken, TokenFilter};
 
 use crate::StoreError;
-use obf_token::TokenId;
-use obf_types::{Domain, GlobalIdentity, IdentityKind};
+use obf_token::{Algorithm, TokenId};
+use obf_types::{Domain, GlobalIdentity};
 use tables::Tables;
 
 /// Seconds that a token's id is remembered after its expiry, without its key: so that a fetch is told why, and no
@@ -39,19 +39,15 @@ pub const REMEMBERED: u64 = 900;
 /// Tokens of a device that live at once; of more, the oldest end at once.
 pub const TOKENS_OF_A_DEVICE: usize = 16;
 
-/// `kind octet ‖ text`.
-fn device_octets(device: &GlobalIdentity) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(1 + device.value().len());
-    octets.push(device.kind() as u8);
-    octets.extend_from_slice(device.value().as_bytes());
-    octets
+fn device_of(octets: &[u8]) -> Result<GlobalIdentity, StoreError> {
+    GlobalIdentity::from_octets(octets)
+        .ok_or_else(|| StoreError::Corrupt("a stored identity is malformed".into()))
 }
 
-fn device_of(octets: &[u8]) -> Result<GlobalIdentity, StoreError> {
-    let identity = octets.split_first().and_then(|(kind, value)| {
-        GlobalIdentity::new(IdentityKind::from_number(*kind)?, std::str::from_utf8(value).ok()?).ok()
-    });
-    identity.ok_or_else(|| StoreError::Corrupt("a stored identity is none".into()))
+/// The algorithm of a device's row.
+fn minimum_of(number: u8) -> Result<Algorithm, StoreError> {
+    let known = Algorithm::from_number(number);
+    known.ok_or_else(|| StoreError::Corrupt(format!("a device's minimum algorithm is {number}")))
 }
 
 /// `RAND ‖ domain`.

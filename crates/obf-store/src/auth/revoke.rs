@@ -5,7 +5,7 @@
 //! behind a device's lock is what the transaction that had it before left.
 
 use super::{
-    RightsSet, Tables, device_octets,
+    RightsSet, Tables,
     follow::{self, DEVICE_ENDED, RIGHTS_CHANGED, TOKEN_ENDED},
     id_octets,
 };
@@ -24,7 +24,7 @@ pub fn end_devices<T: Tables>(
 ) -> Result<usize, StoreError> {
     let mut ordered = BTreeMap::<Vec<u8>, u64>::new();
     for (device, epoch) in devices {
-        let highest = ordered.entry(device_octets(device)).or_default();
+        let highest = ordered.entry(device.to_octets()).or_default();
         *highest = epoch.0.max(*highest);
     }
     let mut concerned = Vec::with_capacity(ordered.len());
@@ -67,7 +67,7 @@ pub fn set_rights<T: Tables>(
 ) -> Result<(), StoreError> {
     let mut ordered = BTreeMap::<Vec<u8>, &[AppId]>::new();
     for (device, lost) in devices {
-        ordered.insert(device_octets(device), lost);
+        ordered.insert(device.to_octets(), lost);
     }
     let mut concerned = Vec::with_capacity(ordered.len());
     for (device, lost) in ordered {
@@ -101,7 +101,7 @@ pub fn apps_of_devices<T: Tables>(
     let mut found = Vec::new();
     for device in BTreeSet::from_iter(devices) {
         let mut apps = BTreeSet::new();
-        for token in T::live_tokens(s, &device_octets(&device), u64::MAX, now)? {
+        for token in T::live_tokens(s, &device.to_octets(), u64::MAX, now)? {
             apps.extend(holders(s, token)?);
         }
         let apps: Vec<_> = apps.iter().filter_map(|app| AppId::new(app).ok()).collect();

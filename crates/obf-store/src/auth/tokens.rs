@@ -1,7 +1,7 @@
 //! Tokens as they come into the store and out of it.
 
-use super::{Facts, RightsSet};
-use obf_token::{Algorithm, TokenId};
+use super::RightsSet;
+use obf_token::{Algorithm, TokenFacts, TokenId};
 use obf_types::{AppId, GlobalIdentity, UnixTime};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Bootstrap {
     /// The user name as the UE wrote it.
     pub user_name: Vec<u8>,
     /// How it came about; the counter is chosen by the store and ignored here.
-    pub facts: Facts,
+    pub facts: TokenFacts,
     /// Ks, wrapped.
     pub wrapped_ks: Vec<u8>,
     /// What the device may do with the token.
@@ -64,7 +64,7 @@ pub struct StoredToken {
     /// The user name as the UE wrote it.
     pub user_name: Vec<u8>,
     /// How it came about, and when it expires.
-    pub facts: Facts,
+    pub facts: TokenFacts,
     /// Ks, wrapped.
     pub wrapped_ks: Vec<u8>,
     /// What the device may do with it.

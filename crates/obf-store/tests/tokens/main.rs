@@ -12,8 +12,8 @@ mod tokens;
 
 use engines::on_each_engine;
 use obf_store::auth::*;
-use obf_token::{Algorithm, Mode, Technology, TokenId};
-use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, UnixTime};
+use obf_token::{Algorithm, Method, Technology, TokenFacts, TokenId};
+use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Right, UnixTime};
 use std::sync::Arc;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -48,10 +48,9 @@ fn new(number: u64, of: u64, epoch: u64) -> Bootstrap {
         id: id(number),
         device: device(of),
         user_name: device(of).value().into(),
-        facts: Facts {
+        facts: TokenFacts {
             schema: KeySchema::Obf1,
-            mode: Mode::Aka,
-            algorithm: Algorithm::AkaV1Md5,
+            method: Method::Aka(Algorithm::AkaV1Md5),
             technology: Technology::ThreeGpp,
             epoch: Epoch(epoch),
             counter: 0,

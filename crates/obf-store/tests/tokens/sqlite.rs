@@ -32,7 +32,11 @@ async fn a_file_of_version_1_opens_with_all_that_is_in_it() {
     let store = AuthStore::open(&options).unwrap();
     let Lookup::Live(token) = found(&store, 2, NOW).await else { panic!("not there") };
     assert_eq!((&token.device, token.facts.counter, token.facts.epoch), (&device(7), 5, Epoch(2)));
-    assert_eq!(token.facts.algorithm, Algorithm::AkaV1Md5);
+    // Two bits each, from the lowest: schema, mode, algorithm, technology.
+    assert_eq!(
+        (token.facts.schema, token.facts.method, token.facts.technology),
+        (KeySchema::Obf1, Method::Aka(Algorithm::AkaV1Md5), Technology::ThreeGpp)
+    );
     let place = store.acknowledged(app("a.example"), "host1".into()).await.unwrap();
     let notices = store.notices(app("a.example"), place, 9, NOW).await.unwrap();
     assert_eq!(notices[0].token, id(9));
@@ -43,4 +47,17 @@ async fn a_file_of_version_1_opens_with_all_that_is_in_it() {
         Change::Superseded { device: device(7), by: id(3), counter: 6, until: UnixTime(NOW.0 + 60) };
     assert_eq!(follow(&store, &mut cursor).await, [superseded]);
     assert_eq!(store.end_devices(vec![(device(7), Epoch(3))], NOW).await, Ok(3));
+}
+
+#[tokio::test]
+async fn a_token_that_came_about_in_a_way_unknown_here_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options::new(directory.path().join("auth.db"));
+    let store = AuthStore::open(&options).unwrap();
+    assert_eq!(commit(&store, new(1, 1, 0)).await, Committed::Done { counter: 1 });
+    let other = Database::open(&options, &SCHEMA).unwrap();
+    let changed = "UPDATE tokens SET how = how + 3";
+    other.write(|connection| Ok::<_, StoreError>(connection.execute_batch(changed)?)).await.unwrap();
+    let found = store.token(id(1), NOW).await;
+    assert!(matches!(found, Err(StoreError::Corrupt(_))), "{found:?}");
 }

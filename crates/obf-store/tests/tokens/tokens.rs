@@ -9,7 +9,7 @@ on_each_engine! {
         assert_eq!(commit(&one, first.clone()).await, Committed::Done { counter: 1 });
         let Lookup::Live(token) = found(&other, 1, NOW).await else { panic!("not there") };
         assert_eq!((token.id, token.device, token.user_name), (id(1), device(7), first.user_name));
-        assert_eq!(token.facts, Facts { counter: 1, ..first.facts });
+        assert_eq!(token.facts, TokenFacts { counter: 1, ..first.facts });
         assert_eq!((token.wrapped_ks, token.rights), (first.wrapped_ks, (*first.rights).clone()));
         assert_eq!(found(&other, 1, UnixTime(NOW.0 + 1000)).await, Lookup::Expired);
         assert_eq!(found(&other, 2, NOW).await, Lookup::Unknown);
@@ -49,7 +49,7 @@ on_each_engine! {
     async fn the_minimum_algorithm_rises_for_good([one, other] = nodes) {
         let better = |number, epoch| {
             let mut better = new(number, 7, epoch);
-            better.facts.algorithm = Algorithm::AkaV2Sha256;
+            better.facts.method = Method::Aka(Algorithm::AkaV2Sha256);
             better
         };
         assert_eq!(commit(&one, new(1, 7, 0)).await, Committed::Done { counter: 1 });

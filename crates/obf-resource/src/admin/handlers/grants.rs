@@ -69,7 +69,7 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
     let (grantee, device) = match (&record.device, &record.group) {
         (Some(identity), None) => {
             let device = api.registry.device(identity).await?;
-            let primary = device.primary().map(ToString::to_string).unwrap_or_default();
+            let primary = device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default();
             (Grantee::Device(device.id), primary)
         }
         (None, Some(group)) => {

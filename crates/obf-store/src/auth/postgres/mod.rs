@@ -8,7 +8,7 @@ mod feed;
 mod schema;
 
 use super::{
-    Bootstrap, Committed, Cursor, Followed, RightsSet, Spent, TOKENS_OF_A_DEVICE, device_octets,
+    Bootstrap, Committed, Cursor, Followed, RightsSet, Spent, TOKENS_OF_A_DEVICE, minimum_of,
     sweep::{self, Sweep},
     tables::Tables,
 };
@@ -17,7 +17,7 @@ use crate::{
     postgres::{Listener, Pool},
     sql::{Row, Session, values},
 };
-use obf_token::{Algorithm, TokenId};
+use obf_token::{Method, TokenId};
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ impl Tables for PostgresTokens {
         device: Option<(GlobalIdentity, Epoch)>,
         until: UnixTime,
     ) -> Result<Spent, StoreError> {
-        let octets = device.as_ref().map(|(device, _)| device_octets(device));
+        let octets = device.as_ref().map(|(device, _)| device.to_octets());
         let epoch = device.map_or(0, |(_, epoch)| epoch.0);
         let spent = move |s: &mut dyn Session, again: bool| {
             let values = values![id.rand(), id.domain().as_str(), octets.as_ref(), epoch, until.0];
@@ -136,7 +136,8 @@ impl Tables for PostgresTokens {
 
 fn commit(s: &mut dyn Session, new: &Bootstrap) -> Result<Committed, StoreError> {
     let facts = &new.facts;
-    let device = device_octets(&new.device);
+    let Method::Aka(algorithm) = facts.method;
+    let device = new.device.to_octets();
     let user_name = (new.user_name != new.device.value().as_bytes()).then_some(&new.user_name);
     let answer = |row: &dyn Row| Ok((row.number(0)?, row.maybe::<u64>(1)?));
     let committed = s.one(
@@ -146,8 +147,8 @@ fn commit(s: &mut dyn Session, new: &Bootstrap) -> Result<Committed, StoreError>
             new.id.domain().as_str(),
             &device,
             user_name,
-            facts.how(),
-            facts.algorithm as u8,
+            u32::from_be_bytes(facts.origin()),
+            algorithm as u8,
             facts.epoch.0,
             facts.bootstrapped_at.0,
             facts.expires.0,
@@ -165,8 +166,7 @@ fn commit(s: &mut dyn Session, new: &Bootstrap) -> Result<Committed, StoreError>
         Some((1, _)) => Ok(Committed::AlreadyUsed),
         Some((2, _)) => Ok(Committed::Revoked),
         Some((3, Some(minimum))) => {
-            let minimum = u8::try_from(minimum).ok().and_then(Algorithm::from_number);
-            Ok(Committed::BelowMinimum { minimum: minimum.unwrap_or(Algorithm::AkaV2Sha256) })
+            Ok(Committed::BelowMinimum { minimum: minimum_of(u8::try_from(minimum).unwrap_or(u8::MAX))? })
         }
         other => Err(unknown(other.map(|(answer, _)| answer))),
     }

@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        Bootstrap, Committed, RightsSet, device_octets,
+        Bootstrap, Committed, RightsSet,
         follow::{self, SUPERSEDED},
-        id_octets, integer, revoke,
+        id_octets, integer, minimum_of, revoke,
     },
     SqliteTokens,
     device_row::{DeviceRow, TokenPlaces},
@@ -15,15 +15,16 @@ use crate::{
     sql::{Session, values},
     sqlite::SqliteSession,
 };
-use obf_token::Algorithm;
+use obf_token::Method;
 use rusqlite::Connection;
 
 pub fn commit(connection: &Connection, new: &Bootstrap) -> Result<Committed, StoreError> {
-    let device = device_octets(&new.device);
+    let device = new.device.to_octets();
     let (known, spent) = DeviceRow::read_with_spent(connection, &device, new.id.rand())?;
     let (epoch, counter, minimum) =
         known.as_ref().map_or((new.facts.epoch.0, 0, 0), |known| (known.epoch, known.counter, known.minimum));
-    let usual = epoch == new.facts.epoch.0 && minimum <= new.facts.algorithm as u8;
+    let Method::Aka(algorithm) = new.facts.method;
+    let usual = epoch == new.facts.epoch.0 && minimum <= algorithm as u8;
     // Usually the insertion below says whether it became a token.
     if spent || !usual && is_spent(connection, &new.id)? {
         return Ok(Committed::AlreadyUsed);
@@ -31,8 +32,8 @@ pub fn commit(connection: &Connection, new: &Bootstrap) -> Result<Committed, Sto
     if epoch > new.facts.epoch.0 {
         return Ok(Committed::Revoked);
     }
-    if minimum > new.facts.algorithm as u8 {
-        let minimum = Algorithm::from_number(minimum).unwrap_or(Algorithm::AkaV2Sha256);
+    if minimum > algorithm as u8 {
+        let minimum = minimum_of(minimum)?;
         return Ok(Committed::BelowMinimum { minimum });
     }
     let counter = counter + 1;
@@ -64,7 +65,7 @@ pub fn commit(connection: &Connection, new: &Bootstrap) -> Result<Committed, Sto
         &device,
         integer(new.facts.epoch.0),
         integer(counter),
-        new.facts.algorithm as u8,
+        algorithm as u8,
         held.to_octets(),
     ))?;
     if !shortened.is_empty() {
@@ -93,7 +94,7 @@ fn insert(
             new.id.domain().as_str(),
             device,
             (!same_name).then_some(&new.user_name),
-            new.facts.how(),
+            u32::from_be_bytes(new.facts.origin()),
             integer(new.facts.epoch.0),
             integer(counter),
             integer(new.facts.bootstrapped_at.0),

@@ -8,7 +8,7 @@ mod schema;
 pub use schema::SCHEMA;
 
 use super::{
-    Bootstrap, Committed, Cursor, Followed, RightsSet, Spent, device_octets,
+    Bootstrap, Committed, Cursor, Followed, RightsSet, Spent,
     follow::{self, AT_ONCE, Place},
     integer,
     sweep::{self, Sweep},
@@ -90,7 +90,7 @@ impl Tables for SqliteTokens {
                         .prepare_cached(
                             "SELECT EXISTS (SELECT 1 FROM devices WHERE device = ?1 AND epoch > ?2)",
                         )?
-                        .query_row((device_octets(&device), integer(epoch.0)), |row| row.get(0))?;
+                        .query_row((device.to_octets(), integer(epoch.0)), |row| row.get(0))?;
                     if newer {
                         return Ok(Spent::Revoked);
                     }

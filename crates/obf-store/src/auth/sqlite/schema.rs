@@ -5,7 +5,8 @@ use crate::Schema;
 /// "OBFA".
 const APPLICATION_ID: i32 = 0x4F42_4641;
 
-/// The tables. Identities are `kind octet ‖ text`, token ids `RAND ‖ domain`, times seconds since 1970. Tokens lie in the
+/// The tables. Identities are `kind octet ‖ text`, token ids `RAND ‖ domain`, times seconds since 1970; how a
+/// token came about is its four octets (`TokenFacts::origin`) as a number. Tokens lie in the
 /// order in which they came, so that a commit of many touches few pages; a device's row says which are its own.
 pub const SCHEMA: Schema = Schema {
     application_id: APPLICATION_ID,
@@ -79,5 +80,7 @@ pub const SCHEMA: Schema = Schema {
                    bootstrapped, expires, rights_at, ks, rights, body, revoked
             FROM tokens JOIN rights ON rights.id = tokens.rights;
         CREATE VIEW token_apps AS SELECT seq AS token, app FROM tokens JOIN rights_apps USING (rights);
+    ", "
+        UPDATE tokens SET how = ((how & 3) << 24) | (((how >> 2) & 3) << 16) | (((how >> 4) & 3) << 8) | (how >> 6);
     "],
 };
