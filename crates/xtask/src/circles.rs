@@ -53,7 +53,9 @@ fn taken(code: &str) -> BTreeSet<String> {
                 '{' => depth += 1,
                 '}' if depth == 0 => break,
                 '}' => depth -= 1,
-                ',' if depth == 0 => drop(names.insert(name(group.get(at..).unwrap_or_default()))),
+                ',' if depth == 0 => {
+                    names.insert(name(group.get(at..).unwrap_or_default()));
+                }
                 _ => {}
             }
         }
@@ -71,7 +73,9 @@ fn circle(mut graph: Graph) -> Option<String> {
     // What takes from nothing that is left stands in no circle.
     while let Some(free) = graph.iter().find(|(_, takes)| takes.is_empty()).map(|(file, _)| file.clone()) {
         graph.remove(&free);
-        graph.values_mut().for_each(|takes| drop(takes.remove(&free)));
+        for takes in graph.values_mut() {
+            takes.remove(&free);
+        }
     }
     // Every file that is left takes from one that is left: following them comes back to where it was.
     let mut way = vec![graph.keys().next()?.clone()];
