@@ -19,10 +19,14 @@ use obf_net::{
 };
 use obf_rpb::{
     Authenticator, Draw, HttpRequest, Outcome, Reply, Step,
-    server::{Commit, CommitAnswer, Context, NewToken as Bootstrapped, Vector, VectorAnswer, VectorQuery},
+    server::{
+        AuthenticationData, Commit, CommitAnswer, Context, NewToken as Bootstrapped, Vector, VectorAnswer,
+        VectorQuery,
+    },
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
-use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
+use obf_token::Mode;
+use obf_types::{Refusal, UnixTime};
 use std::{sync::Arc, time::Duration};
 
 /// The longest body of a request: `auth-int` covers it, but nothing is read from it.
@@ -120,11 +124,13 @@ impl Bootstraps {
         let user_name = query.username.as_bytes().to_vec();
         let resynchronisation =
             query.resynchronise.map(|it| Resynchronisation { rand: it.rand, auts: it.auts });
-        let answer = match served.server.vector(VectorRequest { user_name, resynchronisation }).await {
-            Ok(answer) => answer,
-            Err(RprError::Refused(refusal)) => return VectorAnswer::Refused(refusal),
-            Err(RprError::Unreachable) => return VectorAnswer::Unreachable,
-        };
+        let answer =
+            match served.server.vector(VectorRequest { user_name, mode: Mode::Aka, resynchronisation }).await
+            {
+                Ok(answer) => answer,
+                Err(RprError::Refused(refusal)) => return VectorAnswer::Refused(refusal),
+                Err(RprError::Unreachable) => return VectorAnswer::Unreachable,
+            };
         if !table.is_of(&answer.device.identity, served) {
             // It could end the other's tokens, or be ended by it, if its token were made.
             tracing::error!(
@@ -133,7 +139,7 @@ impl Bootstraps {
             );
             return VectorAnswer::Refused(Refusal::UnknownIdentity);
         }
-        vector_of(answer, served, now)
+        vector_of(answer, served)
     }
 
     /// Commits a bootstrap whose response was right.
@@ -173,38 +179,31 @@ impl Bootstraps {
 
 /// The round trip of an identity that gets no vector.
 async fn nobody(served: &Served) -> VectorAnswer {
-    let nobody = VectorRequest { user_name: NOBODY.to_vec(), resynchronisation: None };
+    let nobody = VectorRequest { user_name: NOBODY.to_vec(), mode: Mode::Aka, resynchronisation: None };
     match served.server.vector(nobody).await {
         Err(RprError::Unreachable) => VectorAnswer::Unreachable,
         _ => VectorAnswer::Refused(Refusal::Limited),
     }
 }
 
-fn vector_of(answer: obf_rpr::VectorAnswer, served: &Served, now: UnixTime) -> VectorAnswer {
-    let (Some(ck), Some(ik)) =
-        (Secret::from_slice(answer.vector.ck.expose()), Secret::from_slice(answer.vector.ik.expose()))
-    else {
-        return VectorAnswer::Unreachable;
-    };
+fn vector_of(answer: obf_rpr::VectorAnswer, served: &Served) -> VectorAnswer {
+    let obf_rpr::AuthenticationData::Aka(vector) = answer.data;
     VectorAnswer::Vector(Box::new(Vector {
-        rand: answer.vector.rand,
-        autn: answer.vector.autn,
-        xres: SecretBytes::from(answer.vector.xres.expose()),
-        ck,
-        ik,
+        data: AuthenticationData::Aka { vector, minimum: answer.device.minimum_algorithm },
+        technology: answer.technology,
         identity: answer.device.identity,
         epoch: answer.device.epoch,
-        minimum: answer.device.minimum_algorithm,
         not_after: answer.device.kyc_expiry,
         rs: served.server.name().into(),
-        carried: GivenRights { said_at: now, rights: rights_of(answer.rights) }.to_octets(),
+        carried: rights_of(answer.rights).to_octets(),
     }))
 }
 
-/// The rights that came with the vector; asked for again if they did not fit into the challenge.
+/// The rights that came with the vector, and when they were said; asked for again if they did not fit into the challenge.
 async fn given_rights(served: &Served, token: &Bootstrapped, now: UnixTime) -> Option<GivenRights> {
     if let Some(octets) = &token.carried {
-        return GivenRights::from_octets(octets);
+        let rights = RightsSet::from_octets(octets)?;
+        return Some(GivenRights { said_at: token.facts.rights_at, rights });
     }
     match served.server.rights(token.identity.value().as_bytes(), Wanted::First).await {
         Ok(answer) => Some(GivenRights { said_at: now, rights: rights_of(answer.rights) }),
@@ -213,23 +212,6 @@ async fn given_rights(served: &Served, token: &Bootstrapped, now: UnixTime) -> O
             Some(GivenRights { said_at: now, rights: RightsSet::new(Vec::new(), true) })
         }
         Err(RprError::Unreachable) => None,
-    }
-}
-
-/// How rights travel from the first request to the second in the sealed challenge.
-impl GivenRights {
-    fn to_octets(&self) -> Vec<u8> {
-        let mut octets = self.said_at.0.to_be_bytes().to_vec();
-        octets.extend_from_slice(&self.rights.to_octets());
-        octets
-    }
-
-    fn from_octets(octets: &[u8]) -> Option<Self> {
-        let (said_at, rights) = octets.split_first_chunk()?;
-        Some(Self {
-            said_at: UnixTime(u64::from_be_bytes(*said_at)),
-            rights: RightsSet::from_octets(rights)?,
-        })
     }
 }
 
