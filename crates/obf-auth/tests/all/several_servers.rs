@@ -172,10 +172,10 @@ async fn a_resource_server_that_is_away_stops_only_its_own_devices() {
     track.key(&tokens[1], UaId::TLS13_PSK).await.unwrap();
     two.south.take().unwrap().shutdown().await;
     // While a device of the south waits for its 503, those of the north are served.
-    let mut ues = [Ue::connect(&two.deployment, 0).await, Ue::connect(&two.deployment, 0).await];
-    let [north, south] = &mut ues;
     let deadline = Instant::now() + LONG;
     loop {
+        let mut north = Ue::connect(&two.deployment, 0).await;
+        let mut south = Ue::connect(&two.deployment, 0).await;
         let mut waiting = Box::pin(south.bootstrap(&sims[1]));
         let first = tokio::select! {
             biased;
@@ -205,7 +205,7 @@ async fn a_resource_server_that_is_away_stops_only_its_own_devices() {
     }
     let fresh: Vec<_> = two.auth().resource_servers().into_iter().map(|one| (one.name, one.fresh)).collect();
     assert_eq!(fresh, [("rs".to_owned(), true), ("south".to_owned(), false)]);
-    bootstrap(north, &sims[0]).await;
+    bootstrap(&mut Ue::connect(&two.deployment, 0).await, &sims[0]).await;
     // An application resumes, too, and is told of both.
     let mut late = Application::connect_as(&two.deployment, 0, TRACK, TRACK, "late", true).await;
     let path = format!("/v1/tokens/{}:revoke", escaped(&tokens[1]));
