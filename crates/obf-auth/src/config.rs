@@ -35,6 +35,7 @@
 //! # tls: ca_file, cert_file, key_file, server_name
 //! ```
 
+use obf_files::SecretFile;
 use obf_net::ConnectionLimits;
 use obf_types::{Domain, Lifetime};
 use serde::Deserialize;
@@ -311,24 +312,10 @@ impl ResourceServerConfig {
     }
 }
 
-/// Reads a file of 32 octets, or of 64 hex digits with spaces around them allowed.
+/// Reads a key of 32 octets, or of 64 hex digits, from a file that only its owner may read.
 pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secret<32>, ConfigError> {
-    let failed =
-        |reason: &dyn fmt::Display| ConfigError::new(key, format_args!("{}: {reason}", path.display()));
-    #[cfg(unix)]
-    {
-        let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
-        let mode = std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(failed(&format_args!(
-                "others may read it (permissions {mode:04o}): chmod 600, and if they could have read it, make another"
-            )));
-        }
-    }
-    let octets = std::fs::read(path).map(zeroize::Zeroizing::new).map_err(|error| failed(&error))?;
-    let written = || obf_types::hex::secret(std::str::from_utf8(&octets).ok()?.trim());
-    let read = obf_types::Secret::from_slice(&octets).or_else(written);
-    read.ok_or_else(|| failed(&"neither 32 octets nor 64 hex digits"))
+    let read = SecretFile::open_private(path).and_then(|file| file.key());
+    read.map_err(|error| ConfigError::new(key, error))
 }
 
 fn yes() -> bool {

@@ -4,6 +4,7 @@ use crate::{
     config::{Config, ConfigError, Transport},
     notices_in::NoticeReceiver,
 };
+use obf_files::SecretFile;
 use obf_net::{
     Running,
     certificates::{self, CertificateFiles},
@@ -208,19 +209,17 @@ fn heartbeat(config: &Config) -> Duration {
     (Duration::from_secs(config.limits.stale_after.max(1).into()) / 4).min(Duration::from_secs(10))
 }
 
-/// The shared secret of RADIUS/UDP: one line.
+/// The shared secret of RADIUS/UDP.
 pub(crate) fn read_secret(config: &Config) -> Result<SecretBytes, ConfigError> {
     let server = &config.resource_server;
     let key = "resource_server.secret_file";
     let path = server.secret_file.as_deref().unwrap_or(Path::new(""));
-    let text = std::fs::read(path)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|error| ConfigError::new(key, format_args!("{}: {error}", path.display())))?;
-    let secret = text.trim_ascii();
-    if secret.is_empty() || (server.allow_udp && secret.len() < 32) {
+    let secret = SecretFile::open(path).and_then(|file| file.line());
+    let secret = secret.map_err(|error| ConfigError::new(key, error))?;
+    if server.allow_udp && secret.expose().len() < 32 {
         return Err(ConfigError::new(key, "too short: 32 random octets or more"));
     }
-    Ok(SecretBytes::from(secret))
+    Ok(secret)
 }
 
 fn read<T>(answer: Result<T, AnswerError>) -> Result<T, RprError> {

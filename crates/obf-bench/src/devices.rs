@@ -10,13 +10,14 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use obf_files::SecretFile;
 use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpr::{
     RightsAnswer, RightsRequest, Wanted,
     request::{Ask, Asker},
 };
-use obf_types::{AppId, Domain, NodeNumber, SecretBytes};
+use obf_types::{AppId, Domain, NodeNumber};
 use std::{
     fs::File,
     io::{BufWriter, Write},
@@ -157,9 +158,9 @@ impl Filled {
         deployment.obf(&["device", "import", &file.display().to_string()], b"")?;
         let imported_a_second = count as f64 / start.elapsed().as_secs_f64();
         std::fs::remove_file(&file)?;
-        let secret = std::fs::read(deployment.file("radius.secret"))?;
+        let secret = SecretFile::open(&deployment.file("radius.secret"))?.line()?;
         let address = resource.endpoint("rpr")?;
-        let server = UdpServerAddress { address, secret: SecretBytes::from(secret.trim_ascii()) };
+        let server = UdpServerAddress { address, secret };
         let client = RadiusUdpClient::open(vec![server], RetransmitPolicy::default()).await?;
         grant_all(&deployment, count)?;
         Ok(Self { resource, client, count, imported_a_second, deployment })

@@ -9,6 +9,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use obf_auth::vault::Vault;
+use obf_files::SecretFile;
 use obf_net::{Stopper, radius::RadiusTlsClient};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpo::{KeyRequest, request::Ask};
@@ -17,9 +18,7 @@ use obf_store::{
     auth::{AuthStore, Bootstrap, Bootstrapped, Facts, Right, RightsSet},
 };
 use obf_token::{Algorithm, Ks, Mode, Technology, TokenId};
-use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Secret, UaId, UnixTime,
-};
+use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, UaId, UnixTime};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -158,13 +157,7 @@ async fn fetch(link: RadiusTlsClient, number: u64) -> Result<()> {
 
 /// Commits tokens to the store as the Authentication Server does, before it runs.
 async fn fill(deployment: &Deployment, count: u64) -> Result<()> {
-    let kek = std::fs::read_to_string(deployment.file("kek.hex"))?;
-    let kek: Vec<u8> = (0..32)
-        .map(|at| {
-            kek.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).context("kek.hex")
-        })
-        .collect::<Result<_>>()?;
-    let vault = Vault::new(&Secret::from_slice(&kek).context("a KEK of 32 octets")?);
+    let vault = Vault::new(&SecretFile::open_private(&deployment.file("kek.hex"))?.key()?);
     let store = AuthStore::open(&Options::new(deployment.file("data/auth.db")))?;
     let now = UnixTime(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
     let rights = APPS.iter().map(|app| {

@@ -10,13 +10,14 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use clap::Args;
+use obf_files::SecretFile;
 use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpr::{
     VectorAnswer, VectorRequest,
     request::{Ask, Asker},
 };
-use obf_types::{Domain, NodeNumber, SecretBytes};
+use obf_types::{Domain, NodeNumber};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -47,11 +48,8 @@ impl Vectors {
         let subscribers: Vec<_> = (1..=self.subscribers).map(Subscriber::numbered).collect();
         let lines: String = subscribers.iter().map(Subscriber::import_line).collect();
         deployment.obf(&["device", "import", "-"], lines.as_bytes())?;
-        let secret = std::fs::read(deployment.file("radius.secret"))?;
-        let server = UdpServerAddress {
-            address: resource.endpoint("rpr")?,
-            secret: SecretBytes::from(secret.trim_ascii()),
-        };
+        let secret = SecretFile::open(&deployment.file("radius.secret"))?.line()?;
+        let server = UdpServerAddress { address: resource.endpoint("rpr")?, secret };
         let client = RadiusUdpClient::open(vec![server], RetransmitPolicy::default()).await?;
         let identities: Arc<[String]> = subscribers.into_iter().map(|subscriber| subscriber.imsi).collect();
         let hlr = Hlr::start(deployment.directory(), usize::try_from(self.subscribers)?)?;
