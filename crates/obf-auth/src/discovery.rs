@@ -7,6 +7,8 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use obf_net::http::Reply;
+use obf_rpb::server::Settings;
+use obf_types::KeySchema;
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 
@@ -24,27 +26,30 @@ pub(crate) fn answer(offer: Option<&Bytes>) -> Reply {
     reply
 }
 
-/// What a server of that domain offers at those addresses.
+/// What a server with these settings offers at those addresses. What the configuration decides is asked of the one thing that
+/// acts on it, so that no claim outlives a change of either.
 pub(crate) fn offer(
-    domain: &str,
+    settings: &Settings,
     resource_server: &str,
     endpoints: &[(&'static str, SocketAddr, bool)],
 ) -> Bytes {
+    let algorithms: Vec<&str> = settings.offered().iter().map(|algorithm| algorithm.name()).collect();
+    let schemas = [KeySchema::GbaMe, KeySchema::Obf1].map(KeySchema::name);
     let addresses: Map<String, Value> =
         endpoints.iter().map(|(point, address, _)| ((*point).into(), address.to_string().into())).collect();
     let offer = json!({
         "node": "authentication-server",
         "version": env!("CARGO_PKG_VERSION"),
-        "domain": domain,
+        "domain": settings.domain.as_str(),
         "resource_server": resource_server,
         "addresses": addresses,
-        "bootstrap_algorithms": ["AKAv1-MD5", "AKAv2-SHA-256"],
-        "key_schemas": ["gba-me", "obf-1"],
+        "bootstrap_algorithms": algorithms,
+        "key_schemas": schemas,
         "ua": ["tls-psk", "http-digest"],
         "registration": {
             "devices": "by an operator, at the Resource Server",
             "applications": "by their provider or an operator, at the Resource Server",
-            "application_providers": "POST /v1/application-providers:register at the Resource Server; an operator approves",
+            "application_providers": "at the Resource Server, which says how at its own /.well-known/obf",
         },
     });
     offer.to_string().into()

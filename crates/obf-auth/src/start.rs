@@ -124,7 +124,8 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
             move |request, _| api.clone().answer(request),
         ));
     }
-    let _ = offer.set(discovery::offer(checked.domain.as_str(), checked.token_domain.as_str(), &endpoints));
+    let _ =
+        offer.set(discovery::offer(node.authenticator.settings(), checked.token_domain.as_str(), &endpoints));
     Ok(Handle { endpoints, stopper })
 }
 

@@ -51,7 +51,7 @@ impl Deployment {
         Self::start_with(rpr, 1, "").await
     }
 
-    /// So many Authentication Server nodes on one store; `extra` is appended to the configuration of each.
+    /// So many Authentication Server nodes on one store; `extra` is appended to the configuration of each, behind its `[rpb]`.
     pub async fn start_with(rpr: Rpr, nodes: usize, extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         write_certificates(directory.path());
@@ -289,12 +289,12 @@ impl Deployment {
         };
         format!(
             "domain = \"{DOMAIN}\"\nnode = {node}\ndatabase = \"{dir}/auth.db\"\nkek_file = \"{dir}/kek.hex\"\n\
-             [rpb]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              [rpo]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              client_ca_file = \"{dir}/ca.pem\"\n{dae}\
              [admin]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              token_sha256 = \"{hash}\"\n\
-             [resource_server]\nname = \"rs\"\n{server}{}",
+             [resource_server]\nname = \"rs\"\n{server}\
+             [rpb]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n{}",
             self.extra
         )
     }

@@ -26,15 +26,16 @@ pub async fn show(api: &AdminApi, _: Asked) -> Reply {
             addresses: api.offer.addresses.clone(),
             authentication_servers: api.offer.authentication_servers.clone(),
             algorithms: words(&["milenage", "tuak"]),
-            bootstrap_algorithms: words(&["AKAv1-MD5", "AKAv2-SHA-256"]),
-            key_schemas: words(&["gba-me", "obf-1"]),
             ua: words(&["tls-psk", "http-digest"]),
             identities: IdentityKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
             registration: Registration {
                 devices: "POST /v1/devices, or many to /v1/devices:import, by an operator".into(),
                 applications: "POST /v1/apps, by an operator or an approved application provider".into(),
-                application_providers: "POST /v1/application-providers:register, approved by an operator"
-                    .into(),
+                application_providers: match api.most_registrations {
+                    0 => "by an operator",
+                    _ => "POST /v1/application-providers:register, approved by an operator",
+                }
+                .into(),
             },
             openapi: "/v1/openapi.json".into(),
         },
