@@ -12,7 +12,7 @@
 //!    [`pattern`], `deny_unknown_fields` on what comes in. A PATCH needs no type: it is made from the record's.
 //! 2. In the same file `OPERATIONS`, an [`Operation`] each: `Operation { id: "groups.show", …, ..Operation::GET }`.
 //! 3. Name the slice in [`resource::ALL`]; `words` make it a command of `obf`.
-//! 4. In `obf-resource/src/admin/handlers/`: a handler for each id, and its line in `handlers::dispatch`.
+//! 4. In `obf-resource/src/admin/handlers/`: a handler for each id, and its line in `handlers::HANDLERS`.
 //! 5. `cargo xtask openapi` writes `docs/openapi.json`; tests say when it is stale, and when an id has no handler.
 //!
 //! Deliberately absent: sockets, time, storage. A path stands in the table only when its handler works.
