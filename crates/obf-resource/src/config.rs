@@ -1,8 +1,9 @@
 //! The `[resource]` section of the configuration.
 
-use crate::{authorisation::Policy, kms::KekConfig};
+use crate::authorisation::Policy;
 use obf_files::SecretFile;
 use obf_gsup::PeerName;
+use obf_kms::KekConfig;
 use obf_types::{Domain, HomeNetwork, NodeNumber, SecretBytes};
 use serde::Deserialize;
 use std::{

@@ -1,8 +1,9 @@
 //! OBF Resource Server (SPEC N2): the node with the service-provider-side key material.
 //!
-//! Reading order: [`node`] (configuration in, listeners out), [`config`], [`kms`] (subscriber keys, in clear only
-//! there), [`vectors`] (theirs, or an HLR's), [`registry`] (devices, applications, grants), [`authorisation`] (one pure decision), [`rpr`] (what
-//! Authentication Servers are answered and told), [`admin`] (the routes that administrators use).
+//! Reading order: [`node`] (configuration in, listeners out), [`config`], [`vectors`] (of the subscriber keys that
+//! [`obf_kms`] has, or an HLR's), [`registry`] (devices, applications, grants), [`provisioning`] (devices by the million),
+//! [`authorisation`] (one pure decision), [`rpr`] (what Authentication Servers are answered and told), [`admin`] (the
+//! routes that administrators use).
 //!
 //! Several nodes may share one database: every SQN is taken by one atomic statement and answered after its fsync.
 //! Deliberately absent: tokens and Ks, which the Resource Server never sees.
@@ -12,8 +13,8 @@ pub mod admin;
 pub mod authorisation;
 pub mod backup;
 pub mod config;
-pub mod kms;
 pub mod node;
+pub mod provisioning;
 pub mod registry;
 pub mod rpr;
 pub mod vectors;

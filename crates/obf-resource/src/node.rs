@@ -3,12 +3,12 @@
 use crate::{
     admin::{AdminApi, Administrator, Administrators, Offer, Rates},
     config::{self, Config, ConfigError, DatabaseConfig},
-    kms::{KekError, Kms, KmsError, Settings, kek},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
     vectors::{Hlr, Vectors},
 };
 use obf_admin::Role;
+use obf_kms::{KekError, Kms, KmsError, Settings, kek};
 use obf_net::{
     Clock, Environment, Running, Stopper,
     certificates::{self, CertificateError, CertificateFiles},

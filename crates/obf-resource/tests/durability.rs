@@ -7,7 +7,7 @@
 mod common;
 
 use common::{Admin, LONG, POLICY, RprClient, Usim};
-use obf_resource::kms::{Kek as _, LocalKek};
+use obf_kms::{Kek as _, LocalKek};
 use obf_rpr::{Asker, VectorAnswer};
 use obf_store::{
     Options,

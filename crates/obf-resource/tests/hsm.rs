@@ -1,7 +1,7 @@
 //! Key-encryption keys in an HSM: SoftHSM2.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use obf_resource::kms::{HsmConfig, HsmKek, HsmMechanism, Kek, KekError};
+use obf_kms::{HsmConfig, HsmKek, HsmMechanism, Kek, KekError};
 use obf_testkit::peer::softhsm::{PIN, SoftHsm, TOKEN, in_environment};
 use obf_types::Secret;
 use std::{

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use obf_keyfile::{Algorithm, Format, KeyRecord, Reader, TransportKey, Writer};
+use obf_kms::{Kek, Kms, LocalKek, Settings};
 use obf_net::{Clock, SystemClock};
 use obf_resource::{
-    kms::{
-        Kek, Kms, LocalKek, Settings,
+    provisioning::{
         creation::{Batch, Created, create},
         ingest::{Row, read_key_file},
     },

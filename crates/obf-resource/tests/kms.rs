@@ -4,11 +4,9 @@
 mod common;
 
 use common::{Site, Usim, record};
+use obf_kms::{Kek, Kms, LocalKek, Settings, rotation::State};
 use obf_net::{Clock, Stopper, SystemClock};
-use obf_resource::{
-    kms::{Kek, Kms, LocalKek, Settings, rotation::State},
-    registry::{DeviceRecord, Registry},
-};
+use obf_resource::registry::{DeviceRecord, Registry};
 use obf_store::{
     Options,
     resource::{Change, DataKeys, ResourceDb},

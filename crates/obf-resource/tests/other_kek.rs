@@ -2,8 +2,8 @@
 //! neither undoes the rotation nor does it anything of its own, and says so.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+use obf_kms::{Kek, Kms, LocalKek, Settings};
 use obf_net::{Clock as _, SystemClock};
-use obf_resource::kms::{Kek, Kms, LocalKek, Settings};
 use obf_store::{
     Options,
     resource::{Change, DataKey, DataKeys as _, ResourceDb},

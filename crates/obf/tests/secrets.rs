@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use obf_aka::Milenage;
-use obf_resource::kms::{Kek as _, LocalKek};
+use obf_kms::{Kek as _, LocalKek};
 use obf_store::{
     Options,
     resource::{DataKeys as _, ResourceDb},

@@ -4,7 +4,10 @@
 
 use super::body::{self, Answer};
 use crate::{
-    kms::{KmsError, ingest::RowError},
+    provisioning::{
+        import::{Explained, ImportError},
+        ingest::RowError,
+    },
     registry::{FieldError, RecordError, RegistryError},
 };
 use hyper::{
@@ -12,6 +15,7 @@ use hyper::{
     header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use obf_admin::{Fault, NoRoute, Operation, ProblemDocument, ProblemFault, Role, Roles};
+use obf_kms::KmsError;
 use obf_net::http::BodyError;
 use obf_store::{StoreError, resource::State};
 use obf_types::Refusal;
@@ -278,6 +282,11 @@ impl Problem {
         }
     }
 
+    /// For a line of an import's report.
+    pub fn explained(self) -> Explained {
+        Explained { code: self.code, detail: self.detail }
+    }
+
     /// As an answer.
     pub fn into_response(self) -> Response<Answer> {
         let octets = serde_json::to_vec(&self.document()).unwrap_or_default();
@@ -322,6 +331,15 @@ impl From<RowError> for Problem {
                 let code = if error.ends_the_file() { "bad-key-file" } else { "bad-record" };
                 Self { code, ..Self::rule(error) }
             }
+        }
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Row(error) => error.into(),
+            ImportError::Registry(error) => error.into(),
         }
     }
 }

@@ -4,29 +4,20 @@
 //! ([`SealingKey`]). Associated data of a frame: a digest of all that stands before the first frame, the frame's number
 //! from 0, and 1 in the last one: frames cannot be left out, reordered, or cut off unnoticed.
 
+use obf_kms::{BackupHeader, NotABackup};
 use obf_token::{SealingKey, envelope::NONCE_LEN};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-const MAGIC: &[u8] = b"OBF backup 1\n";
 /// The longest frame, octets: a block of the store's is far shorter.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
-
-/// What stands in front: the key, wrapped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// The name of the key-encryption key.
-    pub kek: String,
-    /// The key that the frames are under, wrapped.
-    pub wrapped: Vec<u8>,
-}
 
 /// What is wrong with a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// Something else.
-    #[error("this is no backup of OBF")]
-    NoBackup,
+    #[error(transparent)]
+    NoBackup(#[from] NotABackup),
     /// A part of it was altered, left out, or put elsewhere.
     #[error("the backup was altered or is damaged")]
     Altered,
@@ -43,45 +34,9 @@ pub struct Frames {
     ended: bool,
 }
 
-impl Header {
-    /// As octets.
-    pub fn to_octets(&self) -> Vec<u8> {
-        let mut octets = MAGIC.to_vec();
-        for part in [self.kek.as_bytes(), &self.wrapped] {
-            octets.extend_from_slice(&u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
-            octets.extend_from_slice(part);
-        }
-        octets
-    }
-
-    /// Takes the header off the front of `octets`; `None` if more of them are needed.
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn take(octets: &mut Vec<u8>) -> Result<Option<Self>, EnvelopeError> {
-        let start = octets.get(..MAGIC.len().min(octets.len())).unwrap_or_default();
-        if !MAGIC.starts_with(start) {
-            return Err(EnvelopeError::NoBackup);
-        }
-        let mut rest = octets.get(MAGIC.len()..).unwrap_or_default();
-        let (Some(kek), Some(wrapped)) = (part(&mut rest), part(&mut rest)) else { return Ok(None) };
-        let kek = String::from_utf8(kek.to_vec()).map_err(|_| EnvelopeError::NoBackup)?;
-        let header = Self { kek, wrapped: wrapped.to_vec() };
-        octets.drain(..octets.len() - rest.len());
-        Ok(Some(header))
-    }
-}
-
-fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (length, after) = rest.split_first_chunk::<2>()?;
-    let (part, after) = after.split_at_checked(u16::from_be_bytes(*length).into())?;
-    *rest = after;
-    Some(part)
-}
-
 impl Frames {
     /// Behind that header, under the key that it has wrapped.
-    pub fn new(header: &Header, key: SealingKey) -> Self {
+    pub fn new(header: &BackupHeader, key: SealingKey) -> Self {
         Self { key, digest: Sha256::digest(header.to_octets()).into(), number: 0, ended: false }
     }
 
@@ -141,8 +96,8 @@ mod tests {
     use super::*;
     use obf_types::Secret;
 
-    fn header() -> Header {
-        Header { kek: "file:4b".into(), wrapped: vec![7; 60] }
+    fn header() -> BackupHeader {
+        BackupHeader { kek: "file:4b".into(), wrapped: vec![7; 60] }
     }
 
     fn frames() -> Frames {
@@ -165,19 +120,6 @@ mod tests {
             }
         }
         frames.finish().map(|()| blocks)
-    }
-
-    #[test]
-    fn a_header_is_read_as_it_comes() {
-        let octets = [header().to_octets(), b"rest".to_vec()].concat();
-        for length in 0..octets.len() - 4 {
-            assert_eq!(Header::take(&mut octets[..length].to_vec()), Ok(None), "{length}");
-        }
-        let mut all = octets;
-        assert_eq!(Header::take(&mut all), Ok(Some(header())));
-        assert_eq!(all, b"rest");
-        assert_eq!(Header::take(&mut b"OBF backup 2\n".to_vec()), Err(EnvelopeError::NoBackup));
-        assert_eq!(Header::take(&mut b"SQLite format 3".to_vec()), Err(EnvelopeError::NoBackup));
     }
 
     #[test]

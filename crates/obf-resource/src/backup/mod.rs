@@ -3,11 +3,11 @@
 
 pub mod envelope;
 
-use crate::kms::{Kms, KmsError};
 use bytes::Bytes;
-use envelope::{EnvelopeError, Frames, Header};
+use envelope::{EnvelopeError, Frames};
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use obf_kms::{BackupHeader, Kms, KmsError};
 use obf_store::{
     StoreError,
     resource::{Backup as _, Change, ResourceDb, RestoreError},
@@ -55,13 +55,13 @@ pub async fn write(store: &ResourceDb, kms: &Kms, out: &mpsc::Sender<Bytes>) -> 
     let (blocks, mut received) = mpsc::channel::<Vec<u8>>(WAITING);
     let sealing = async {
         while let Some(block) = received.recv().await {
-            send(out, frames.seal(&crate::kms::drawn()?, &block, false)).await?;
+            send(out, frames.seal(&obf_kms::drawn()?, &block, false)).await?;
         }
         Ok::<_, BackupError>(frames)
     };
     let (rows, frames) = tokio::join!(store.backup(blocks), sealing);
     let (mut frames, rows) = (frames?, rows?);
-    send(out, frames.seal(&crate::kms::drawn()?, b"", true)).await?;
+    send(out, frames.seal(&obf_kms::drawn()?, b"", true)).await?;
     Ok(rows)
 }
 
@@ -97,7 +97,7 @@ where
 {
     let mut buffer = Vec::new();
     let header = loop {
-        if let Some(header) = Header::take(&mut buffer)? {
+        if let Some(header) = BackupHeader::take(&mut buffer).map_err(EnvelopeError::from)? {
             break header;
         }
         if !receive(&mut body, &mut buffer).await? {

@@ -1,10 +1,8 @@
 //! Devices: registered once, found by any identity, suspended, revoked, removed.
 
 use super::DeviceRecord;
-use crate::{
-    authorisation::Policy,
-    kms::{Kms, KmsError, Sealer},
-};
+use crate::authorisation::Policy;
+use obf_kms::{Kms, KmsError, Sealer};
 use obf_store::{
     StoreError,
     resource::{Act, Added, Audit, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},

@@ -1,12 +1,12 @@
 //! One device as it is imported: a JSON object (DESIGN.md's contract for `obf device import`).
 
 use super::syntax;
-use crate::kms::{KeyMaterial, MaterialError};
 use obf_admin::{
     pattern,
     resource::devices::{AlgorithmName, BootstrapAlgorithm, DeviceRecord as Described, FirstState, Source},
 };
 use obf_keyfile::KeyRecord;
+use obf_kms::{KeyMaterial, MaterialError};
 use obf_store::resource::State;
 use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, UnixTime};
 

@@ -1,4 +1,4 @@
-//! Where vectors come from (SPEC R3, R9): a device's own key, which the [`crate::kms`] holds, or the existing HLR in
+//! Where vectors come from (SPEC R3, R9): a device's own key, which the [`obf_kms`] holds, or the existing HLR in
 //! which the subscriber lives ([`hlr`]). Each device has exactly one of the two, and with it one authority over its
 //! sequence numbers; identities and rights are ours in either case.
 
@@ -6,8 +6,8 @@ pub mod hlr;
 
 pub use hlr::{Hlr, HlrError};
 
-use crate::kms::{Kms, KmsError};
 use obf_aka::{AkaVector, Sqn};
+use obf_kms::{Kms, KmsError};
 use obf_rpr::Resynchronisation;
 use obf_store::resource::Device;
 use obf_types::Refusal;

@@ -4,13 +4,13 @@ use super::{Reply, object};
 use crate::{
     admin::{Problem, api::AdminApi, body, request::Asked},
     backup::{self, BackupError},
-    kms::KmsError,
 };
 use hyper::{
     Response, StatusCode,
     header::{CONTENT_TYPE, HeaderValue},
 };
 use obf_admin::resource::backup::{MEDIA_TYPE, Restored};
+use obf_kms::KmsError;
 use obf_store::resource::{Act, Audit, RestoreError};
 
 pub async fn make(api: &AdminApi, asked: Asked) -> Reply {

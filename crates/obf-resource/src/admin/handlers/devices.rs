@@ -2,8 +2,8 @@
 
 use super::{Reply, done, led_to, page, patched, settled, state, state_asked, versioned};
 use crate::{
-    admin::{Problem, api::AdminApi, body, import::Import, request::Asked},
-    kms::ingest::read_key_file,
+    admin::{Problem, api::AdminApi, body, request::Asked},
+    provisioning::{import::Import, ingest::read_key_file},
     registry::{DeviceRecord, Registration},
 };
 use hyper::{
@@ -57,6 +57,7 @@ pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
     let (report, ending, answer) = body::stream(body::WAITING_PIECES);
     let kept = report.clone();
     let import = Import {
+        explain: |error| Problem::from(error).explained(),
         registry: api.registry.clone(),
         home_network: api.home_network,
         clock: api.clock.clone(),

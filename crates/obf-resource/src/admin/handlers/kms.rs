@@ -3,10 +3,7 @@
 use super::{Reply, object};
 use crate::{
     admin::{Problem, api::AdminApi, body, request::Asked},
-    kms::{
-        creation::{self, Batch},
-        rotation,
-    },
+    provisioning::creation::{self, Batch},
 };
 use hyper::{
     Response, StatusCode,
@@ -17,6 +14,7 @@ use obf_admin::resource::{
     kms::{CreationRecord, DataKey, KeyFileFormat, KmsStatus, Rotation, RotationRecord},
 };
 use obf_keyfile::{Algorithm, Format, TransportKey};
+use obf_kms::rotation;
 use obf_store::resource::{Act, Audit};
 use obf_types::UnixTime;
 use std::time::Duration;

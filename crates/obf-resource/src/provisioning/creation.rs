@@ -1,9 +1,9 @@
 //! Key creation (SPEC C1): a batch of secure elements for a range of identities. Each key is drawn from the system's
 //! randomness, is in the registry first, and then goes to the maker of the secure elements in a key file.
 
-use super::KmsError;
 use crate::registry::{DeviceRecord, RecordError, Registration, Registry, RegistryError};
 use obf_keyfile::{Algorithm, Format, KeyRecord, RecordFault, TransportKey, Writer};
+use obf_kms::KmsError;
 use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, SecretBytes, UnixTime};
 use std::{
     io::{self, Write},

@@ -9,11 +9,8 @@
 
 mod lines;
 
-use super::Problem;
-use crate::{
-    kms::ingest::{Row, RowError},
-    registry::{DeviceRecord, Prepared, Registration, Registry, RegistryError},
-};
+use super::ingest::{Row, RowError};
+use crate::registry::{DeviceRecord, Prepared, Registration, Registry, RegistryError};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -36,6 +33,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The other end went away or stopped; what was reported is in.
 struct Gone;
 
+/// Why a record did not go in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// It cannot be registered.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// That, as the report says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// A stable code.
+    pub code: &'static str,
+    /// What is wrong.
+    pub detail: String,
+}
+
 /// An import: where to, and to whom it reports.
 pub struct Import {
     /// Where the records go.
@@ -44,6 +61,8 @@ pub struct Import {
     pub home_network: HomeNetwork,
     /// When they go in.
     pub clock: Arc<dyn Clock>,
+    /// How the report says what was wrong: as administrators are told elsewhere too.
+    pub explain: fn(ImportError) -> Explained,
     /// Takes a piece of the report for each batch.
     pub report: mpsc::Sender<Bytes>,
 }
@@ -127,6 +146,7 @@ impl Import {
     /// Reads a batch on a thread of its own and wraps its keys.
     async fn read(&self, count: usize, records: impl FnOnce() -> Vec<Numbered> + Send + 'static) -> Reading {
         let sealer = self.registry.sealer(count).await;
+        let explain = self.explain;
         spawn_blocking(move || {
             let (mut lines, mut places, mut good) =
                 (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
@@ -139,7 +159,7 @@ impl Import {
                         lines.push(ImportedLine { device, ..line });
                         good.push(record);
                     }
-                    Err(error) => lines.push(failed(line, error.into())),
+                    Err(error) => lines.push(failed(line, explain(error.into()))),
                 }
             }
             let prepared = sealer.and_then(|sealer| Prepared::new(good, &sealer));
@@ -161,7 +181,7 @@ impl Import {
                 match outcome {
                     Ok(Registration::Added) => said.result = Some("added".into()),
                     Ok(Registration::Unchanged) => said.result = Some("unchanged".into()),
-                    Err(error) => *said = failed(said.clone(), error.into()),
+                    Err(error) => *said = failed(said.clone(), (self.explain)(error.into())),
                 }
             }
             let mut report = Vec::with_capacity(lines.len() * 64);
@@ -192,6 +212,6 @@ async fn feed(mut body: Incoming, octets: mpsc::Sender<Bytes>) -> bool {
     }
 }
 
-fn failed(line: ImportedLine, problem: Problem) -> ImportedLine {
-    ImportedLine { code: Some(problem.code.into()), error: Some(problem.detail), ..line }
+fn failed(line: ImportedLine, Explained { code, detail }: Explained) -> ImportedLine {
+    ImportedLine { code: Some(code.into()), error: Some(detail), ..line }
 }

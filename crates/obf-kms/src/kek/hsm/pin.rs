@@ -1,7 +1,7 @@
 //! The PIN of a token: a wrong one is tried once and never again, because HSMs lock.
 
 use super::{HsmConfig, KekError};
-use crate::kms::kek::PinConfig;
+use crate::kek::PinConfig;
 use obf_files::SecretFile;
 use obf_types::SecretBytes;
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! From a module to a key: token, login, key, and whether the key is one that may be used.
 
 use super::{HsmConfig, KekError, module::Loaded, pin::PinGuard, reason};
-use crate::kms::kek::error::Labels;
+use crate::kek::error::Labels;
 use cryptoki::{
     error::{Error, RvError},
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},

@@ -6,11 +6,13 @@
 
 mod config;
 mod error;
+#[cfg(feature = "pkcs11")]
 mod hsm;
 mod local;
 
 pub use config::{HsmConfig, HsmMechanism, KekConfig, PinConfig};
 pub use error::KekError;
+#[cfg(feature = "pkcs11")]
 pub use hsm::HsmKek;
 pub use local::LocalKek;
 
@@ -50,7 +52,10 @@ pub fn open(config: &KekConfig) -> Result<Arc<dyn Kek>, KekError> {
     Ok(match config {
         KekConfig::File { file } => Arc::new(LocalKek::from_file(file)?),
         KekConfig::Environment { variable } => Arc::new(LocalKek::from_environment(variable)?),
+        #[cfg(feature = "pkcs11")]
         KekConfig::Pkcs11(hsm) => Arc::new(HsmKek::open(hsm)?),
+        #[cfg(not(feature = "pkcs11"))]
+        KekConfig::Pkcs11(_) => return Err(KekError::NotBuiltIn),
     })
 }
 

@@ -33,6 +33,12 @@ pub enum KekError {
     /// The variable is not set, or is not UTF-8.
     #[error("key-encryption key: the environment has no {0}: set it where this server is started")]
     Unset(String),
+    /// This program was built without PKCS#11.
+    #[error(
+        "key-encryption key: this program was built without PKCS#11 (the feature pkcs11), so it reaches no HSM: use one \
+         that was built with it, or source = \"file\" or \"environment\""
+    )]
+    NotBuiltIn,
     /// The PIN cannot be had.
     #[error("HSM token {token:?}: no PIN: {reason}")]
     NoPin {

@@ -1,7 +1,7 @@
 //! Lines out of the pieces of a body, in batches of bounded size.
 
 use crate::{
-    kms::ingest::RowError,
+    provisioning::ingest::RowError,
     registry::{DeviceRecord, MAX_RECORD, RecordError},
 };
 use obf_types::HomeNetwork;

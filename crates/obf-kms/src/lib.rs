@@ -3,21 +3,23 @@
 //! Subscriber keys come in as [`KeyMaterial`], are kept as envelopes under a data key with the device's primary identity
 //! as associated data (so that an envelope moved to another device does not open), and go out only as vectors. Data keys
 //! are kept wrapped under a key-encryption key ([`kek`]: a file, the environment, an HSM) and are lent in clear for a
-//! time (`ring`). [`rotation`] wraps everything anew while the node serves; [`creation`] and [`ingest`] are keys by the
-//! million, out and in as key files.
+//! time (`ring`). [`rotation`] wraps everything anew while the node serves.
 
-pub mod creation;
-pub mod ingest;
+#![forbid(unsafe_code)]
+
+mod header;
 pub mod kek;
 mod material;
 mod ring;
 pub mod rotation;
 
-pub use kek::{HsmConfig, HsmKek, HsmMechanism, Kek, KekConfig, KekError, LocalKek, PinConfig};
+pub use header::{BackupHeader, NotABackup};
+#[cfg(feature = "pkcs11")]
+pub use kek::HsmKek;
+pub use kek::{HsmConfig, HsmMechanism, Kek, KekConfig, KekError, LocalKek, PinConfig};
 pub use material::{HexSecret, KeyMaterial, MaterialError};
 pub use ring::Settings;
 
-use crate::backup::envelope::Header;
 use obf_aka::{AkaVector, Amf, Sqn};
 use obf_net::Clock;
 use obf_store::{
@@ -175,19 +177,19 @@ impl Kms {
     ///
     /// # Errors
     /// [`KmsError`].
-    pub async fn new_backup_key(&self) -> Result<(Header, SealingKey), KmsError> {
+    pub async fn new_backup_key(&self) -> Result<(BackupHeader, SealingKey), KmsError> {
         let secret = Secret::new(drawn()?);
         let key = SealingKey::new(BACKUP_KEY, &secret);
         let kek = self.ring.current_kek()?.name().to_owned();
         let wrapped = self.ring.wrap(BACKUP_KEY, secret).await?;
-        Ok((Header { kek, wrapped }, key))
+        Ok((BackupHeader { kek, wrapped }, key))
     }
 
     /// The key of a backup.
     ///
     /// # Errors
     /// [`KmsError::UnknownKek`] if the backup was made under a key-encryption key that the configuration does not name.
-    pub async fn backup_key(&self, header: &Header) -> Result<SealingKey, KmsError> {
+    pub async fn backup_key(&self, header: &BackupHeader) -> Result<SealingKey, KmsError> {
         let wrapped = DataKey {
             id: BACKUP_KEY,
             kek: header.kek.clone(),
@@ -245,7 +247,11 @@ fn associated(primary: &GlobalIdentity) -> Vec<u8> {
     octets
 }
 
-pub(crate) fn drawn<const N: usize>() -> Result<[u8; N], KmsError> {
+/// Octets of the system's randomness.
+///
+/// # Errors
+/// [`KmsError::NoRandomness`].
+pub fn drawn<const N: usize>() -> Result<[u8; N], KmsError> {
     let mut octets = [0; N];
     getrandom::fill(&mut octets).map_err(|error| KmsError::NoRandomness(error.to_string()))?;
     Ok(octets)
