@@ -14,6 +14,7 @@ mod backup;
 mod custodians;
 mod data_keys;
 mod device_rows;
+mod denials;
 mod devices;
 mod entries;
 mod grants;
@@ -32,6 +33,7 @@ pub use audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
 pub use backup::{Backup, RestoreError};
 pub use custodians::{Custodian, CustodianKind, Custodians};
 pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
+pub use denials::{Denial, DenialFilter, Denied, NewDenial};
 pub use devices::{
     Added, AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, Holder, KeyEnvelope,
     NewDevice,
@@ -43,7 +45,7 @@ pub use idempotency::{Claim, Idempotency, KeptAnswer};
 pub use kyc::{BecameDue, Due, KycFilter, KycRecord, KycRecords, KycStanding};
 pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
 pub use registrations::{Registered, Registrations};
-pub use rights::{GrantedApplication, Rights, RightsPage};
+pub use rights::{Entitlement, GrantedApplication, Rights, RightsPage};
 pub use sqn::{KeyUse, SequenceNumbers, Taken, WithRights};
 
 use crate::{

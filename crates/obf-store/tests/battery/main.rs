@@ -4,6 +4,7 @@
 mod audit;
 mod authorisation;
 mod backup;
+mod denials;
 mod devices;
 mod engines;
 mod keys;

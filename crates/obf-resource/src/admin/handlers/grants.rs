@@ -66,20 +66,7 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
 pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
     let record: GrantRecord = asked.record()?;
     let app = AppId::new(&record.app).map_err(|error| Problem::rule(format_args!("app: {error}")))?;
-    let (grantee, device) = match (&record.device, &record.group) {
-        (Some(identity), None) => {
-            let device = api.registry.device(identity).await?;
-            let primary = device.primary().map(ToString::to_string).unwrap_or_default();
-            (Grantee::Device(device.id), primary)
-        }
-        (None, Some(group)) => {
-            if api.store().group(group).await?.is_none() {
-                return Err(Problem::unknown("group", group));
-            }
-            (Grantee::Group(group.clone()), String::new())
-        }
-        _ => return Err(Problem::rule("exactly one of device and group is needed")),
-    };
+    let (grantee, device) = grantee(api, record.device.as_deref(), record.group.as_deref()).await?;
     let grant = Grant { grantee, app: app.clone(), terms: terms(&record)?, created_at: api.now() };
     let known = api.store().put_grant(grant.clone(), api.change()).await;
     api.registry.announce();
@@ -87,6 +74,26 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
         return Err(Problem::unknown("app", app.as_str()));
     }
     object(StatusCode::CREATED, &shown(&device, &grant))
+}
+
+/// Who is meant, and the primary identity of a device.
+pub(super) async fn grantee(
+    api: &AdminApi,
+    device: Option<&str>,
+    group: Option<&str>,
+) -> Result<(Grantee, String), Problem> {
+    match (device, group) {
+        (Some(identity), None) => {
+            let device = api.registry.device(identity).await?;
+            let primary = device.primary().map(ToString::to_string).unwrap_or_default();
+            Ok((Grantee::Device(device.id), primary))
+        }
+        (None, Some(group)) => match api.store().group(group).await? {
+            Some(_) => Ok((Grantee::Group(group.to_owned()), String::new())),
+            None => Err(Problem::unknown("group", group)),
+        },
+        _ => Err(Problem::rule("exactly one of device and group is needed")),
+    }
 }
 
 pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
