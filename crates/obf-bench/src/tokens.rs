@@ -25,15 +25,17 @@ use std::{
 };
 
 const APPS: [&str; 3] = ["track.example", "panic.example", "diagnosis.example"];
+/// The many.
+const MANY: u64 = 1_000_000;
 /// Tokens committed at once while filling.
 const FILLING: usize = 4_000;
 
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 pub struct Tokens {
-    /// The many.
-    #[arg(long, default_value_t = 1_000_000)]
-    pub many: u64,
+    /// The many; 1,000,000 if it is not said, with --against 10,000.
+    #[arg(long)]
+    pub many: Option<u64>,
     /// The few.
     #[arg(long, default_value_t = 1_000)]
     pub few: u64,
@@ -48,8 +50,9 @@ impl Tokens {
     /// # Errors
     /// A server does not start, or refuses.
     pub async fn compare(&self, rounds: u32) -> Result<Vec<Comparison>> {
+        let many_tokens = self.many.unwrap_or(MANY);
         let few = Filled::start(self.few).await?;
-        let many = Filled::start(self.many).await?;
+        let many = Filled::start(many_tokens).await?;
         few.load_all().await?;
         let before = measure::resident_octets(many.auth.id())?;
         many.load_all().await?;
@@ -64,13 +67,13 @@ impl Tokens {
                 (many.percentile(self.fetches, 0.99).await?, theirs)
             });
         }
-        let count = ("live tokens", self.many.to_string());
+        let count = ("live tokens", many_tokens.to_string());
         Ok(vec![
             Comparison {
                 name: "tokens-memory",
                 unit: "octets of RSS a live token (growth of the AS process)",
                 baseline: "one octet".into(),
-                rounds: vec![(octets as f64 / self.many as f64, 1.0)],
+                rounds: vec![(octets as f64 / many_tokens as f64, 1.0)],
                 limit: Limit::AtMost(400.0),
                 notes: vec![count.clone(), ("identity", "50 octets; rights for 3 applications".into())],
             },
