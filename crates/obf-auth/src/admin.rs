@@ -20,7 +20,7 @@ use hyper::{
 use obf_net::http::Reply;
 use obf_store::{
     StoreError,
-    auth::{Kept, KeptToken, TokenFilter},
+    auth::{Lookup, StoredToken, TokenFilter},
 };
 use obf_token::TokenId;
 use obf_types::{AppId, GlobalIdentity, IdentityKind, Refusal};
@@ -114,10 +114,10 @@ impl AdminApi {
 
     async fn show(&self, id: &TokenId) -> Result<(StatusCode, Value), Problem> {
         match self.node.store.token(id.clone(), self.node.now()).await? {
-            Kept::Live(token, _) => Ok((StatusCode::OK, row(&token))),
-            Kept::Expired => Err(Problem::refusal(Refusal::TokenExpired)),
-            Kept::Revoked => Err(Problem::refusal(Refusal::TokenRevoked)),
-            Kept::Unknown => Err(Problem::refusal(Refusal::UnknownToken)),
+            Lookup::Live(token) => Ok((StatusCode::OK, row(&token))),
+            Lookup::Expired => Err(Problem::refusal(Refusal::TokenExpired)),
+            Lookup::Revoked => Err(Problem::refusal(Refusal::TokenRevoked)),
+            Lookup::Unknown => Err(Problem::refusal(Refusal::UnknownToken)),
         }
     }
 
@@ -127,18 +127,18 @@ impl AdminApi {
         let ended = self.node.store.end_token(id.clone(), now).await?;
         if !ended {
             match self.node.store.token(id.clone(), now).await? {
-                Kept::Unknown => return Err(Problem::refusal(Refusal::UnknownToken)),
-                Kept::Expired => return Err(Problem::refusal(Refusal::TokenExpired)),
-                Kept::Live(..) | Kept::Revoked => {}
+                Lookup::Unknown => return Err(Problem::refusal(Refusal::UnknownToken)),
+                Lookup::Expired => return Err(Problem::refusal(Refusal::TokenExpired)),
+                Lookup::Live(_) | Lookup::Revoked => {}
             }
         }
-        self.node.following.settle(&self.node.store).await?;
+        self.node.feed.settle().await?;
         Ok((StatusCode::OK, json!({ "id": id.to_string(), "ended": ended })))
     }
 }
 
 /// A token as an administrator sees it.
-fn row(token: &KeptToken) -> Value {
+fn row(token: &StoredToken) -> Value {
     let facts = &token.facts;
     let apps: Vec<_> = token
         .rights

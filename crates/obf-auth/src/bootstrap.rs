@@ -19,8 +19,8 @@ use obf_rpb::{
     },
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
-use obf_store::auth::{self, Bootstrap, Spent};
-use obf_token::{Ks, Technology, TokenId};
+use obf_store::auth::{self, Bootstrap, Committed, Spent};
+use obf_token::{Technology, TokenId};
 use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
 use std::{sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ const NOBODY: &[u8] = b"limited@nobody.invalid";
 
 /// Answers one HTTP request.
 pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>, peer: Peer) -> obf_net::http::Reply {
-    let reply = if node.admits_source(peer.address.ip()) {
+    let reply = if node.admission.admits_source(peer.address.ip(), node.now()) {
         exchange(&node, request).await
     } else {
         Reply::plain(Outcome::SourceLimited)
@@ -68,7 +68,7 @@ async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
         request.header(name.as_str(), value.as_bytes());
     }
     let now = node.now();
-    let keys = match node.sealing.ring(&node.store, &node.vault, now).await {
+    let keys = match node.sealing.ring(now).await {
         Ok(keys) => keys,
         Err(error) => {
             tracing::error!(%error, "no sealing key");
@@ -91,7 +91,7 @@ async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
 /// no SQN (WIRES "SQN authority").
 async fn vector(node: &Node, query: VectorQuery, now: UnixTime) -> VectorAnswer {
     let server = &node.resource_server;
-    if query.username.is_empty() || !node.admits_challenge(&query.username) {
+    if query.username.is_empty() || !node.admission.admits_challenge(&query.username, now) {
         let nobody = VectorRequest { user_name: NOBODY.to_vec(), resynchronisation: None };
         return match server.vector(nobody).await {
             Err(RprError::Unreachable) => VectorAnswer::Unreachable,
@@ -129,9 +129,9 @@ async fn spend(node: &Node, spend: Spend) -> SpendAnswer {
     let id = TokenId::new(spend.rand, node.token_domain.clone());
     let device = spend.identity.map(|device| (device, spend.epoch));
     match node.store.spend(id, device, spend.until).await {
-        Ok(Spent::Now) => SpendAnswer::Fresh,
-        Ok(Spent::Before) => SpendAnswer::Used,
-        Ok(Spent::OlderEpoch) => SpendAnswer::Revoked,
+        Ok(Spent::Fresh) => SpendAnswer::Fresh,
+        Ok(Spent::AlreadyUsed) => SpendAnswer::Used,
+        Ok(Spent::Revoked) => SpendAnswer::Revoked,
         Err(error) => {
             tracing::error!(%error, "a challenge cannot be spent");
             SpendAnswer::Failed
@@ -144,8 +144,11 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         tracing::warn!("nothing is issued: the Resource Server was not heard lately");
         return CommitAnswer::Failed;
     }
+    if !node.feed.is_fresh() {
+        tracing::warn!("nothing is issued: the store was not heard lately");
+        return CommitAnswer::Failed;
+    }
     let Some(carried) = carried(node, &token).await else { return CommitAnswer::Failed };
-    let id = token.id.clone();
     let facts = Facts {
         schema: token.schema,
         mode: token.mode,
@@ -157,7 +160,7 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         expires: token.expires,
         rights_at: carried.said_at,
     };
-    let bootstrap = Bootstrap {
+    let bootstrap = Arc::new(Bootstrap {
         id: token.id.clone(),
         device: token.identity.clone(),
         user_name: token.username.as_bytes().to_vec(),
@@ -165,38 +168,41 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         wrapped_ks: node.vault.wrap_ks(&token.id, &token.ks),
         rights: node.table.intern(carried.rights),
         former_until: UnixTime(token.bootstrapped_at.0.saturating_add(node.former_token)),
-    };
-    let username = token.username.clone();
-    let (table, ks): (_, Ks) = (Arc::clone(&node.table), token.ks);
-    let committed = node
-        .store
-        .bootstrap(bootstrap, move |new, counter| {
-            // Inside the transaction: whatever ends tokens afterwards finds this one in memory.
-            let taken = table.insert(&NewToken {
-                id: &new.id,
-                identity: &new.device,
-                user_name: &new.user_name,
-                ks: &ks,
-                facts: &Facts { counter, ..new.facts },
-                rights: Arc::clone(&new.rights),
-            });
-            taken.is_ok()
-        })
-        .await;
-    match committed {
-        Ok(auth::Bootstrapped::Done { counter }) => {
-            // Not before: a response played again is no answer, and must not pay for another vector.
-            node.challenge_answered(&username);
+    });
+    let watch = node.feed.watch();
+    match node.store.commit(Arc::clone(&bootstrap)).await {
+        Ok(Committed::Done { counter }) => {
+            keep(node, &token, &bootstrap, counter);
+            if watch.saw(&bootstrap.device, &bootstrap.id) {
+                // It may have been ended since its commit, before it was here to be ended; who asks for it finds out.
+                node.table.end(&bootstrap.id);
+            }
+            node.admission.challenge_answered(&token.username, node.now());
             CommitAnswer::Committed { counter }
         }
-        Ok(auth::Bootstrapped::Spent) => CommitAnswer::Used,
-        Ok(auth::Bootstrapped::OlderEpoch) => CommitAnswer::Revoked,
-        Ok(auth::Bootstrapped::BelowMinimum { .. }) => CommitAnswer::BelowMinimum,
+        Ok(Committed::AlreadyUsed) => CommitAnswer::Used,
+        Ok(Committed::Revoked) => CommitAnswer::Revoked,
+        Ok(Committed::BelowMinimum { .. }) => CommitAnswer::BelowMinimum,
         Err(error) => {
             tracing::error!(%error, "a token cannot be kept");
-            node.table.end(&id);
             CommitAnswer::Failed
         }
+    }
+}
+
+/// Takes a token that is in the store into memory as well.
+fn keep(node: &Node, token: &Bootstrapped, stored: &Bootstrap, counter: u64) {
+    let taken = node.table.insert(&NewToken {
+        id: &stored.id,
+        identity: &stored.device,
+        user_name: &stored.user_name,
+        ks: &token.ks,
+        facts: &Facts { counter, ..stored.facts },
+        rights: Arc::clone(&stored.rights),
+    });
+    if let Err(error) = taken {
+        // A fetch may have been quicker and taken it in from the store.
+        tracing::debug!(token = %stored.id, %error, "token not taken in");
     }
 }
 

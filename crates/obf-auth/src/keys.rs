@@ -7,7 +7,6 @@ use crate::{
 use obf_net::radius::{Handler, Origin};
 use obf_radius::Request;
 use obf_rpo::{Ask, Inquiry, KeyGrant, KeyRequest, grant, refuse};
-use obf_rpr::ApplicationAnswer;
 use obf_token::{AppKey, Obf1Context, derive};
 use obf_types::{GlobalIdentity, KeySchema, Lifetime, Refusal, UnixTime};
 use std::sync::Arc;
@@ -62,22 +61,26 @@ impl Handler for KeyServer {
 }
 
 async fn key(node: &Node, wanted: &KeyRequest, origin: &Origin, now: UnixTime) -> Result<KeyGrant, Refusal> {
-    let registration = node.registrations.of_peer(&node.resource_server, &wanted.app, &origin.names).await?;
+    let registration = node.applications.of_peer(&wanted.app, &origin.names).await?;
     if !registration.ua_classes.iter().any(|class| class.covers(wanted.ua)) {
         return Err(Refusal::ProtocolNotRegistered);
     }
     if !node.resource_server.is_fresh() {
         return Err(Refusal::ResourceServerUnreachable);
     }
-    let begun = node.following.begun();
+    if !node.feed.is_fresh() {
+        return Err(Refusal::StorageFailed);
+    }
+    let watch = node.feed.watch();
     let token = node.token(&wanted.token, now).await?;
     let facts = token.facts();
+    let identity = token.identity().ok_or(Refusal::UnknownToken)?;
     let permitted = permitted(node, wanted, &token, now).await?;
-    if node.following.began_after(begun) {
-        // Something ended meanwhile. Were it this token, its notice could overtake the key.
+    if watch.saw(&identity, &wanted.token) {
+        // Were it this token that ended meanwhile, its notice could overtake the key.
         node.token(&wanted.token, now).await?;
     }
-    let identity = token.identity().ok_or(Refusal::UnknownToken)?;
+    drop(watch);
     let key = derived(node, wanted, &token, &identity).ok_or(Refusal::UnknownToken)?;
     Ok(KeyGrant {
         key,
@@ -131,10 +134,15 @@ async fn permitted(
         return Err(Refusal::KycExpired);
     }
     // It gets a key beyond what came with the token: it is to be told when that ends.
-    node.store.fetched(wanted.token.clone(), wanted.app.clone()).await.map_err(|error| {
-        tracing::error!(%error, "a fetch cannot be recorded");
-        Refusal::StorageFailed
-    })?;
+    match node.store.fetched(wanted.token.clone(), wanted.app.clone()).await {
+        Ok(true) => {}
+        // Another node ended it, and this one has not heard of it yet: nobody would tell this application.
+        Ok(false) => return Err(Refusal::TokenRevoked),
+        Err(error) => {
+            tracing::error!(%error, "a fetch cannot be recorded");
+            return Err(Refusal::StorageFailed);
+        }
+    }
     Ok(Permitted { until: locally(until, right.local_validity, now), settings: right.settings })
 }
 
@@ -164,6 +172,3 @@ fn derived(node: &Node, wanted: &KeyRequest, token: &LiveToken, identity: &Globa
         }
     })
 }
-
-/// An application's registration, shared with [`NoticesOut`].
-pub(crate) type Registration = Arc<ApplicationAnswer>;

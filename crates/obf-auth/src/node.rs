@@ -1,15 +1,14 @@
 //! What the listeners of one node share.
 
 use crate::{
+    admission::Admission,
+    applications::Applications,
+    change_feed::ChangeFeed,
     config::{Checked, Config, ConfigError, read_key},
-    following::Following,
-    limiter::{Limiter, Rate},
-    notices_in,
+    error::StartError,
     random::draw,
-    registrations::Registrations,
     resource_server::ResourceServer,
     sealing::Sealing,
-    start::StartError,
     tokens::{Found, LiveToken, NewToken, TokenTable},
     vault::Vault,
 };
@@ -18,20 +17,12 @@ use obf_rpb::{Authenticator, server::Settings};
 use obf_rpr::Vendor;
 use obf_store::{
     Options,
-    auth::{AuthStore, Kept, KeptToken},
+    auth::{AuthStore, Lookup, StoredToken},
 };
 use obf_token::TokenId;
-use obf_types::{Domain, IdentityKind, Refusal, Secret, UnixTime};
-use std::{
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
-use tokio::sync::Semaphore;
+use obf_types::{Domain, Refusal, Secret, UnixTime};
+use std::{sync::Arc, time::Duration};
 
-/// Identities whose unanswered challenges are counted at once.
-const LIMITED_IDENTITIES: usize = 1 << 17;
-/// Sources whose requests are counted at once.
-const LIMITED_SOURCES: usize = 1 << 16;
 /// Connections that read the store beside its writer.
 const READERS: usize = 2;
 
@@ -48,17 +39,14 @@ pub(crate) struct Node {
     pub(crate) authenticator: Authenticator,
     pub(crate) store: AuthStore,
     pub(crate) table: Arc<TokenTable>,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) sealing: Sealing,
-    pub(crate) registrations: Registrations,
-    pub(crate) following: Following,
-    pub(crate) resource_server: ResourceServer,
-    /// Bounds what notices about fleets ask the Resource Server at once.
-    pub(crate) notice_lookups: Arc<Semaphore>,
+    pub(crate) admission: Admission,
+    pub(crate) applications: Applications,
+    pub(crate) feed: ChangeFeed,
+    pub(crate) resource_server: Arc<ResourceServer>,
     /// Seconds that a new bootstrap leaves the former token.
     pub(crate) former_token: u64,
-    challenges: Mutex<Limiter>,
-    sources: Mutex<Limiter>,
 }
 
 impl Node {
@@ -68,21 +56,21 @@ impl Node {
         clock: Arc<dyn Clock>,
         resource_server: ResourceServer,
     ) -> Result<Self, StartError> {
-        let vault = Vault::new(&read_key("kek_file", &config.kek_file)?);
+        let vault = Arc::new(Vault::new(&read_key("kek_file", &config.kek_file)?));
         let store = AuthStore::open(&Options::new(&config.database).readers(READERS)).map_err(|error| {
             ConfigError::new("database", format_args!("{}: {error}", config.database.display()))
         })?;
-        let sealing = Sealing::open(&store, &vault, clock.now()).await?;
-        let following = Following::from_now(&store).await?;
+        let sealing = Sealing::open(store.clone(), Arc::clone(&vault), clock.now()).await?;
         let limits = &config.limits;
+        let stale_after = Duration::from_secs(limits.stale_after.max(1).into());
+        let feed = ChangeFeed::from_now(&store, stale_after).await?;
         let settings = Settings {
             challenge_life: limits.challenge_life,
             max_lifetime: checked.max_lifetime,
             offer_akav1: config.rpb.offer_akav1,
             ..Settings::new(checked.domain.clone())
         };
-        let challenges = Rate { burst: limits.challenges, seconds: limits.challenges_seconds };
-        let sources = Rate { burst: limits.requests_per_source, seconds: limits.requests_seconds };
+        let resource_server = Arc::new(resource_server);
         Ok(Self {
             clock,
             domain: checked.domain.clone(),
@@ -94,37 +82,16 @@ impl Node {
             table: Arc::new(TokenTable::new(vec![checked.token_domain.clone()], &Secret::new(draw()))),
             vault,
             sealing,
-            registrations: Registrations::default(),
-            following,
+            admission: Admission::new(limits),
+            applications: Applications::of_server(Arc::clone(&resource_server)),
+            feed,
             resource_server,
-            notice_lookups: Arc::new(Semaphore::new(notices_in::LOOKUPS)),
             former_token: limits.former_token.into(),
-            challenges: Mutex::new(Limiter::new(LIMITED_IDENTITIES, challenges)),
-            sources: Mutex::new(Limiter::new(LIMITED_SOURCES, sources)),
         })
     }
 
     pub(crate) fn now(&self) -> UnixTime {
         self.clock.now()
-    }
-
-    /// Whether a source address may send one request more. An IPv6 source is its /64.
-    pub(crate) fn admits_source(&self, source: IpAddr) -> bool {
-        let source = match source.to_canonical() {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits() & (u128::MAX << 64),
-        };
-        lock(&self.sources).take(&source, self.now())
-    }
-
-    /// Whether an identity may have one unanswered challenge more.
-    pub(crate) fn admits_challenge(&self, user_name: &str) -> bool {
-        lock(&self.challenges).take(limited_by(user_name), self.now())
-    }
-
-    /// A challenge of that identity was answered.
-    pub(crate) fn challenge_answered(&self, user_name: &str) {
-        lock(&self.challenges).give_back(limited_by(user_name), self.now());
     }
 
     /// A live token, from memory or else from the store.
@@ -139,74 +106,43 @@ impl Node {
                 Found::Expired => return Err(Refusal::TokenExpired),
                 Found::Absent => {}
             }
-            let (kept, change) = match self.store.token(id.clone(), now).await {
-                Ok(Kept::Live(kept, change)) => (kept, change),
-                Ok(Kept::Expired) => return Err(Refusal::TokenExpired),
-                Ok(Kept::Revoked) => return Err(Refusal::TokenRevoked),
-                Ok(Kept::Unknown) => return Err(Refusal::UnknownToken),
+            let watch = self.feed.watch();
+            let stored = match self.store.token(id.clone(), now).await {
+                Ok(Lookup::Live(stored)) => stored,
+                Ok(Lookup::Expired) => return Err(Refusal::TokenExpired),
+                Ok(Lookup::Revoked) => return Err(Refusal::TokenRevoked),
+                Ok(Lookup::Unknown) => return Err(Refusal::UnknownToken),
                 Err(error) => {
                     tracing::error!(%error, "the store cannot be read");
                     return Err(Refusal::StorageFailed);
                 }
             };
-            self.take_in(&kept)?;
-            if self.following.began_after(change) {
-                // Something ended meanwhile, perhaps this token, before it was here to be ended.
+            self.take_in(&stored)?;
+            if watch.saw(&stored.device, id) {
+                // It may have been ended before it was here to be ended.
                 self.table.end(id);
             }
         }
         Err(Refusal::Overloaded)
     }
 
-    fn take_in(&self, kept: &KeptToken) -> Result<(), Refusal> {
-        let Some(ks) = self.vault.unwrap_ks(&kept.id, &kept.wrapped_ks) else {
-            tracing::error!(token = %kept.id, "a stored token does not open: altered, or of another KEK");
+    fn take_in(&self, stored: &StoredToken) -> Result<(), Refusal> {
+        let Some(ks) = self.vault.unwrap_ks(&stored.id, &stored.wrapped_ks) else {
+            tracing::error!(token = %stored.id, "a stored token does not open: altered, or of another KEK");
             return Err(Refusal::StorageFailed);
         };
         let taken = self.table.insert(&NewToken {
-            id: &kept.id,
-            identity: &kept.device,
-            user_name: &kept.user_name,
+            id: &stored.id,
+            identity: &stored.device,
+            user_name: &stored.user_name,
             ks: &ks,
-            facts: &kept.facts,
-            rights: self.table.intern(kept.rights.clone()),
+            facts: &stored.facts,
+            rights: self.table.intern(stored.rights.clone()),
         });
         if let Err(error) = taken {
             // That another fetch took it in at the same moment is no error.
-            tracing::debug!(token = %kept.id, %error, "token not taken in");
+            tracing::debug!(token = %stored.id, %error, "token not taken in");
         }
         Ok(())
-    }
-}
-
-/// An IMSI, the IMPI derived from it, and both with their kind named are one identity; so are two spellings of a realm.
-fn limited_by(user_name: &str) -> &str {
-    let value = match user_name.split_once(':') {
-        Some((kind, value)) if IdentityKind::ALL.iter().any(|known| known.name() == kind) => value,
-        _ => user_name,
-    };
-    match value.split_once('@') {
-        Some((user, _)) if !user.is_empty() && user.bytes().all(|octet| octet.is_ascii_digit()) => user,
-        _ => value,
-    }
-}
-
-fn lock(limiter: &Mutex<Limiter>) -> std::sync::MutexGuard<'_, Limiter> {
-    limiter.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_imsi_and_its_impi_share_a_limit() {
-        assert_eq!(limited_by("001010000000001@ims.mnc001.mcc001.3gppnetwork.org"), "001010000000001");
-        assert_eq!(limited_by("001010000000001"), "001010000000001");
-        assert_eq!(limited_by("imsi:001010000000001"), "001010000000001");
-        assert_eq!(limited_by("impi:001010000000001@x"), "001010000000001");
-        assert_eq!(limited_by("alice@operator.example"), "alice@operator.example");
-        assert_eq!(limited_by("x:1"), "x:1");
-        assert_eq!(limited_by("@x"), "@x");
     }
 }

@@ -1,14 +1,17 @@
 //! What applications are told unasked on their own RPO connections: a token is over (RFC 5176 in reverse). Stored until
 //! each instance of the application has acknowledged it; sent again when it resumes.
 
-use crate::{keys::Registration, node::Node};
+use crate::{applications::Registration, node::Node};
 use obf_net::{
     Running,
     radius::{AskError, Connection, Origin},
 };
 use obf_radius::{AttributeWriter, Code};
 use obf_rpo::TokenNotice;
-use obf_store::{StoreError, auth::Notice};
+use obf_store::{
+    StoreError,
+    auth::{Notice, NoticeCursor},
+};
 use obf_types::{AppId, Refusal};
 use std::{
     collections::HashSet,
@@ -60,7 +63,7 @@ impl NoticesOut {
     /// each new one as it comes to be, for as long as the connection lasts.
     pub(crate) async fn resume(&self, app: AppId, instance: String, origin: &Origin) -> Result<(), Refusal> {
         let node = &self.node;
-        let registration = node.registrations.of_peer(&node.resource_server, &app, &origin.names).await?;
+        let registration = node.applications.of_peer(&app, &origin.names).await?;
         let connection = origin.connection.clone().ok_or(Refusal::UnsupportedOperation)?;
         let listener = Listener { connection: connection.id(), app, instance };
         let storage_failed = |error: StoreError| {
@@ -68,7 +71,7 @@ impl NoticesOut {
             Refusal::StorageFailed
         };
         // What this node has not followed yet is not to be missed: look once more, then from here on.
-        let mut news = node.following.notices();
+        let mut news = node.feed.notices();
         news.mark_unchanged();
         let after = node
             .store
@@ -128,7 +131,7 @@ struct Teller {
     registration: Registration,
     listener: Listener,
     /// Acknowledged up to here.
-    after: i64,
+    after: NoticeCursor,
 }
 
 impl Teller {
@@ -138,7 +141,7 @@ impl Teller {
         loop {
             let now = self.node.now();
             let notices = self.node.store.notices(app.clone(), self.after, WINDOW, now).await?;
-            let Some(last) = notices.last().map(|notice| notice.seq) else { return Ok(()) };
+            let Some(last) = notices.last().map(|notice| notice.place) else { return Ok(()) };
             let mut in_flight = JoinSet::new();
             for notice in notices {
                 let (connection, attributes) = (self.connection.clone(), self.attributes(notice));
@@ -155,7 +158,7 @@ impl Teller {
         }
     }
 
-    async fn keep_telling(&mut self, mut news: tokio::sync::watch::Receiver<i64>) -> TellError {
+    async fn keep_telling(&mut self, mut news: tokio::sync::watch::Receiver<u64>) -> TellError {
         loop {
             if let Err(error) = self.tell().await {
                 return error;

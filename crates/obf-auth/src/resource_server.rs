@@ -1,16 +1,13 @@
 //! The Resource Server as this node reaches it (reference point RPR): asked over UDP or TLS, and whether it was heard.
 
-use crate::{
-    config::{Config, ConfigError, Transport},
-    notices_in::NoticeReceiver,
-};
+use crate::config::{Config, ConfigError, Transport};
 use obf_files::SecretFile;
 use obf_net::{
     Running,
     certificates::{self, CertificateFiles},
     radius::{
-        AskError, RadiusTlsClient, RadiusUdpClient, RetransmitPolicy, TlsClientSettings, TlsServerAddress,
-        UdpServerAddress,
+        AskError, LinkEvents, RadiusTlsClient, RadiusUdpClient, RetransmitPolicy, TlsClientSettings,
+        TlsServerAddress, UdpServerAddress,
     },
 };
 use obf_radius::{AttributeWriter, Code, Reply};
@@ -71,13 +68,13 @@ impl RprError {
 }
 
 impl ResourceServer {
-    /// Opens the link; what the Resource Server asks in reverse goes to `receiver`.
+    /// Opens the link; what the Resource Server asks in reverse goes to `events`.
     pub(crate) async fn open(
         config: &Config,
         asker: Asker,
         vendor: Vendor,
         running: &Running,
-        receiver: Arc<NoticeReceiver>,
+        events: Arc<impl LinkEvents>,
     ) -> Result<Self, ConfigError> {
         let server = &config.resource_server;
         let link = match server.transport {
@@ -102,7 +99,7 @@ impl ResourceServer {
                     .iter()
                     .map(|address| TlsServerAddress { address: *address, name: name.clone() })
                     .collect();
-                Link::Tls(RadiusTlsClient::start(TlsClientSettings::new(servers, tls), running, receiver))
+                Link::Tls(RadiusTlsClient::start(TlsClientSettings::new(servers, tls), running, events))
             }
         };
         Ok(Self {

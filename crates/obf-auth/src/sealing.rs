@@ -23,8 +23,10 @@ const LEAD: u64 = 40;
 /// How often nodes look at the store, seconds.
 pub(crate) const LOOK: u64 = 15;
 
-/// The keys and when they were looked at.
+/// The keys, when they were looked at, and where: the store and the vault that opens them.
 pub(crate) struct Sealing {
+    store: AuthStore,
+    vault: Arc<Vault>,
     known: RwLock<Known>,
 }
 
@@ -48,32 +50,27 @@ pub enum SealingError {
 
 impl Sealing {
     /// Looks at the store for the first time.
-    pub(crate) async fn open(store: &AuthStore, vault: &Vault, now: UnixTime) -> Result<Self, SealingError> {
-        Ok(Self { known: RwLock::new(look(store, vault, now).await?) })
+    pub(crate) async fn open(
+        store: AuthStore,
+        vault: Arc<Vault>,
+        now: UnixTime,
+    ) -> Result<Self, SealingError> {
+        let known = RwLock::new(look(&store, &vault, now).await?);
+        Ok(Self { store, vault, known })
     }
 
     /// The ring, looked up anew if the clock has moved past what is known.
-    pub(crate) async fn ring(
-        &self,
-        store: &AuthStore,
-        vault: &Vault,
-        now: UnixTime,
-    ) -> Result<Arc<KeyRing>, SealingError> {
+    pub(crate) async fn ring(&self, now: UnixTime) -> Result<Arc<KeyRing>, SealingError> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
         if now < known.good_until {
             return Ok(known.ring);
         }
-        self.refresh(store, vault, now).await
+        self.refresh(now).await
     }
 
     /// Looks at the store; makes a new key if one is due. Called every [`LOOK`] seconds.
-    pub(crate) async fn refresh(
-        &self,
-        store: &AuthStore,
-        vault: &Vault,
-        now: UnixTime,
-    ) -> Result<Arc<KeyRing>, SealingError> {
-        let fresh = look(store, vault, now).await?;
+    pub(crate) async fn refresh(&self, now: UnixTime) -> Result<Arc<KeyRing>, SealingError> {
+        let fresh = look(&self.store, &self.vault, now).await?;
         let ring = Arc::clone(&fresh.ring);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(ring)
@@ -121,25 +118,22 @@ mod tests {
     async fn every_key_that_seals_was_known_to_both_nodes_before() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.db");
-        let vault = Vault::new(&Secret::new([1; 32]));
-        let stores = [(); 2].map(|()| AuthStore::open(&Options::new(&path)).unwrap());
+        let vault = Arc::new(Vault::new(&Secret::new([1; 32])));
+        let [one, other] = [(); 2].map(|()| AuthStore::open(&Options::new(&path)).unwrap());
         let at = UnixTime;
-        let one = Sealing::open(&stores[0], &vault, at(START)).await.unwrap();
-        let other = Sealing::open(&stores[1], &vault, at(START + 5)).await.unwrap();
+        let one = Sealing::open(one, Arc::clone(&vault), at(START)).await.unwrap();
+        let other = Sealing::open(other, vault, at(START + 5)).await.unwrap();
         let mut seen = std::collections::BTreeSet::new();
         for step in 1..400 {
             let now = START + 5 * step;
             // Each looks at times of its own; a request comes in between.
             if step % 3 == 0 {
-                one.refresh(&stores[0], &vault, at(now)).await.unwrap();
+                one.refresh(at(now)).await.unwrap();
             }
             if step % 3 == 1 {
-                other.refresh(&stores[1], &vault, at(now)).await.unwrap();
+                other.refresh(at(now)).await.unwrap();
             }
-            let rings = [
-                one.ring(&stores[0], &vault, at(now)).await.unwrap(),
-                other.ring(&stores[1], &vault, at(now)).await.unwrap(),
-            ];
+            let rings = [one.ring(at(now)).await.unwrap(), other.ring(at(now)).await.unwrap()];
             for (mine, theirs) in [(0, 1), (1, 0)] {
                 let id = current(&rings[mine]);
                 let id = id.split("id ").nth(1).unwrap().split(')').next().unwrap().to_owned();
@@ -155,13 +149,13 @@ mod tests {
     async fn a_clock_that_jumps_gets_a_new_key_at_once_and_another_kek_none() {
         let directory = tempfile::tempdir().unwrap();
         let store = AuthStore::open(&Options::new(directory.path().join("auth.db"))).unwrap();
-        let vault = Vault::new(&Secret::new([1; 32]));
-        let sealing = Sealing::open(&store, &vault, UnixTime(START)).await.unwrap();
-        let first = current(&sealing.ring(&store, &vault, UnixTime(START)).await.unwrap());
-        let later = current(&sealing.ring(&store, &vault, UnixTime(START + 8 * 3600)).await.unwrap());
+        let vault = Arc::new(Vault::new(&Secret::new([1; 32])));
+        let sealing = Sealing::open(store.clone(), vault, UnixTime(START)).await.unwrap();
+        let first = current(&sealing.ring(UnixTime(START)).await.unwrap());
+        let later = current(&sealing.ring(UnixTime(START + 8 * 3600)).await.unwrap());
         assert_ne!(first, later);
-        let other = Vault::new(&Secret::new([2; 32]));
-        let opened = Sealing::open(&store, &other, UnixTime(START + 8 * 3600)).await;
+        let other = Arc::new(Vault::new(&Secret::new([2; 32])));
+        let opened = Sealing::open(store, other, UnixTime(START + 8 * 3600)).await;
         assert_eq!(opened.err(), Some(SealingError::OtherKek));
     }
 }

@@ -5,24 +5,22 @@ use crate::{
     bootstrap,
     config::{Config, ConfigError, Transport},
     discovery,
+    error::StartError,
     keys::KeyServer,
     node::Node,
-    notices_in::NoticeReceiver,
+    notices_in::NoticesIn,
     notices_out::NoticesOut,
     resource_server::{ResourceServer, read_secret},
-    sealing::SealingError,
 };
 use bytes::Bytes;
 use obf_net::{
     ConnectionLimits, Drained, Environment, Running, Stopper,
     certificates::{self, CertificateFiles},
     http::{self, HttpLimits},
-    radius::{TlsServerSettings, UdpPeer, UdpServerSettings, serve_tls, serve_udp},
+    radius::{TlsServerSettings, UdpPeer, UdpServerSettings, reverse_requests, serve_tls, serve_udp},
 };
 use obf_rpr::{Asker, Vendor};
-use obf_store::StoreError;
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -31,31 +29,6 @@ use tokio::net::{TcpListener, UdpSocket};
 
 /// How long requests under way may take to finish at a shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// Why a node did not start. Nothing of it runs then.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The configuration, or a file that it names.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// An address cannot be listened on.
-    #[error("auth.{point}.listen: {address}: {error}")]
-    Listen {
-        /// Which listener.
-        point: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The store.
-    #[error("auth.database: {0}")]
-    Store(#[from] StoreError),
-    /// The sealing keys in it.
-    #[error("auth.database: {0}")]
-    Sealing(#[from] SealingError),
-}
 
 /// A running node. Dropping it ends the node at once; [`Handle::shutdown`] lets it finish.
 #[derive(Debug)]
@@ -97,19 +70,22 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
         None => None,
     };
 
-    let receiver = Arc::new(NoticeReceiver::default());
     let asker = Asker { domain: checked.domain.clone(), node: checked.node };
+    // The link comes first, since who takes its notices asks over it: until then they wait in the channel.
+    let (forwarder, reverse) = reverse_requests();
+    let events = Arc::new(forwarder.of(()));
     let resource_server =
-        ResourceServer::open(&config, asker, Vendor(config.vendor), &running, Arc::clone(&receiver)).await?;
+        ResourceServer::open(&config, asker, Vendor(config.vendor), &running, events).await?;
     let node = Arc::new(Node::open(&config, &checked, environment.clock, resource_server).await?);
-    receiver.begin(&node);
     follow(&node, &running);
+    let notices = Arc::new(NoticesIn::new(Arc::clone(&node)));
+    running.spawn(Arc::clone(&notices).run(reverse, running.clone()));
 
     let offer = Arc::new(OnceLock::new());
     let mut endpoints =
         vec![serve_rpb(&config, &node, &running, rpb, &offer)?, serve_rpo(&config, &node, &running, rpo)?];
     if let Some(socket) = dae {
-        endpoints.push(serve_dae(&config, &running, socket, receiver)?);
+        endpoints.push(serve_dae(&config, &running, socket, notices)?);
     }
     if let Some((listener, admin)) = admin {
         let files = CertificateFiles { chain: admin.cert_file.clone(), key: admin.key_file.clone() };
@@ -132,11 +108,11 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
 type Endpoint = (&'static str, SocketAddr, bool);
 
 fn follow(node: &Arc<Node>, running: &Running) {
-    let (following, hearing) = (Arc::clone(node), Arc::clone(node));
+    let (fed, hearing) = (Arc::clone(node), Arc::clone(node));
     let (group, other_group) = (running.clone(), running.clone());
     running.spawn(async move {
         tokio::select! {
-            () = following.following.run(&following) => {}
+            () = fed.feed.run(&fed) => {}
             () = group.stopping() => {}
         }
     });
@@ -170,7 +146,7 @@ fn serve_rpb(
     running.spawn(http::serve(listener, tls, limits, running.clone(), move |request, peer| {
         let (node, offer) = (Arc::clone(&node), Arc::clone(&offer));
         async move {
-            if discovery::asked(&request) && node.admits_source(peer.address.ip()) {
+            if discovery::asked(&request) && node.admission.admits_source(peer.address.ip(), node.now()) {
                 discovery::answer(offer.get())
             } else {
                 bootstrap::answer(node, request, peer).await
@@ -202,7 +178,7 @@ fn serve_dae(
     config: &Config,
     running: &Running,
     socket: UdpSocket,
-    receiver: Arc<NoticeReceiver>,
+    notices: Arc<NoticesIn>,
 ) -> Result<Endpoint, StartError> {
     if config.resource_server.transport != Transport::Udp {
         let reason = "with transport \"tls\" the Resource Server's notices come on that connection";
@@ -217,13 +193,7 @@ fn serve_dae(
     let listen = config.dae.as_ref().map_or(SocketAddr::from(([0; 4], 0)), |dae| dae.listen);
     let address =
         socket.local_addr().map_err(|error| StartError::Listen { point: "dae", address: listen, error })?;
-    running.spawn(serve_udp(
-        socket,
-        peers.collect(),
-        UdpServerSettings::default(),
-        running.clone(),
-        receiver,
-    ));
+    running.spawn(serve_udp(socket, peers.collect(), UdpServerSettings::default(), running.clone(), notices));
     Ok(("dae", address, false))
 }
 

@@ -15,7 +15,7 @@ use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpo::{KeyRequest, request::Ask};
 use obf_store::{
     Options,
-    auth::{AuthStore, Bootstrap, Bootstrapped, Facts, Right, RightsSet},
+    auth::{AuthStore, Bootstrap, Committed, Facts, Right, RightsSet},
 };
 use obf_token::{Algorithm, Ks, Mode, Technology, TokenId};
 use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, UaId, UnixTime};
@@ -177,8 +177,8 @@ async fn fill(deployment: &Deployment, count: u64) -> Result<()> {
         let (store, rights) = (store.clone(), rights.clone());
         let new = token(number, now, rights, &vault);
         async move {
-            let done = store.bootstrap(new?, |_, _| true).await?;
-            ensure!(matches!(done, Bootstrapped::Done { .. }), "token {number} was not kept: {done:?}");
+            let done = store.commit(Arc::new(new?)).await?;
+            ensure!(matches!(done, Committed::Done { .. }), "token {number} was not kept: {done:?}");
             Ok(())
         }
     })

@@ -1,13 +1,13 @@
 //! A subscriber's key in clear, and how it is written inside an envelope.
 
-pub use obf_admin::resource::devices::HexSecret;
+use crate::KeyPart;
 use obf_aka::{Algorithm, Milenage, Tuak, TuakKey, TuakSizes};
 use obf_types::Secret;
 use zeroize::Zeroizing;
 
 /// K with the operator's variant bound to it. `Debug` shows no octet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyMaterial {
+pub(crate) enum KeyMaterial {
     /// Milenage (TS 35.206).
     Milenage {
         /// K.
@@ -39,6 +39,12 @@ pub enum MaterialError {
     /// The algorithm needs exactly one of two parts.
     #[error("exactly one of {0} and {1} is needed")]
     ExactlyOne(&'static str, &'static str),
+    /// A part that there must be.
+    #[error("{0}: is needed")]
+    Missing(&'static str),
+    /// A part where the HLR has the key.
+    #[error("{0}: does not belong to a device whose source is hlr")]
+    Elsewhere(&'static str),
     /// A part that belongs to the other algorithm.
     #[error("{field} does not belong to {algorithm}")]
     OtherAlgorithm {
@@ -54,15 +60,11 @@ impl KeyMaterial {
     ///
     /// # Errors
     /// [`MaterialError`] names the part.
-    pub fn milenage(
-        k: &HexSecret,
-        opc: Option<&HexSecret>,
-        op: Option<&HexSecret>,
-    ) -> Result<Self, MaterialError> {
-        let k = exactly(k, "k", "16")?;
+    pub fn milenage(k: &KeyPart, opc: Option<&KeyPart>, op: Option<&KeyPart>) -> Result<Self, MaterialError> {
+        let k = exactly(k.expose(), "k", "16")?;
         let opc = match (opc, op) {
-            (Some(opc), None) => exactly(opc, "opc", "16")?,
-            (None, Some(op)) => Milenage::with_op(&k, &exactly(op, "op", "16")?).opc().clone(),
+            (Some(opc), None) => exactly(opc.expose(), "opc", "16")?,
+            (None, Some(op)) => Milenage::with_op(&k, &exactly(op.expose(), "op", "16")?).opc().clone(),
             _ => return Err(MaterialError::ExactlyOne("opc", "op")),
         };
         Ok(Self::Milenage { k, opc })
@@ -72,17 +74,12 @@ impl KeyMaterial {
     ///
     /// # Errors
     /// [`MaterialError`] names the part.
-    pub fn tuak(
-        k: &HexSecret,
-        topc: Option<&HexSecret>,
-        top: Option<&HexSecret>,
-    ) -> Result<Self, MaterialError> {
-        let wrong = MaterialError::Length { field: "k", wanted: "16 or 32" };
-        let k = TuakKey::from_slice(k.expose()).ok_or(wrong)?;
+    pub fn tuak(k: &KeyPart, topc: Option<&KeyPart>, top: Option<&KeyPart>) -> Result<Self, MaterialError> {
+        let k = tuak_key(k.expose())?;
         let topc = match (topc, top) {
-            (Some(topc), None) => exactly(topc, "topc", "32")?,
+            (Some(topc), None) => exactly(topc.expose(), "topc", "32")?,
             (None, Some(top)) => {
-                let top = exactly(top, "top", "32")?;
+                let top = exactly(top.expose(), "top", "32")?;
                 Tuak::with_top(k.clone(), &top, TuakSizes::DEFAULT, 1).topc().clone()
             }
             _ => return Err(MaterialError::ExactlyOne("topc", "top")),
@@ -94,11 +91,15 @@ impl KeyMaterial {
     ///
     /// # Errors
     /// [`MaterialError`] names the part.
-    pub fn from_key_file(record: &obf_keyfile::KeyRecord) -> Result<Self, MaterialError> {
-        let (k, c) = (HexSecret::new(record.k.clone()), HexSecret::new(record.c.clone()));
+    pub fn from_key_record(record: &obf_keyfile::KeyRecord) -> Result<Self, MaterialError> {
+        let (k, c) = (record.k.expose(), record.c.expose());
         match record.algorithm {
-            obf_keyfile::Algorithm::Milenage => Self::milenage(&k, Some(&c), None),
-            obf_keyfile::Algorithm::Tuak => Self::tuak(&k, Some(&c), None),
+            obf_keyfile::Algorithm::Milenage => {
+                Ok(Self::Milenage { k: exactly(k, "k", "16")?, opc: exactly(c, "opc", "16")? })
+            }
+            obf_keyfile::Algorithm::Tuak => {
+                Ok(Self::Tuak { k: tuak_key(k)?, topc: exactly(c, "topc", "32")? })
+            }
         }
     }
 
@@ -142,21 +143,24 @@ impl KeyMaterial {
     }
 }
 
+fn tuak_key(k: &[u8]) -> Result<TuakKey, MaterialError> {
+    TuakKey::from_slice(k).ok_or(MaterialError::Length { field: "k", wanted: "16 or 32" })
+}
+
 fn exactly<const N: usize>(
-    part: &HexSecret,
+    part: &[u8],
     field: &'static str,
     wanted: &'static str,
 ) -> Result<Secret<N>, MaterialError> {
-    Secret::from_slice(part.expose()).ok_or(MaterialError::Length { field, wanted })
+    Secret::from_slice(part).ok_or(MaterialError::Length { field, wanted })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_types::SecretBytes;
 
-    fn hex(octet: u8, length: usize) -> HexSecret {
-        HexSecret::new(SecretBytes::new(vec![octet; length]))
+    fn hex(octet: u8, length: usize) -> KeyPart {
+        KeyPart::of(octet, length)
     }
 
     #[test]

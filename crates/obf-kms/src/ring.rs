@@ -4,9 +4,9 @@
 //! lent for [`Settings::lease`] and renewed long before that; if the HSM stays away, the leases run out, the keys are
 //! erased and nothing opens any more until it is back.
 
-use super::{
+use crate::{
     KmsError, drawn,
-    kek::{Kek, KekError},
+    kek::{DataKeySecret, Kek, KekError},
     rotation,
 };
 use obf_net::Clock;
@@ -35,7 +35,7 @@ pub struct Settings {
     pub records_per_key: u64,
 }
 
-pub(super) struct Ring {
+pub(crate) struct Ring {
     pub store: ResourceDb,
     pub clock: Arc<dyn Clock>,
     /// The current one first, then those that data keys may still be wrapped under.
@@ -212,7 +212,7 @@ impl Ring {
     /// Unwraps a data key and keeps it.
     async fn take(&self, wrapped: &DataKey) -> Result<Arc<SealingKey>, KmsError> {
         let until = self.lease_of(&wrapped.kek);
-        let key = Arc::new(SealingKey::new(wrapped.id, &self.unwrap(wrapped).await?));
+        let key = Arc::new(self.unwrap(wrapped).await?.sealing_key(wrapped.id));
         self.write().insert(wrapped.id, Held { key: key.clone(), until });
         Ok(key)
     }
@@ -220,8 +220,8 @@ impl Ring {
     async fn make(&self) -> Result<Arc<SealingKey>, KmsError> {
         loop {
             let id = u32::from_be_bytes(drawn()?);
-            let secret = Secret::new(drawn()?);
-            let key = Arc::new(SealingKey::new(id, &secret));
+            let secret = DataKeySecret::new(Secret::new(drawn()?));
+            let key = Arc::new(secret.sealing_key(id));
             let kek = self.current_kek()?.name().to_owned();
             let until = self.lease_of(&kek);
             let wrapped = self.wrap(id, secret).await?;
@@ -247,14 +247,14 @@ impl Ring {
     }
 
     /// A key, unwrapped by whichever KEK it is under.
-    pub async fn unwrap(&self, key: &DataKey) -> Result<Secret<32>, KmsError> {
+    pub async fn unwrap(&self, key: &DataKey) -> Result<DataKeySecret, KmsError> {
         let kek = self.kek_of(key)?.clone();
         let (id, wrapped) = (key.id, key.wrapped.clone());
         self.ask(kek, move |kek| kek.unwrap(id, &wrapped)).await
     }
 
     /// A key, wrapped under the current KEK.
-    pub async fn wrap(&self, id: u32, key: Secret<32>) -> Result<Vec<u8>, KmsError> {
+    pub async fn wrap(&self, id: u32, key: DataKeySecret) -> Result<Vec<u8>, KmsError> {
         let kek = self.current_kek()?.clone();
         self.ask(kek, move |kek| kek.wrap(id, &key)).await
     }

@@ -6,7 +6,10 @@
 //! who work at once do no harm. Data keys that nothing needs any more go an hour later, when every node has long taken
 //! up the new one.
 
-use super::{Kms, KmsError, associated, drawn, name_of};
+use crate::{
+    Kms, KmsError, drawn,
+    kms::{associated, name_of},
+};
 use obf_net::Running;
 use obf_store::resource::{Change, DataKeys as _, DeviceId, Rewrapped, WrappedKey};
 use obf_token::{SealingKey, envelope::NONCE_LEN};

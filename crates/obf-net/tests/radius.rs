@@ -7,7 +7,7 @@ use obf_net::{
     radius::{
         AskError, Connection, Handler, LinkEvents, NoRequests, Origin, RadiusTlsClient, RadiusUdpClient,
         RetransmitPolicy, TlsClientSettings, TlsServerAddress, TlsServerSettings, UdpPeer, UdpServerAddress,
-        UdpServerSettings, serve_tls, serve_udp,
+        UdpServerSettings, reverse_requests, serve_tls, serve_udp,
     },
 };
 use obf_radius::{AttributeWriter, Code, Name, Reply, Request, dictionary};
@@ -168,6 +168,34 @@ async fn r17_tls_many_in_flight_in_both_directions_and_both_framings() {
         group.stop(LONG).await;
         pair.stopper.stop(LONG).await;
     }
+}
+
+/// Requests in reverse wait in the channel until somebody takes them, each with whose it is.
+#[tokio::test]
+async fn r17_tls_requests_in_reverse_wait_until_they_are_taken() {
+    let pki = Pki::new();
+    let servers = [tls_server(&pki, true).await, tls_server(&pki, true).await];
+    let own = pki.issue("app", &["track.example"]);
+    let (group, (forwarder, mut requests)) = (Stopper::new(), reverse_requests());
+    let asked = [0, 1].map(|number: usize| {
+        let settings = tls_settings(&own, &pki.ca(), &[servers[number].address]);
+        let client = RadiusTlsClient::start(settings, &group.running(), Arc::new(forwarder.of(number)));
+        tokio::spawn(async move { client.ask(Code::AccessRequest, &attributes("reverse"), LONG).await })
+    });
+    let mut seen = [false; 2];
+    for _ in 0..2 {
+        let request = tokio::time::timeout(LONG, requests.recv()).await.unwrap().unwrap();
+        seen[request.from] = true;
+        let mut reply = Vec::new();
+        request.request.reply(Code::DisconnectAck, &mut reply).finish();
+        assert!(asked.iter().any(|asked| !asked.is_finished()));
+        request.answer(reply);
+    }
+    assert_eq!(seen, [true; 2]);
+    for asked in asked {
+        assert_eq!(user_of(&asked.await.unwrap().unwrap()), "reverse");
+    }
+    group.stop(LONG).await;
 }
 
 /// WIRES "RADIUS on RPR and RPO": radius/1.0 carries 256 requests in flight a connection; then another connection.

@@ -7,13 +7,13 @@
 mod common;
 
 use common::{Admin, LONG, POLICY, RprClient, Usim};
-use obf_kms::{Kek as _, LocalKek};
 use obf_rpr::{Asker, VectorAnswer};
 use obf_store::{
     Options,
     resource::{DataKeys as _, ResourceDb},
 };
 use obf_testkit::{Deployment, Sim};
+use obf_token::SealingKey;
 use obf_types::{Domain, NodeNumber};
 use serde_json::Value;
 use std::{
@@ -245,10 +245,13 @@ async fn nothing_that_is_written_has_a_key_in_clear() {
     // The halves of longer keys: whoever finds one knows that the whole is there.
     keys.extend(halves(kek.trim()));
     let store = ResourceDb::open(&Options::new(deployment.file("data/resource.db"))).unwrap();
-    let opener = LocalKek::from_file(&deployment.file("kek.hex")).unwrap();
+    let opener = obf_types::hex::secret(kek.trim()).unwrap();
     for key in store.data_keys().await.unwrap() {
-        let octets = opener.unwrap(key.id, &key.wrapped).unwrap();
-        keys.extend(halves(&octets.expose().iter().map(|octet| format!("{octet:02x}")).collect::<String>()));
+        // By hand: the key management system shows none.
+        let opener = SealingKey::new(SealingKey::id_of(&key.wrapped).unwrap(), &opener);
+        let associated = [&b"obf data key\0"[..], &key.id.to_be_bytes()].concat();
+        let octets = opener.open(&associated, &key.wrapped).unwrap();
+        keys.extend(halves(&octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>()));
     }
     assert!(keys.len() >= 6, "K, OPc, the KEK, a data key");
     for key in &keys {

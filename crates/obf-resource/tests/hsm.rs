@@ -1,7 +1,7 @@
 //! Key-encryption keys in an HSM: SoftHSM2.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use obf_kms::{HsmConfig, HsmKek, HsmMechanism, Kek, KekError};
+use obf_kms::{HsmConfig, HsmKek, HsmMechanism, Kek, KekError, kek::DataKeySecret};
 use obf_testkit::peer::softhsm::{PIN, SoftHsm, TOKEN, in_environment};
 use obf_types::Secret;
 use std::{
@@ -54,7 +54,7 @@ fn with_hsm(test: &str, inside: impl FnOnce(&Path)) {
 #[test]
 fn r8_data_keys_are_wrapped_in_an_hsm_that_the_kek_never_leaves() {
     with_hsm("r8_data_keys_are_wrapped_in_an_hsm_that_the_kek_never_leaves", |dir| {
-        let key = Secret::new([7; 32]);
+        let key = DataKeySecret::new(Secret::new([7; 32]));
         for mechanism in [HsmMechanism::AesGcm, HsmMechanism::AesKeyWrap] {
             let config = HsmConfig { mechanism, ..config(dir, SoftHsm::module()) };
             let kek = HsmKek::open(&config).unwrap();
@@ -126,7 +126,7 @@ fn r8_what_is_wrong_with_an_hsm_is_said_with_what_to_do() {
 fn r8_a_wrong_pin_is_tried_once_and_a_corrected_one_counts() {
     with_hsm("r8_a_wrong_pin_is_tried_once_and_a_corrected_one_counts", |dir| {
         let kek = HsmKek::open(&config(dir, SoftHsm::module())).unwrap();
-        let wrapped = kek.wrap(1, &Secret::new([3; 32])).unwrap();
+        let wrapped = kek.wrap(1, &DataKeySecret::new(Secret::new([3; 32]))).unwrap();
         write_pin(dir, "000000");
         let wrong = HsmKek::open(&HsmConfig { key: "obf-kek-2".into(), ..config(dir, SoftHsm::module()) });
         // The token is logged in already: no PIN is needed, so none is tried.
@@ -144,6 +144,6 @@ fn r8_a_wrong_pin_is_tried_once_and_a_corrected_one_counts() {
             assert!(matches!(kek.unwrap(1, &wrapped), Err(KekError::WrongPin { .. })));
         }
         write_pin(dir, PIN);
-        assert_eq!(kek.unwrap(1, &wrapped).unwrap(), Secret::new([3; 32]));
+        assert_eq!(kek.unwrap(1, &wrapped).unwrap(), DataKeySecret::new(Secret::new([3; 32])));
     });
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Site, Usim, record};
-use obf_kms::{Kek, Kms, LocalKek, Settings, rotation::State};
+use obf_kms::{Envelope, Kek, Kms, LocalKek, Settings, rotation::State};
 use obf_net::{Clock, Stopper, SystemClock};
 use obf_resource::registry::{DeviceRecord, Registry};
 use obf_store::{
@@ -75,7 +75,9 @@ async fn assert_usable(store: &ResourceDb, kms: &Kms, numbers: impl Iterator<Ite
     let registry = Registry::new(store.clone(), kms.clone(), Arc::new([]));
     for number in numbers {
         let found = registry.device(&imsi(number)).await.unwrap();
-        assert!(kms.is_key_of(device(number).key.as_ref().unwrap(), &found).await.unwrap(), "{number}");
+        let kept =
+            Envelope { primary: found.primary().unwrap(), octets: &found.key.as_ref().unwrap().wrapped };
+        assert!(kms.is_key_of(device(number).key.as_ref().unwrap(), kept).await.unwrap(), "{number}");
     }
 }
 

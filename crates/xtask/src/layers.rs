@@ -58,6 +58,10 @@ const SHELL_CRATES: &[&str] = &[
 /// TLS engines: of the library crates `obf-net` alone drives them, and `obf-store` towards PostgreSQL.
 const TLS_ENGINES: &[&str] = &["openssl", "tokio-openssl", "tokio-rustls"];
 
+/// Who reads and writes key files, in which subscriber keys stand: the key management system, and `obf`, which makes
+/// secure elements out of them (SPEC C1). The Resource Server hands them through.
+const KEY_FILE_CRATES: &[&str] = &["obf-kms", "obf"];
+
 /// What a device needs: `no_std + alloc`.
 pub const NO_STD: &[&str] =
     &["obf-types", "obf-aka", "obf-ais140", "obf-digest", "obf-token", "obf-rpb", "obf-rpa"];
@@ -80,6 +84,10 @@ pub fn check(workspace: &Workspace) -> Vec<String> {
             if layer(dependency).is_some_and(|other| other >= own) {
                 complaints
                     .push(format!("{name} (layer {own}) depends on {dependency}, which is not below it"));
+            }
+            if dependency == "obf-keyfile" && !KEY_FILE_CRATES.contains(&name.as_str()) {
+                complaints
+                    .push(format!("{name} depends on obf-keyfile: subscriber keys are for obf-kms alone"));
             }
             if own <= 2 && SHELL_CRATES.contains(&dependency.as_str()) {
                 complaints.push(format!("{name} (layer {own}) depends on {dependency}: cores do no I/O"));

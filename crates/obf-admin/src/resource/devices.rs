@@ -7,22 +7,22 @@ use crate::{
     pattern,
     schema::of,
 };
-use obf_types::{SecretBytes, hex};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, de};
-use std::{borrow::Cow, fmt};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// A device as it is registered. At least one of `imsi`, `impi`, `iccid`, `eid` and `deveui` is needed; the first there
 /// is in this order is its primary identity. `k` with one of `opc` and `op` (Milenage) or of `topc` and `top` (TUAK) is
 /// needed unless its `source` is `hlr`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DeviceRecord")]
 #[schemars(extend("examples" = [{
     "imsi": "001010000000001", "iccid": "8988211000000000018", "algorithm": "milenage",
     "k": "465b5ce8b199b49faa5f0a2ee238a6bc", "opc": "cd63cb71954a9f4e48a5994e37a02baf",
     "amf": "8000", "sqn": "000000000000",
 }]))]
-pub struct DeviceRecord {
+pub struct DeviceRecord<S = KeyText> {
     /// IMSI: 6 to 15 digits.
     #[schemars(regex(pattern = pattern::IMSI))]
     pub imsi: Option<String>,
@@ -45,15 +45,15 @@ pub struct DeviceRecord {
     #[serde(default)]
     pub algorithm: AlgorithmName,
     /// K: 16 octets, for TUAK 16 or 32.
-    pub k: Option<HexSecret>,
+    pub k: Option<S>,
     /// OP, Milenage: 16 octets.
-    pub op: Option<HexSecret>,
+    pub op: Option<S>,
     /// OPc, Milenage: 16 octets.
-    pub opc: Option<HexSecret>,
+    pub opc: Option<S>,
     /// TOP, TUAK: 32 octets.
-    pub top: Option<HexSecret>,
+    pub top: Option<S>,
     /// TOPc, TUAK: 32 octets.
-    pub topc: Option<HexSecret>,
+    pub topc: Option<S>,
     /// AMF of its vectors: 2 octets; 0000 if it is absent.
     #[schemars(regex(pattern = pattern::HEX_2))]
     pub amf: Option<String>,
@@ -194,23 +194,12 @@ pub enum FirstState {
     Active,
 }
 
-/// A part of a key: hex digits. Anything else is refused without being repeated; `Debug` shows the length only.
+/// A part of a key, as it is described: hex digits. There is no value of it: a server that reads records names, as their
+/// parameter, what holds the keys in them (`obf_kms::KeyPart`), so that nothing else does.
 #[derive(Debug)]
-pub struct HexSecret(SecretBytes);
+pub enum KeyText {}
 
-impl HexSecret {
-    /// Those octets.
-    pub const fn new(octets: SecretBytes) -> Self {
-        Self(octets)
-    }
-
-    /// The octets.
-    pub fn expose(&self) -> &[u8] {
-        self.0.expose()
-    }
-}
-
-impl JsonSchema for HexSecret {
+impl JsonSchema for KeyText {
     fn inline_schema() -> bool {
         true
     }
@@ -221,41 +210,6 @@ impl JsonSchema for HexSecret {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": pattern::HEX_16_32, "writeOnly": true })
-    }
-}
-
-impl<'de> Deserialize<'de> for HexSecret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(HexVisitor)
-    }
-}
-
-/// Every kind of value has its visit here, because the default ones repeat the value in their error.
-struct HexVisitor;
-
-const WANTED: &str = "a key is a text of hex digits";
-
-impl de::Visitor<'_> for HexVisitor {
-    type Value = HexSecret;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(WANTED)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<HexSecret, E> {
-        hex::decode(text).map(HexSecret).ok_or_else(|| E::custom(WANTED))
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<HexSecret, E> {
-        Err(E::custom(WANTED))
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<HexSecret, E> {
-        Err(E::custom(WANTED))
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<HexSecret, E> {
-        Err(E::custom(WANTED))
     }
 }
 
@@ -382,21 +336,3 @@ pub const OPERATIONS: &[Operation] = &[
         ..ACT
     },
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Neither a parse error nor `Debug` repeats a key, whatever JSON it was written as.
-    #[test]
-    fn errors_never_repeat_a_key() {
-        for bad in
-            ["\"00112233445566778899aabbccddeefg\"", "112233445566778899", "-1122334455", "1.122334455e7"]
-        {
-            let error = serde_json::from_str::<HexSecret>(bad).unwrap_err().to_string();
-            assert!(error.starts_with(WANTED) && !error.contains("2233"), "{error}");
-        }
-        let secret: HexSecret = serde_json::from_str("\"0a0b\"").unwrap();
-        assert_eq!(format!("{secret:?}"), "HexSecret(SecretBytes<2 octets>)");
-    }
-}

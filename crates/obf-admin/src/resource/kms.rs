@@ -1,6 +1,6 @@
 //! Key management: which keys encrypt which. Never a key.
 
-use super::devices::{AlgorithmName, HexSecret};
+use super::devices::{AlgorithmName, KeyText};
 use crate::{Answer, Body, Content, Operation, Timestamp, Words, pattern, schema::of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,11 +61,12 @@ pub struct Rotation {
 /// Secure elements whose keys are to be made: a range of identities.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CreationRecord")]
 #[schemars(extend("examples" = [{
     "imsi": "001010000500000", "count": 2, "format": "csv",
     "transport_key_name": "maker-2026", "transport_key": "000102030405060708090a0b0c0d0e0f",
 }]))]
-pub struct CreationRecord {
+pub struct CreationRecord<S = KeyText> {
     /// The first IMSI.
     #[schemars(regex(pattern = pattern::IMSI))]
     pub imsi: String,
@@ -84,7 +85,7 @@ pub struct CreationRecord {
     #[schemars(regex(pattern = pattern::KEY), length(max = 64))]
     pub transport_key_name: String,
     /// The key that the file's secrets are encrypted under: 16 or 32 octets.
-    pub transport_key: HexSecret,
+    pub transport_key: S,
 }
 
 /// A format of key files (docs/key-files.md).

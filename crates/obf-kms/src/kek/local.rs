@@ -1,6 +1,6 @@
 //! Key-encryption keys that this process holds: from a file or the environment.
 
-use super::{Kek, KekError, associated, drawn};
+use super::{DataKeySecret, Kek, KekError, associated, drawn};
 use obf_files::SecretFile;
 use obf_token::SealingKey;
 use obf_types::Secret;
@@ -57,13 +57,13 @@ impl Kek for LocalKek {
         false
     }
 
-    fn wrap(&self, id: u32, key: &Secret<32>) -> Result<Vec<u8>, KekError> {
+    fn wrap(&self, id: u32, key: &DataKeySecret) -> Result<Vec<u8>, KekError> {
         Ok(self.key.seal(&drawn()?, &associated(id), key.expose()))
     }
 
-    fn unwrap(&self, id: u32, wrapped: &[u8]) -> Result<Secret<32>, KekError> {
+    fn unwrap(&self, id: u32, wrapped: &[u8]) -> Result<DataKeySecret, KekError> {
         let opened = self.key.open(&associated(id), wrapped).ok();
-        let key = opened.and_then(|octets| Secret::from_slice(&octets));
+        let key = opened.and_then(|octets| Secret::from_slice(&octets)).map(DataKeySecret::new);
         key.ok_or_else(|| KekError::DoesNotOpen { id, kek: self.name.clone() })
     }
 }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn r8_a_data_key_opens_under_its_kek_and_number_only() {
         let (kek, other) = (LocalKek::new(&Secret::new([1; 32])), LocalKek::new(&Secret::new([2; 32])));
-        let key = Secret::new([7; 32]);
+        let key = DataKeySecret::new(Secret::new([7; 32]));
         let wrapped = kek.wrap(5, &key).unwrap();
         assert_eq!(kek.unwrap(5, &wrapped).unwrap(), key);
         let refused = KekError::DoesNotOpen { id: 6, kek: kek.name().into() };

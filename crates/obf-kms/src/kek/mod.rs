@@ -16,6 +16,7 @@ pub use error::KekError;
 pub use hsm::HsmKek;
 pub use local::LocalKek;
 
+use obf_token::SealingKey;
 use obf_types::Secret;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{task::spawn_blocking, time::timeout};
@@ -35,13 +36,32 @@ pub trait Kek: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`KekError`].
-    fn wrap(&self, id: u32, key: &Secret<32>) -> Result<Vec<u8>, KekError>;
+    fn wrap(&self, id: u32, key: &DataKeySecret) -> Result<Vec<u8>, KekError>;
 
     /// Unwraps the data key of that number.
     ///
     /// # Errors
     /// [`KekError`].
-    fn unwrap(&self, id: u32, wrapped: &[u8]) -> Result<Secret<32>, KekError>;
+    fn unwrap(&self, id: u32, wrapped: &[u8]) -> Result<DataKeySecret, KekError>;
+}
+
+/// A data key in clear: goes into a [`Kek`] and comes out of one. No other crate sees an octet of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataKeySecret(Secret<32>);
+
+impl DataKeySecret {
+    /// Of those octets.
+    pub const fn new(octets: Secret<32>) -> Self {
+        Self(octets)
+    }
+
+    pub(crate) const fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+
+    pub(crate) fn sealing_key(&self, id: u32) -> SealingKey {
+        SealingKey::new(id, &self.0)
+    }
 }
 
 /// Gets a key-encryption key ready. Blocks.

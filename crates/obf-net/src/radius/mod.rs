@@ -6,6 +6,7 @@
 
 mod connection;
 mod overflow;
+mod reverse;
 pub mod tls_client;
 pub mod tls_server;
 pub mod udp_client;
@@ -13,6 +14,7 @@ pub mod udp_server;
 
 pub use connection::{Connection, ConnectionEnded};
 pub use obf_radius::exchange::RetransmitPolicy;
+pub use reverse::{Forward, Forwarder, ReverseRequest, ReverseRequests, reverse_requests};
 pub use tls_client::{LinkEvents, RadiusTlsClient, TlsClientSettings, TlsServerAddress};
 pub use tls_server::{TlsServerSettings, serve_tls};
 pub use udp_client::{RadiusUdpClient, UdpServerAddress};

@@ -2,7 +2,7 @@
 
 use crate::registry::{DeviceRecord, RecordError};
 use bytes::Bytes;
-use obf_keyfile::{Fault, Format, Reader, TransportKey};
+use obf_kms::{Fault, Format, KeyFile, KeyFileError, KeyedDevice, TransportKey};
 use obf_types::HomeNetwork;
 use std::io::{self, BufReader, Read};
 use tokio::sync::mpsc;
@@ -51,15 +51,16 @@ pub fn read_key_file(
     tokio::task::spawn_blocking(move || {
         let input = BufReader::new(Input { pieces: input, piece: Bytes::new() });
         let mut batch = Vec::with_capacity(BATCH);
-        let reader = match Reader::open(format, input, key) {
-            Ok(reader) => reader,
+        let file = match KeyFile::open(format, input, key) {
+            Ok(file) => file,
             Err(fault) => {
-                let _ = output.blocking_send(vec![row(Err(fault), network)]);
+                let (Fault::Record { line, .. } | Fault::File { line, .. }) = &fault;
+                let _ = output.blocking_send(vec![Row { line: *line, record: Err(fault.into()) }]);
                 return;
             }
         };
-        for entry in reader {
-            batch.push(row(entry, network));
+        for (line, device) in file {
+            batch.push(Row { line, record: registrable(device, network) });
             if batch.len() >= BATCH {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
                 if output.blocking_send(full).is_err() {
@@ -72,16 +73,14 @@ pub fn read_key_file(
     (octets, rows)
 }
 
-fn row(entry: Result<obf_keyfile::Entry, Fault>, network: HomeNetwork) -> Row {
-    match entry {
-        Ok(entry) => {
-            let record = DeviceRecord::from_key_file(&entry.record, network);
-            Row { line: entry.line, record: record.map_err(RowError::from) }
-        }
-        Err(fault) => {
-            let (Fault::Record { line, .. } | Fault::File { line, .. }) = &fault;
-            Row { line: *line, record: Err(fault.into()) }
-        }
+fn registrable(
+    device: Result<KeyedDevice, KeyFileError>,
+    network: HomeNetwork,
+) -> Result<DeviceRecord, RowError> {
+    match device {
+        Ok(device) => Ok(DeviceRecord::of_keyed(device, network)?),
+        Err(KeyFileError::File(fault)) => Err(fault.into()),
+        Err(KeyFileError::Key(error)) => Err(RecordError::from(error).into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::DeviceRecord;
 use crate::authorisation::Policy;
-use obf_kms::{Kms, KmsError, Sealer};
+use obf_kms::{Envelope, Kms, KmsError, Sealer};
 use obf_store::{
     StoreError,
     resource::{Act, Added, Audit, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
@@ -54,8 +54,8 @@ pub enum Registration {
     Unchanged,
 }
 
-/// Records whose keys are wrapped, ready to be registered. The keys are in clear beside it, to be compared with those of
-/// devices that are there already.
+/// Records whose keys are wrapped, ready to be registered. The keys stand beside it unwrapped, where only the key
+/// management system reads them, to be compared with those of devices that are there already.
 #[derive(Debug)]
 pub struct Prepared {
     records: Vec<DeviceRecord>,
@@ -240,7 +240,10 @@ impl Registry {
             (
                 "key",
                 match (&record.key, &device.key) {
-                    (Some(key), Some(_)) => !self.kms.is_key_of(key, device).await?,
+                    (Some(key), Some(_)) => match envelope(device) {
+                        Some(kept) => !self.kms.is_key_of(key, kept).await?,
+                        None => true,
+                    },
                     (None, None) => false,
                     _ => true,
                 },
@@ -265,11 +268,16 @@ impl Registry {
     }
 }
 
+/// The device's own key as it is kept; `None` if an HLR has it.
+pub(crate) fn envelope(device: &Device) -> Option<Envelope<'_>> {
+    Some(Envelope { primary: device.primary()?, octets: &device.key.as_ref()?.wrapped })
+}
+
 fn wrapped(record: &DeviceRecord, sealer: &Sealer) -> Result<NewDevice, RegistryError> {
     let primary = record.primary().ok_or_else(|| RegistryError::UnknownDevice(String::new()))?;
     let key = match &record.key {
         None => None,
-        Some(key) => Some(KeyEnvelope { algorithm: key.kind(), wrapped: sealer.wrap(key, primary)? }),
+        Some(key) => Some(KeyEnvelope { algorithm: key.algorithm(), wrapped: sealer.wrap(key, primary)? }),
     };
     Ok(NewDevice {
         identities: record.identities.clone(),

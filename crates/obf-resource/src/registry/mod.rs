@@ -4,8 +4,8 @@
 mod applications;
 mod devices;
 mod record;
-mod syntax;
 
 pub use applications::{FieldError, application, described, terms};
+pub(crate) use devices::envelope;
 pub use devices::{Prepared, Registration, Registry, RegistryError};
-pub use record::{DeviceRecord, MAX_RECORD, RecordError};
+pub use record::{DeviceRecord, RecordError};

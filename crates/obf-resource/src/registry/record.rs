@@ -1,28 +1,26 @@
 //! One device as it is imported: a JSON object (DESIGN.md's contract for `obf device import`).
 
-use super::syntax;
 use obf_admin::{
     pattern,
-    resource::devices::{AlgorithmName, BootstrapAlgorithm, DeviceRecord as Described, FirstState, Source},
+    resource::devices::{self, BootstrapAlgorithm, FirstState},
 };
-use obf_keyfile::KeyRecord;
-use obf_kms::{KeyMaterial, MaterialError};
+use obf_kms::{
+    KeyPart, KeyedDevice, MaterialError, SubscriberKey,
+    intake::{LineError, read_line},
+};
 use obf_store::resource::State;
 use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, UnixTime};
 
-/// The longest line of an import, octets.
-pub const MAX_RECORD: usize = 16 * 1024;
-
-/// U+FEFF in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// A record whose key only the key management system reads.
+type Described = devices::DeviceRecord<KeyPart>;
 
 /// What is wrong with a record. Names the field; never repeats a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// It is no JSON object of this kind.
-    #[error("{0}")]
-    Syntax(String),
+    /// The line is none.
+    #[error(transparent)]
+    Line(#[from] LineError),
     /// An identity breaks the rule of its kind.
     #[error("{field}: {error}")]
     Identity {
@@ -45,12 +43,9 @@ pub enum RecordError {
         /// What is allowed.
         wanted: &'static str,
     },
-    /// Longer than [`MAX_RECORD`].
-    #[error("longer than {MAX_RECORD} octets")]
-    TooLong,
 }
 
-/// A device to be registered, its key in clear: it does not live long.
+/// A device to be registered, with its key.
 #[derive(Debug)]
 pub struct DeviceRecord {
     /// Primary first.
@@ -58,7 +53,7 @@ pub struct DeviceRecord {
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
     /// Its key; none if the HLR of the network has it.
-    pub key: Option<KeyMaterial>,
+    pub key: Option<SubscriberKey>,
     /// Where it begins.
     pub state: State,
     /// AMF of its vectors.
@@ -80,17 +75,7 @@ impl DeviceRecord {
     /// # Errors
     /// [`RecordError`] names the field.
     pub fn parse(line: &[u8], default_network: HomeNetwork) -> Result<Self, RecordError> {
-        if line.len() > MAX_RECORD {
-            return Err(RecordError::TooLong);
-        }
-        // Editors of some systems begin a file so, and a reader may pass over it (RFC 8259, 8.1).
-        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
-        let text = std::str::from_utf8(line)
-            .map_err(|error| syntax::not_utf8(line, error.valid_up_to()))
-            .and_then(|text| if text.contains('\0') { Err(syntax::not_utf8(line, 0)) } else { Ok(text) });
-        let record: Described = serde_json::from_str(text.map_err(RecordError::Syntax)?)
-            .map_err(|error| RecordError::Syntax(syntax::said(&error)))?;
-        Self::read(&record, default_network)
+        Self::read(&read_line(line)?, default_network)
     }
 
     /// Of a record that has the described form.
@@ -142,12 +127,12 @@ impl DeviceRecord {
         })
     }
 
-    /// From a record of a key file. Its IMPI, if it names none, is the one derived from its IMSI, as in [`Self::parse`].
+    /// A device of a key file. Its IMPI, if it names none, is the one derived from its IMSI, as in [`Self::parse`].
     ///
     /// # Errors
     /// [`RecordError`] names the field.
-    pub fn from_key_file(record: &KeyRecord, home_network: HomeNetwork) -> Result<Self, RecordError> {
-        let of = |kind| record.identity(kind).cloned();
+    pub fn of_keyed(device: KeyedDevice, home_network: HomeNetwork) -> Result<Self, RecordError> {
+        let of = |kind| device.identity(kind).cloned();
         let imsi = of(IdentityKind::Imsi);
         let impi = match (of(IdentityKind::Impi), &imsi) {
             (None, Some(imsi)) => Some(
@@ -157,14 +142,14 @@ impl DeviceRecord {
         };
         let others = [IdentityKind::Iccid, IdentityKind::Eid, IdentityKind::DevEui, IdentityKind::Imei];
         let identities = [imsi, impi].into_iter().chain(others.map(of)).flatten().collect();
-        let sqn = record.sqn.unwrap_or_default();
+        let sqn = device.sqn.unwrap_or_default();
         let [a, b, c, d, e, f] = sqn;
         Ok(Self {
             identities,
             home_network,
-            key: Some(KeyMaterial::from_key_file(record)?),
+            key: Some(device.key),
             state: State::Active,
-            amf: record.amf.unwrap_or_default(),
+            amf: device.amf.unwrap_or_default(),
             sqn: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
             minimum_algorithm: 1,
             kyc_expiry: None,
@@ -207,30 +192,12 @@ fn identities(record: &Described, home_network: HomeNetwork) -> Result<Vec<Globa
     Ok(identities)
 }
 
-fn key(record: &Described) -> Result<Option<KeyMaterial>, RecordError> {
-    let Described { k, op, opc, top, topc, .. } = record;
-    if record.source == Some(Source::Hlr) {
-        let parts = [("k", k), ("op", op), ("opc", opc), ("top", top), ("topc", topc)];
-        return match parts.iter().find(|(_, part)| part.is_some()) {
-            Some((field, _)) => {
-                Err(RecordError::Field { field, wanted: "does not belong to a device whose source is hlr" })
-            }
-            None if record.imsi.is_none() => {
-                Err(RecordError::Field { field: "imsi", wanted: "is needed: the HLR knows devices by it" })
-            }
-            None => Ok(None),
-        };
+fn key(record: &Described) -> Result<Option<SubscriberKey>, RecordError> {
+    let key = SubscriberKey::of_record(record)?;
+    if key.is_none() && record.imsi.is_none() {
+        return Err(RecordError::Field { field: "imsi", wanted: "is needed: the HLR knows devices by it" });
     }
-    let Some(k) = k else { return Err(RecordError::Field { field: "k", wanted: "is needed" }) };
-    let foreign = |field, algorithm| Err(MaterialError::OtherAlgorithm { field, algorithm }.into());
-    match record.algorithm {
-        AlgorithmName::Milenage if top.is_some() => foreign("top", "milenage"),
-        AlgorithmName::Milenage if topc.is_some() => foreign("topc", "milenage"),
-        AlgorithmName::Tuak if op.is_some() => foreign("op", "tuak"),
-        AlgorithmName::Tuak if opc.is_some() => foreign("opc", "tuak"),
-        AlgorithmName::Milenage => Ok(Some(KeyMaterial::milenage(k, opc.as_ref(), op.as_ref())?)),
-        AlgorithmName::Tuak => Ok(Some(KeyMaterial::tuak(k, topc.as_ref(), top.as_ref())?)),
-    }
+    Ok(key)
 }
 
 fn octets<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -244,6 +211,7 @@ fn octets<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use obf_kms::intake::MAX_LINE;
 
     const KEYS: &str = r#""k":"465b5ce8b199b49faa5f0a2ee238a6bc","opc":"cd63cb71954a9f4e48a5994e37a02baf""#;
 
@@ -299,7 +267,7 @@ mod tests {
         let unknown =
             parse(&format!(r#"{{"imsi":"001010000000001",{KEYS},"ki":"00"}}"#)).unwrap_err().to_string();
         assert!(unknown.starts_with("unknown field `ki`"), "{unknown}");
-        assert_eq!(parse(&" ".repeat(MAX_RECORD + 1)).unwrap_err(), RecordError::TooLong);
+        assert_eq!(parse(&" ".repeat(MAX_LINE + 1)).unwrap_err(), LineError::TooLong.into());
     }
 
     proptest::proptest! {

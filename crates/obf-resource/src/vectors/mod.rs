@@ -6,6 +6,7 @@ pub mod hlr;
 
 pub use hlr::{Hlr, HlrError};
 
+use crate::registry::envelope;
 use obf_aka::{AkaVector, Sqn};
 use obf_kms::{Kms, KmsError};
 use obf_rpr::Resynchronisation;
@@ -44,8 +45,9 @@ impl Vectors {
         device: &Device,
         resynchronisation: Option<&Resynchronisation>,
     ) -> Result<AkaVector, Refusal> {
-        if device.key.is_some() {
-            return self.kms.vector(device).await.map_err(|error| broken(&error));
+        if let Some(key) = envelope(device) {
+            let vector = self.kms.vector(key, device.sqn, device.amf).await;
+            return vector.map_err(|error| broken(&error));
         }
         let vector = match &self.hlr {
             Some(hlr) => {
@@ -66,10 +68,8 @@ impl Vectors {
         device: &Device,
         Resynchronisation { rand, auts }: &Resynchronisation,
     ) -> Result<SqnAuthority, Refusal> {
-        if device.key.is_none() {
-            return Ok(SqnAuthority::Hlr);
-        }
-        let sqn_ms = self.kms.verify_auts(device, rand, auts).await.map_err(|error| broken(&error))?;
+        let Some(key) = envelope(device) else { return Ok(SqnAuthority::Hlr) };
+        let sqn_ms = self.kms.verify_auts(key, rand, auts).await.map_err(|error| broken(&error))?;
         sqn_ms.map(SqnAuthority::Ours).ok_or(Refusal::BadResynchronisation)
     }
 }

@@ -3,7 +3,7 @@
 use super::{AuthStore, integer, unsigned};
 use crate::StoreError;
 use obf_types::UnixTime;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 
 /// A sealing key as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,21 +43,6 @@ impl AuthStore {
                         .execute((fresh.id, &fresh.wrapped, integer(now)))?;
                 }
                 all(connection)
-            })
-            .await
-    }
-
-    /// One key, made by another node meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn sealing_key(&self, id: u32) -> Result<Option<WrappedSealingKey>, StoreError> {
-        self.database
-            .read(move |connection| {
-                Ok(connection
-                    .prepare_cached("SELECT id, wrapped, created FROM sealing_keys WHERE id = ?1")?
-                    .query_row([id], key)
-                    .optional()?)
             })
             .await
     }

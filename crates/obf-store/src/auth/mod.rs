@@ -1,23 +1,24 @@
 //! What an Authentication Server keeps: tokens, spent challenges, each device's epoch, counter and minimum algorithm,
 //! notices that applications have not acknowledged, and the sealing keys that its nodes share.
 //!
-//! Several Authentication Server nodes may have one file open; [`AuthStore::changes`] tells each what others ended.
+//! Several Authentication Server nodes may have one file open; [`AuthStore::follow`] tells each what others ended.
 //! Keys come in wrapped and go out wrapped; this module never sees one in clear.
 
+mod device_row;
 mod facts;
-mod held;
+mod follow;
 mod keys;
 mod notices;
 mod revoke;
 mod sweep;
 mod tokens;
 
+pub use device_row::TOKENS_OF_A_DEVICE;
 pub use facts::{Facts, Right, RightsSet};
-pub use held::TOKENS_OF_A_DEVICE;
+pub use follow::{Change, Cursor, Followed};
 pub use keys::WrappedSealingKey;
-pub use notices::Notice;
-pub use revoke::Change;
-pub use tokens::{Bootstrap, Bootstrapped, Kept, KeptToken, Spent, TokenFilter};
+pub use notices::{Notice, NoticeCursor};
+pub use tokens::{Bootstrap, Committed, Lookup, Spent, StoredToken, TokenFilter};
 
 use crate::{Database, OpenError, Options, Schema, StoreError};
 use obf_token::TokenId;

@@ -10,11 +10,15 @@ use obf_token::TokenId;
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
 use rusqlite::Row;
 
+/// A place in the order of all notices; the default is before the first. What it consists of is the engine's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NoticeCursor(i64);
+
 /// A token has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// Its place in the order of all notices.
-    pub seq: i64,
+    pub place: NoticeCursor,
     /// The application it is for.
     pub app: AppId,
     /// The token.
@@ -28,14 +32,14 @@ pub struct Notice {
 }
 
 impl AuthStore {
-    /// Notices for one application behind number `after` whose tokens would still live, oldest first, at most `limit`.
+    /// Notices for one application behind `after` whose tokens would still live, oldest first, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn notices(
         &self,
         app: AppId,
-        after: i64,
+        after: NoticeCursor,
         limit: u32,
         now: UnixTime,
     ) -> Result<Vec<Notice>, StoreError> {
@@ -45,7 +49,7 @@ impl AuthStore {
                     "SELECT seq, app, token, device, epoch, at FROM notices
                      WHERE app = ?1 AND seq > ?2 AND expires > ?3 ORDER BY seq LIMIT ?4",
                 )?;
-                let mut rows = statement.query((app.as_str(), after, integer(now.0), limit))?;
+                let mut rows = statement.query((app.as_str(), after.0, integer(now.0), limit))?;
                 let mut notices = Vec::new();
                 while let Some(row) = rows.next()? {
                     notices.push(notice(row)?);
@@ -55,37 +59,21 @@ impl AuthStore {
             .await
     }
 
-    /// The number of the last notice to anybody; 0 if there was none yet.
+    /// The last notice that this instance of the application has acknowledged, all before it included.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn last_notice(&self) -> Result<i64, StoreError> {
-        self.database
-            .read(|connection| {
-                Ok(connection
-                    .prepare_cached(
-                        "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'notices'), 0)",
-                    )?
-                    .query_row([], |row| row.get(0))?)
-            })
-            .await
-    }
-
-    /// The last notice that this instance of the application has acknowledged, all before it included; 0 if it is new.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn acknowledged(&self, app: AppId, instance: String) -> Result<i64, StoreError> {
+    pub async fn acknowledged(&self, app: AppId, instance: String) -> Result<NoticeCursor, StoreError> {
         self.database
             .read(move |connection| {
                 Ok(connection
                     .prepare_cached("SELECT coalesce(max(seq), 0) FROM cursors WHERE app = ?1 AND peer = ?2")?
-                    .query_row((app.as_str(), instance), |row| row.get(0))?)
+                    .query_row((app.as_str(), instance), |row| Ok(NoticeCursor(row.get(0)?)))?)
             })
             .await
     }
 
-    /// This instance of the application has acknowledged every notice up to `seq`.
+    /// This instance of the application has acknowledged every notice up to `place`.
     ///
     /// # Errors
     /// [`StoreError`]; it will be sent them again.
@@ -93,7 +81,7 @@ impl AuthStore {
         &self,
         app: AppId,
         instance: String,
-        seq: i64,
+        place: NoticeCursor,
         now: UnixTime,
     ) -> Result<(), StoreError> {
         self.database
@@ -103,7 +91,7 @@ impl AuthStore {
                         "INSERT INTO cursors (app, peer, seq, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (app, peer)
                          DO UPDATE SET seq = max(seq, excluded.seq), at = excluded.at",
                     )?
-                    .execute((app.as_str(), instance, seq, integer(now.0)))?;
+                    .execute((app.as_str(), instance, place.0, integer(now.0)))?;
                 Ok(())
             })
             .await
@@ -113,7 +101,7 @@ impl AuthStore {
 fn notice(row: &Row<'_>) -> Result<Notice, StoreError> {
     let app: String = row.get(1)?;
     Ok(Notice {
-        seq: row.get(0)?,
+        place: NoticeCursor(row.get(0)?),
         app: AppId::new(&app).map_err(|error| StoreError::Corrupt(error.to_string()))?,
         token: id_of(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?,
         device: device_of(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?)?,

@@ -1,49 +1,16 @@
-//! Ending tokens before their time, and telling the other nodes on this store.
+//! Ending tokens before their time.
 
 use super::{
-    AuthStore, RightsSet, device_octets, device_of, held::Known, id_octets, id_of, integer, tokens, unsigned,
+    AuthStore, RightsSet, device_octets,
+    device_row::DeviceRow,
+    follow::{self, DEVICE_ENDED, RIGHTS_CHANGED, SUPERSEDED, TOKEN_ENDED},
+    id_octets, integer, tokens,
 };
 use crate::StoreError;
 use obf_token::TokenId;
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
 use rusqlite::{Connection, OptionalExtension};
 use std::{collections::BTreeSet, sync::Arc};
-
-/// Something about live tokens that every node must act on; in the order in which it happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Every token of the device bootstrapped under an older epoch has ended.
-    DeviceEnded {
-        /// The device.
-        device: GlobalIdentity,
-        /// Its epoch now.
-        epoch: Epoch,
-    },
-    /// One token has ended.
-    TokenEnded {
-        /// Its id.
-        id: TokenId,
-    },
-    /// Every token of the device but this one lives until `until` at most.
-    Superseded {
-        /// The device.
-        device: GlobalIdentity,
-        /// The token that replaced the others.
-        by: TokenId,
-        /// When they end.
-        until: UnixTime,
-    },
-    /// The rights of the device's tokens are others now.
-    RightsChanged {
-        /// The device.
-        device: GlobalIdentity,
-    },
-}
-
-const DEVICE_ENDED: u8 = 1;
-const TOKEN_ENDED: u8 = 2;
-const SUPERSEDED: u8 = 3;
-const RIGHTS_CHANGED: u8 = 4;
 
 impl AuthStore {
     /// Ends every token of the devices bootstrapped under an epoch before the one stated with each, for good: a challenge
@@ -82,7 +49,7 @@ impl AuthStore {
                     .optional()?;
                 let Some((seq, device)) = found else { return Ok(false) };
                 end(connection, seq, None, now)?;
-                record(connection, TOKEN_ENDED, &device, Some(&id_octets(&id)), 0, now)?;
+                follow::record(connection, TOKEN_ENDED, &device, Some(&id_octets(&id)), 0, now)?;
                 Ok(true)
             })
             .await
@@ -136,51 +103,6 @@ impl AuthStore {
             })
             .await
     }
-
-    /// What happened after change number `after` (0: from the beginning), at most 1,000, each with its number.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn changes(&self, after: i64) -> Result<Vec<(i64, Change)>, StoreError> {
-        self.database
-            .read(move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "SELECT seq, kind, device, token, number FROM changes WHERE seq > ?1 ORDER BY seq LIMIT 1000",
-                )?;
-                let mut rows = statement.query([after])?;
-                let mut changes = Vec::new();
-                while let Some(row) = rows.next()? {
-                    let device = device_of(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
-                    let token: Option<Vec<u8>> = row.get(3)?;
-                    let token = token.as_deref().map(id_of).transpose()?;
-                    let number = unsigned(row.get(4)?);
-                    let change = match (row.get::<_, u8>(1)?, token) {
-                        (DEVICE_ENDED, _) => Change::DeviceEnded { device, epoch: Epoch(number) },
-                        (TOKEN_ENDED, Some(id)) => Change::TokenEnded { id },
-                        (SUPERSEDED, Some(by)) => Change::Superseded { device, by, until: UnixTime(number) },
-                        (RIGHTS_CHANGED, _) => Change::RightsChanged { device },
-                        (kind, _) => return Err(StoreError::Corrupt(format!("change of kind {kind}"))),
-                    };
-                    changes.push((row.get(0)?, change));
-                }
-                Ok(changes)
-            })
-            .await
-    }
-
-    /// The number of the last change; 0 if there was none yet.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn last_change(&self) -> Result<i64, StoreError> {
-        self.database.read(last_change).await
-    }
-}
-
-pub(super) fn last_change(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection
-        .prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?
-        .query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn end_device(
@@ -201,7 +123,7 @@ pub(super) fn end_device(
         end(connection, *token, Some(epoch), now)?;
     }
     if risen > 0 || !ended.is_empty() {
-        record(connection, DEVICE_ENDED, &octets, None, epoch.0, now)?;
+        follow::record(connection, DEVICE_ENDED, &octets, None, epoch.0, now)?;
     }
     Ok(ended.len())
 }
@@ -229,7 +151,7 @@ fn set_rights(
             notice(connection, app.as_str(), token, None, now)?;
         }
     }
-    record(connection, RIGHTS_CHANGED, &octets, None, 0, now)
+    follow::record(connection, RIGHTS_CHANGED, &octets, None, 0, now)
 }
 
 /// The device's other tokens live until `until` at most from now on.
@@ -240,12 +162,12 @@ pub(super) fn superseded(
     until: UnixTime,
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    record(connection, SUPERSEDED, device, Some(by), until.0, now)
+    follow::record(connection, SUPERSEDED, device, Some(by), until.0, now)
 }
 
 /// The device's live tokens of an epoch before `epoch`.
 fn live(connection: &Connection, device: &[u8], epoch: u64, now: UnixTime) -> Result<Vec<i64>, StoreError> {
-    let held = Known::read(connection, device)?.map(|known| known.tokens).unwrap_or_default();
+    let held = DeviceRow::read(connection, device)?.map(|known| known.tokens).unwrap_or_default();
     let mut statement = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM tokens
                         WHERE seq = ?1 AND device = ?2 AND epoch < ?3 AND ks IS NOT NULL AND expires > ?4)",
@@ -292,19 +214,5 @@ fn notice(
              FROM tokens WHERE seq = ?2",
         )?
         .execute((app, token, integer(now.0), epoch.map(|epoch| integer(epoch.0))))?;
-    Ok(())
-}
-
-fn record(
-    connection: &Connection,
-    kind: u8,
-    device: &[u8],
-    token: Option<&[u8]>,
-    number: u64,
-    now: UnixTime,
-) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("INSERT INTO changes (kind, device, token, number, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute((kind, device, token, integer(number), integer(now.0)))?;
     Ok(())
 }

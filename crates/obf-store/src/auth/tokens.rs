@@ -2,7 +2,7 @@
 
 use super::{
     AuthStore, Facts, RightsSet, device_octets, device_of,
-    held::{Held, Known},
+    device_row::{DeviceRow, TokenPlaces},
     id_octets, integer, revoke, unsigned,
 };
 use crate::StoreError;
@@ -32,16 +32,16 @@ pub struct Bootstrap {
 
 /// What became of a bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bootstrapped {
+pub enum Committed {
     /// Committed, as the device's so-many-th; P6 of `obf-1`.
     Done {
         /// The device's bootstrap counter, from 1.
         counter: u64,
     },
     /// The challenge was used before.
-    Spent,
+    AlreadyUsed,
     /// The device's tokens were ended since the challenge was made.
-    OlderEpoch,
+    Revoked,
     /// The device has bootstrapped with a better algorithm before.
     BelowMinimum {
         /// The least it may use now.
@@ -53,16 +53,16 @@ pub enum Bootstrapped {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
     /// It is spent now, and was not before.
-    Now,
+    Fresh,
     /// It was used before.
-    Before,
+    AlreadyUsed,
     /// The device's tokens were ended since the challenge was made.
-    OlderEpoch,
+    Revoked,
 }
 
 /// A token as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptToken {
+pub struct StoredToken {
     /// Its id.
     pub id: TokenId,
     /// The device's registered primary identity.
@@ -79,9 +79,9 @@ pub struct KeptToken {
 
 /// What the store knows of a token id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// It lives. The number is the last change the answer took into account ([`AuthStore::changes`]).
-    Live(KeptToken, i64),
+pub enum Lookup {
+    /// It lives.
+    Live(StoredToken),
     /// Its time is over.
     Expired,
     /// It was ended.
@@ -100,18 +100,12 @@ pub struct TokenFilter {
 }
 
 impl AuthStore {
-    /// Commits a bootstrap: the challenge's RAND is spent and the token kept, or neither. `with` is called with the
-    /// counter inside the transaction, before the commit: what other work of this store sees, `with` has seen before.
-    /// If it returns `false` nothing is kept and the answer is [`Bootstrapped::Spent`].
+    /// Commits a bootstrap: the challenge's RAND is spent and the token kept, or neither.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing is kept then, but `with` may have been called.
-    pub async fn bootstrap(
-        &self,
-        new: Bootstrap,
-        with: impl FnOnce(&Bootstrap, u64) -> bool + Send + 'static,
-    ) -> Result<Bootstrapped, StoreError> {
-        self.database.write_checked(move |connection| bootstrap(connection, &new, with)).await
+    /// [`StoreError`]; nothing is kept then.
+    pub async fn commit(&self, new: Arc<Bootstrap>) -> Result<Committed, StoreError> {
+        self.database.write_checked(move |connection| commit(connection, &new)).await
     }
 
     /// Spends a challenge for a resynchronisation. `device` is whose challenge it is, and the epoch it was made under;
@@ -128,7 +122,7 @@ impl AuthStore {
         self.database
             .write_statement(move |connection| {
                 if is_spent(connection, &id)? {
-                    return Ok(Spent::Before);
+                    return Ok(Spent::AlreadyUsed);
                 }
                 if let Some((device, epoch)) = device {
                     let newer = connection
@@ -137,13 +131,13 @@ impl AuthStore {
                         )?
                         .query_row((device_octets(&device), integer(epoch.0)), |row| row.get(0))?;
                     if newer {
-                        return Ok(Spent::OlderEpoch);
+                        return Ok(Spent::Revoked);
                     }
                 }
                 connection
                     .prepare_cached("INSERT INTO spent (rand, until) VALUES (?1, ?2)")?
                     .execute((id.rand(), integer(until.0)))?;
-                Ok(Spent::Now)
+                Ok(Spent::Fresh)
             })
             .await
     }
@@ -152,15 +146,8 @@ impl AuthStore {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn token(&self, id: TokenId, now: UnixTime) -> Result<Kept, StoreError> {
-        self.database
-            .read(move |connection| {
-                // One transaction, so that the change number belongs to what is read.
-                let reading = connection.unchecked_transaction()?;
-                let change = revoke::last_change(&reading)?;
-                find(&reading, &id, now, change)
-            })
-            .await
+    pub async fn token(&self, id: TokenId, now: UnixTime) -> Result<Lookup, StoreError> {
+        self.database.read(move |connection| find(connection, &id, now)).await
     }
 
     /// Live tokens in the order of their ids, from behind `after`, at most `limit`.
@@ -173,78 +160,60 @@ impl AuthStore {
         after: Option<TokenId>,
         limit: u32,
         now: UnixTime,
-    ) -> Result<Vec<KeptToken>, StoreError> {
+    ) -> Result<Vec<StoredToken>, StoreError> {
         self.database.read(move |connection| list(connection, &filter, after.as_ref(), limit, now)).await
     }
 
-    /// How many tokens live.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn live(&self, now: UnixTime) -> Result<u64, StoreError> {
-        self.database
-            .read(move |connection| {
-                let count = connection
-                    .prepare_cached("SELECT count(*) FROM tokens WHERE ks IS NOT NULL AND expires > ?1")?
-                    .query_row([integer(now.0)], |row| row.get(0))?;
-                Ok(unsigned(count))
-            })
-            .await
-    }
-
-    /// Remembers that an application outside the token's own rights fetched a key of it, so that it is told when the
-    /// token ends. Those within are told anyway.
+    /// Remembers that an application outside the token's own rights fetches a key of it, so that it is told when the
+    /// token ends. Those within are told anyway. False if the token has ended: then nobody would be told.
     ///
     /// # Errors
     /// [`StoreError`]; the key must not be given out then.
-    pub async fn fetched(&self, id: TokenId, app: AppId) -> Result<(), StoreError> {
+    pub async fn fetched(&self, id: TokenId, app: AppId) -> Result<bool, StoreError> {
         self.database
             .write_statement(move |connection| {
+                let token: Option<i64> = connection
+                    .prepare_cached("SELECT seq FROM tokens WHERE rand = ?1 AND ks IS NOT NULL")?
+                    .query_row([id.rand()], |row| row.get(0))
+                    .optional()?;
+                let Some(token) = token else { return Ok(false) };
                 connection
                     .prepare_cached(
-                        "INSERT INTO fetched (token, app) SELECT seq, ?2 FROM tokens WHERE rand = ?1 ON CONFLICT DO NOTHING",
+                        "INSERT INTO fetched (token, app) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                     )?
-                    .execute((id.rand(), app.as_str()))?;
-                Ok(())
+                    .execute((token, app.as_str()))?;
+                Ok(true)
             })
             .await
     }
 }
 
-fn bootstrap(
-    connection: &Connection,
-    new: &Bootstrap,
-    with: impl FnOnce(&Bootstrap, u64) -> bool,
-) -> Result<Bootstrapped, StoreError> {
+fn commit(connection: &Connection, new: &Bootstrap) -> Result<Committed, StoreError> {
     let device = device_octets(&new.device);
-    let (known, spent) = Known::read_with_spent(connection, &device, new.id.rand())?;
+    let (known, spent) = DeviceRow::read_with_spent(connection, &device, new.id.rand())?;
     let (epoch, counter, minimum) =
         known.as_ref().map_or((new.facts.epoch.0, 0, 0), |known| (known.epoch, known.counter, known.minimum));
     let usual = epoch == new.facts.epoch.0 && minimum <= new.facts.algorithm as u8;
     // Usually the insertion below says whether it became a token.
     if spent || !usual && is_spent(connection, &new.id)? {
-        return Ok(Bootstrapped::Spent);
+        return Ok(Committed::AlreadyUsed);
     }
     if epoch > new.facts.epoch.0 {
-        return Ok(Bootstrapped::OlderEpoch);
+        return Ok(Committed::Revoked);
     }
     if minimum > new.facts.algorithm as u8 {
         let minimum = Algorithm::from_number(minimum).unwrap_or(Algorithm::AkaV2Sha256);
-        return Ok(Bootstrapped::BelowMinimum { minimum });
+        return Ok(Committed::BelowMinimum { minimum });
     }
     let counter = counter + 1;
-    let Some(seq) = insert(connection, new, &device, counter)? else { return Ok(Bootstrapped::Spent) };
-    if !with(new, counter) {
-        connection.prepare_cached("DELETE FROM tokens WHERE seq = ?1")?.execute([seq])?;
-        return Ok(Bootstrapped::Spent);
-    }
+    let Some(seq) = insert(connection, new, &device, counter)? else { return Ok(Committed::AlreadyUsed) };
     let now = new.facts.bootstrapped_at;
     let was_known = known.is_some();
     let mut held = known.map(|known| known.tokens).unwrap_or_default();
     if epoch < new.facts.epoch.0 {
         // The Resource Server ended this device's tokens and we missed its notice.
         revoke::end_device(connection, &new.device, new.facts.epoch, now)?;
-        held = Held::default();
+        held = TokenPlaces::default();
     }
     let shortened = held.supersede(new.former_until, now);
     for (former, until) in &shortened {
@@ -270,7 +239,7 @@ fn bootstrap(
     if !shortened.is_empty() {
         revoke::superseded(connection, &device, &id_octets(&new.id), new.former_until, now)?;
     }
-    Ok(Bootstrapped::Done { counter })
+    Ok(Committed::Done { counter })
 }
 
 /// The new token's row, or `None` if its challenge became one before.
@@ -333,19 +302,19 @@ pub(super) fn rights_id(connection: &Connection, rights: &RightsSet) -> Result<i
 
 const COLUMNS: &str = "rand, domain, device, user_name, how, epoch, counter, bootstrapped, expires, ks, body, revoked, rights_at";
 
-fn find(connection: &Connection, id: &TokenId, now: UnixTime, change: i64) -> Result<Kept, StoreError> {
+fn find(connection: &Connection, id: &TokenId, now: UnixTime) -> Result<Lookup, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights WHERE rand = ?1 AND domain = ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query((id.rand(), id.domain().as_str()))?;
-    let Some(row) = rows.next()? else { return Ok(Kept::Unknown) };
+    let Some(row) = rows.next()? else { return Ok(Lookup::Unknown) };
     if row.get::<_, bool>("revoked")? {
-        return Ok(Kept::Revoked);
+        return Ok(Lookup::Revoked);
     }
-    match kept(row)? {
-        Some(token) if token.facts.expires > now => Ok(Kept::Live(token, change)),
-        _ => Ok(Kept::Expired),
+    match stored(row)? {
+        Some(token) if token.facts.expires > now => Ok(Lookup::Live(token)),
+        _ => Ok(Lookup::Expired),
     }
 }
 
@@ -355,7 +324,7 @@ fn list(
     after: Option<&TokenId>,
     limit: u32,
     now: UnixTime,
-) -> Result<Vec<KeptToken>, StoreError> {
+) -> Result<Vec<StoredToken>, StoreError> {
     let after: &[u8] = after.map_or(&[], |id| id.rand());
     if let Some(device) = &filter.device {
         return of_device(connection, device, filter.app.as_ref(), after, now);
@@ -373,7 +342,7 @@ fn list(
     let mut rows = statement.query((integer(now.0), after, limit, filter.app.as_ref().map(AppId::as_str)))?;
     let mut tokens = Vec::new();
     while let Some(row) = rows.next()? {
-        tokens.extend(kept(row)?);
+        tokens.extend(stored(row)?);
     }
     Ok(tokens)
 }
@@ -385,9 +354,9 @@ fn of_device(
     app: Option<&AppId>,
     after: &[u8],
     now: UnixTime,
-) -> Result<Vec<KeptToken>, StoreError> {
+) -> Result<Vec<StoredToken>, StoreError> {
     let octets = device_octets(device);
-    let held = Known::read(connection, &octets)?.map(|known| known.tokens).unwrap_or_default();
+    let held = DeviceRow::read(connection, &octets)?.map(|known| known.tokens).unwrap_or_default();
     let sql = format!(
         "SELECT {COLUMNS} FROM tokens JOIN rights ON rights.id = tokens.rights WHERE seq = ?1 AND device = ?2"
     );
@@ -396,7 +365,7 @@ fn of_device(
     for seq in held.live(now) {
         let mut rows = statement.query((seq, &octets))?;
         if let Some(row) = rows.next()? {
-            tokens.extend(kept(row)?);
+            tokens.extend(stored(row)?);
         }
     }
     tokens.retain(|token| {
@@ -409,12 +378,12 @@ fn of_device(
 }
 
 /// The token of a row, or `None` if its key is gone.
-fn kept(row: &Row<'_>) -> Result<Option<KeptToken>, StoreError> {
+fn stored(row: &Row<'_>) -> Result<Option<StoredToken>, StoreError> {
     let Some(wrapped_ks) = row.get("ks")? else { return Ok(None) };
     let device = device_of(row.get_ref("device")?.as_blob().map_err(rusqlite::Error::from)?)?;
     let user_name: Option<Vec<u8>> = row.get("user_name")?;
     let (schema, mode, algorithm, technology) = Facts::of_how(row.get("how")?);
-    Ok(Some(KeptToken {
+    Ok(Some(StoredToken {
         id: id_in(row)?,
         user_name: user_name.unwrap_or_else(|| device.value().as_bytes().to_vec()),
         device,

@@ -64,7 +64,7 @@ async fn work(store: AuthStore, lane: u64, load: Arc<Load>, all: Arc<Mutex<Ackno
         let number = lane * 1_000_000 + step;
         match step % 9 {
             4 => {
-                assert_eq!(store.spend(id(number), None, UnixTime(NOW.0 + 60)).await, Ok(Spent::Now));
+                assert_eq!(store.spend(id(number), None, UnixTime(NOW.0 + 60)).await, Ok(Spent::Fresh));
                 all.lock().unwrap().spent.push(number);
             }
             6 => {
@@ -83,8 +83,8 @@ async fn work(store: AuthStore, lane: u64, load: Arc<Load>, all: Arc<Mutex<Ackno
                 all.epochs.push((lane, epoch));
             }
             _ => {
-                let made = store.bootstrap(bootstrap(number, lane, epoch), |_, _| true).await.unwrap();
-                let Bootstrapped::Done { counter } = made else { panic!("{made:?}") };
+                let made = store.commit(Arc::new(bootstrap(number, lane, epoch))).await.unwrap();
+                let Committed::Done { counter } = made else { panic!("{made:?}") };
                 live.push(number);
                 let mut all = all.lock().unwrap();
                 all.tokens.push((number, lane));
@@ -99,33 +99,33 @@ async fn check(directory: &Path, acknowledged: &Acknowledged) {
     let store = AuthStore::open(&Options::new(directory.join("auth.db"))).unwrap();
     for (number, of) in &acknowledged.tokens {
         let kept = store.token(id(*number), NOW).await.unwrap();
-        let Kept::Live(token, _) = kept else { panic!("token {number}: {kept:?}") };
+        let Lookup::Live(token) = kept else { panic!("token {number}: {kept:?}") };
         assert_eq!((token.device, token.wrapped_ks), (imsi(*of), number.to_be_bytes().repeat(9)));
     }
     let told: Vec<TokenId> = {
-        let notices = store.notices(AppId::new(APP).unwrap(), 0, u32::MAX, NOW).await.unwrap();
+        let notices =
+            store.notices(AppId::new(APP).unwrap(), NoticeCursor::default(), u32::MAX, NOW).await.unwrap();
         notices.into_iter().map(|notice| notice.token).collect()
     };
     for number in &acknowledged.ended {
-        assert_eq!(store.token(id(*number), NOW).await, Ok(Kept::Revoked), "token {number}");
+        assert_eq!(store.token(id(*number), NOW).await, Ok(Lookup::Revoked), "token {number}");
         assert!(told.contains(&id(*number)), "no notice of {number}");
     }
     for number in &acknowledged.spent {
         let again = store.spend(id(*number), None, NOW).await;
-        assert_eq!(again, Ok(Spent::Before), "challenge {number}");
+        assert_eq!(again, Ok(Spent::AlreadyUsed), "challenge {number}");
     }
     for (of, epoch) in &acknowledged.epochs {
         let number = of * 1_000_000 + 999_999;
-        let old = store.bootstrap(bootstrap(number, *of, epoch - 1), |_, _| true).await;
-        assert_eq!(old, Ok(Bootstrapped::OlderEpoch), "device {of} before epoch {epoch}");
+        let old = store.commit(Arc::new(bootstrap(number, *of, epoch - 1))).await;
+        assert_eq!(old, Ok(Committed::Revoked), "device {of} before epoch {epoch}");
     }
     for lane in 0..LANES {
         let highest =
             acknowledged.counters.iter().filter(|(of, _)| *of == lane).map(|(_, counter)| *counter).max();
-        let next = store
-            .bootstrap(bootstrap(lane * 1_000_000 + 999_998, lane, u64::from(u32::MAX)), |_, _| true)
-            .await;
-        let Ok(Bootstrapped::Done { counter }) = next else { panic!("{next:?}") };
+        let next =
+            store.commit(Arc::new(bootstrap(lane * 1_000_000 + 999_998, lane, u64::from(u32::MAX)))).await;
+        let Ok(Committed::Done { counter }) = next else { panic!("{next:?}") };
         assert!(counter > highest.unwrap_or(0), "device {lane}: counter {counter} again");
     }
 }

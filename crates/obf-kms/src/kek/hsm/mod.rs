@@ -7,7 +7,7 @@ mod module;
 mod pin;
 mod token;
 
-use super::{HsmConfig, HsmMechanism, Kek, KekError, associated, drawn};
+use super::{DataKeySecret, HsmConfig, HsmMechanism, Kek, KekError, associated, drawn};
 use cryptoki::{
     context::Function,
     error::{Error, RvError},
@@ -83,7 +83,7 @@ impl HsmKek {
         KekError::Gone { token: self.config.token.clone(), reason: reason(error) }
     }
 
-    fn encrypt(&self, id: u32, key: &Secret<32>) -> Result<Vec<u8>, KekError> {
+    fn encrypt(&self, id: u32, key: &DataKeySecret) -> Result<Vec<u8>, KekError> {
         let nonce = drawn::<NONCE_LEN>()?;
         let sealed = self.with_key(|session, kek| {
             let (mut iv, aad) = (nonce, associated(id));
@@ -101,7 +101,7 @@ impl HsmKek {
         })
     }
 
-    fn wrap_key(&self, key: &Secret<32>) -> Result<Vec<u8>, KekError> {
+    fn wrap_key(&self, key: &DataKeySecret) -> Result<Vec<u8>, KekError> {
         let wrapped = self.with_key(|session, kek| {
             let mut template = [
                 Attribute::Class(ObjectClass::SECRET_KEY),
@@ -155,14 +155,14 @@ impl Kek for HsmKek {
         true
     }
 
-    fn wrap(&self, id: u32, key: &Secret<32>) -> Result<Vec<u8>, KekError> {
+    fn wrap(&self, id: u32, key: &DataKeySecret) -> Result<Vec<u8>, KekError> {
         match self.config.mechanism {
             HsmMechanism::AesGcm => self.encrypt(id, key),
             HsmMechanism::AesKeyWrap => self.wrap_key(key),
         }
     }
 
-    fn unwrap(&self, id: u32, wrapped: &[u8]) -> Result<Secret<32>, KekError> {
+    fn unwrap(&self, id: u32, wrapped: &[u8]) -> Result<DataKeySecret, KekError> {
         let opened = match wrapped.split_first() {
             Some((&GCM, rest)) => match rest.split_first_chunk() {
                 Some((nonce, sealed)) => self.decrypt(id, nonce, sealed)?,
@@ -171,7 +171,8 @@ impl Kek for HsmKek {
             Some((&KEY_WRAP, rest)) => self.unwrap_key(rest)?,
             _ => None,
         };
-        let opened = opened.map(Zeroizing::new).and_then(|octets| Secret::from_slice(&octets));
+        let opened =
+            opened.map(Zeroizing::new).and_then(|octets| Secret::from_slice(&octets)).map(DataKeySecret::new);
         opened.ok_or_else(|| KekError::DoesNotOpen { id, kek: self.name.clone() })
     }
 }

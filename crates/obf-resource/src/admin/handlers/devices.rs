@@ -14,7 +14,7 @@ use obf_admin::resource::devices::{
     AlgorithmName, BootstrapAlgorithm, CSV, Device as View, DeviceRecord as Described, DeviceSettings, PSKC,
     Source,
 };
-use obf_keyfile::{Format, TransportKey};
+use obf_kms::{Format, KeyPart, TransportKey};
 use obf_store::resource::{AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices};
 
 pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
@@ -29,7 +29,7 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
 }
 
 pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
-    let record = DeviceRecord::read(&asked.record::<Described>()?, api.home_network)?;
+    let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, api.home_network)?;
     let identity = record.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
     let outcome = api.registry.register(vec![record], api.now()).await?;
     let status = match outcome.into_iter().next().transpose()? {

@@ -3,7 +3,7 @@
 use super::{Reply, object};
 use crate::{
     admin::{Problem, api::AdminApi, body, request::Asked},
-    provisioning::creation::{self, Batch},
+    provisioning::creation,
 };
 use hyper::{
     Response, StatusCode,
@@ -13,8 +13,7 @@ use obf_admin::resource::{
     devices::AlgorithmName,
     kms::{CreationRecord, DataKey, KeyFileFormat, KmsStatus, Rotation, RotationRecord},
 };
-use obf_keyfile::{Algorithm, Format, TransportKey};
-use obf_kms::rotation;
+use obf_kms::{Algorithm, Format, KeyPart, creation::Batch, rotation};
 use obf_store::resource::{Act, Audit};
 use obf_types::UnixTime;
 use std::time::Duration;
@@ -58,7 +57,7 @@ fn shown(rotation: &rotation::Rotation) -> Rotation {
 }
 
 pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
-    let record: CreationRecord = asked.record()?;
+    let record: CreationRecord<KeyPart> = asked.record()?;
     let algorithm = match record.algorithm {
         AlgorithmName::Milenage => Algorithm::Milenage,
         AlgorithmName::Tuak => Algorithm::Tuak,
@@ -69,7 +68,7 @@ pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
         KeyFileFormat::Csv => Format::Csv,
         KeyFileFormat::Pskc => Format::Pskc,
     };
-    let key = TransportKey::new(&record.transport_key_name, record.transport_key.expose().into());
+    let key = record.transport_key.into_transport_key(&record.transport_key_name);
     let key = key.ok_or_else(|| Problem::rule("transport_key: 16 or 32 octets"))?;
     // Keys leave in this file, so who took it is in the audit before the first is made.
     let act = Act {
@@ -87,7 +86,7 @@ pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
             let pieces = pieces.clone();
             async move { matches!(timeout(PATIENCE, pieces.send(piece.into())).await, Ok(Ok(()))) }
         };
-        match creation::create(&registry, &batch, network, (format, key), || clock.now(), take).await {
+        match creation::create(&registry, batch, network, (format, key), || clock.now(), take).await {
             Ok(made) => {
                 tracing::info!(created = made.created, refused = made.refused, "keys made");
                 ending.whole();

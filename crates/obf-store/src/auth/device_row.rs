@@ -9,14 +9,14 @@ use rusqlite::{Connection, OptionalExtension, Row};
 pub const TOKENS_OF_A_DEVICE: usize = 16;
 
 /// A device's row.
-pub(super) struct Known {
+pub(super) struct DeviceRow {
     pub(super) epoch: u64,
     pub(super) counter: u64,
     pub(super) minimum: u8,
-    pub(super) tokens: Held,
+    pub(super) tokens: TokenPlaces,
 }
 
-impl Known {
+impl DeviceRow {
     /// The row of a device (`kind octet ‖ text`), if it ever bootstrapped or was revoked.
     pub(super) fn read(connection: &Connection, device: &[u8]) -> Result<Option<Self>, StoreError> {
         Ok(connection
@@ -52,7 +52,7 @@ impl Known {
             epoch: unsigned(row.get(0)?),
             counter: unsigned(row.get(1)?),
             minimum: row.get(2)?,
-            tokens: Held::from_octets(row.get_ref(3)?.as_blob()?),
+            tokens: TokenPlaces::from_octets(row.get_ref(3)?.as_blob()?),
         })
     }
 }
@@ -60,9 +60,9 @@ impl Known {
 /// The places of a device's tokens and when each expires, oldest first. One that was ended early is still in here; one
 /// whose time is over may be forgotten by the table, and its place taken, so that it is never followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Held(Vec<(i64, UnixTime)>);
+pub(super) struct TokenPlaces(Vec<(i64, UnixTime)>);
 
-impl Held {
+impl TokenPlaces {
     fn from_octets(octets: &[u8]) -> Self {
         let (entries, _) = octets.as_chunks::<16>();
         Self(entries.iter().map(|entry| read(u128::from_be_bytes(*entry))).collect())
@@ -110,11 +110,11 @@ mod tests {
     #[test]
     fn a_device_holds_few_tokens_and_the_former_end_soon() {
         let at = UnixTime;
-        let mut held = Held::default();
+        let mut held = TokenPlaces::default();
         held.add(1, at(1000));
         assert_eq!(held.supersede(at(160), at(100)), [(1, at(160))]);
         held.add(2, at(1100));
-        assert_eq!(Held::from_octets(&held.to_octets()), held);
+        assert_eq!(TokenPlaces::from_octets(&held.to_octets()), held);
         // Shortened once, it is not made longer.
         assert_eq!(held.supersede(at(180), at(120)), [(2, at(180))]);
         held.add(3, at(1120));

@@ -7,15 +7,13 @@
 //! Three steps work at once, each at another batch: lines are collected ([`Lines`]), they are read and their keys wrapped
 //! (on threads for blocking work), and they are registered in their order, a transaction a batch.
 
-mod lines;
-
 use super::ingest::{Row, RowError};
-use crate::registry::{DeviceRecord, Prepared, Registration, Registry, RegistryError};
+use crate::registry::{DeviceRecord, Prepared, RecordError, Registration, Registry, RegistryError};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use lines::Lines;
 use obf_admin::resource::devices::ImportedLine;
+use obf_kms::intake::{LineBatch, LineError, Lines};
 use obf_net::Clock;
 use obf_types::HomeNetwork;
 use std::{sync::Arc, time::Duration};
@@ -121,13 +119,13 @@ impl Import {
                 let (batch, left) = lines.take(rest);
                 rest = left;
                 if let Some(batch) = batch {
-                    let read = self.read(batch.len(), move || batch.records(network)).await;
+                    let read = self.read(batch.count(), move || records(batch, network)).await;
                     reading.send(read).await.map_err(|_| Gone)?;
                 }
             }
         }
         if let Some(batch) = lines.rest() {
-            let read = self.read(batch.len(), move || batch.records(network)).await;
+            let read = self.read(batch.count(), move || records(batch, network)).await;
             reading.send(read).await.map_err(|_| Gone)?;
         }
         Ok(())
@@ -193,6 +191,14 @@ impl Import {
         }
         Ok(())
     }
+}
+
+fn records(batch: LineBatch, network: HomeNetwork) -> Vec<Numbered> {
+    let record = |line: Result<_, LineError>| {
+        let record = line.map_err(RecordError::from).and_then(|line| DeviceRecord::read(&line, network));
+        record.map_err(RowError::from)
+    };
+    batch.records().map(|(number, line)| (number, record(line))).collect()
 }
 
 /// Whether all of the body was there.

@@ -1,13 +1,20 @@
 //! What happens to tokens, applied to this node's memory in the order of the store: what this node did, what other nodes
 //! did, what the clock did.
 
-use crate::{node::Node, sealing};
+use crate::{
+    node::Node,
+    sealing,
+    watches::{Watch, Watches},
+};
 use obf_store::{
     StoreError,
-    auth::{AuthStore, Change, TOKENS_OF_A_DEVICE},
+    auth::{AuthStore, Change, Cursor, TOKENS_OF_A_DEVICE},
 };
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -24,53 +31,63 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How long a change of our own may take to be applied before its maker stops waiting.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// How far this node has followed.
+/// What the store tells this node, and how far it has listened.
 #[derive(Debug)]
-pub(crate) struct Following {
-    /// The last change whose application has begun.
-    begun: AtomicI64,
-    /// The last change that has been applied.
-    applied: watch::Sender<i64>,
-    /// The last notice there is for any application.
-    notices: watch::Sender<i64>,
+pub(crate) struct ChangeFeed {
+    /// Behind what has been applied. Only [`ChangeFeed::run`] moves it.
+    cursor: Mutex<Cursor>,
+    watches: Watches,
+    /// The number of the last look at the store that has begun …
+    begun: AtomicU64,
+    /// … and of the last whose changes are applied.
+    done: watch::Sender<u64>,
+    /// Counts up when applications may have been left notices.
+    notices: watch::Sender<u64>,
     kick: Notify,
+    /// When the last look that succeeded began.
+    heard: Mutex<Instant>,
+    stale_after: Duration,
 }
 
-impl Following {
-    /// Nothing is in memory yet, so only what changes from now on matters.
-    pub(crate) async fn from_now(store: &AuthStore) -> Result<Self, StoreError> {
-        let last = store.last_change().await?;
-        let notice = store.last_notice().await?;
+impl ChangeFeed {
+    /// Nothing is in memory yet, so only what changes from now on matters. A store that was not heard for `stale_after`
+    /// may have ended anything meanwhile.
+    pub(crate) async fn from_now(store: &AuthStore, stale_after: Duration) -> Result<Self, StoreError> {
+        let heard = Instant::now();
         Ok(Self {
-            begun: AtomicI64::new(last),
-            applied: watch::Sender::new(last),
-            notices: watch::Sender::new(notice),
+            cursor: Mutex::new(store.tip().await?),
+            watches: Watches::default(),
+            begun: AtomicU64::new(0),
+            done: watch::Sender::new(0),
+            notices: watch::Sender::new(0),
             kick: Notify::new(),
+            heard: Mutex::new(heard),
+            stale_after,
         })
     }
 
-    /// The last change whose application has begun.
-    pub(crate) fn begun(&self) -> i64 {
-        self.begun.load(Ordering::SeqCst)
+    /// Watches what is begun while a token is carried from the store to memory; to be asked for before the store is.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        self.watches.watch()
     }
 
-    /// Whether a change behind number `change` has been applied, or is being.
-    pub(crate) fn began_after(&self, change: i64) -> bool {
-        self.begun() > change
-    }
-
-    /// The number of the last notice, as it rises.
-    pub(crate) fn notices(&self) -> watch::Receiver<i64> {
+    /// Counts up when applications may have been left notices.
+    pub(crate) fn notices(&self) -> watch::Receiver<u64> {
         self.notices.subscribe()
     }
 
+    /// Whether the store was heard lately. If not, what memory says is worth nothing: another node may have ended it.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < self.stale_after
+    }
+
     /// Waits until every change made so far has been applied to this node's memory.
-    pub(crate) async fn settle(&self, store: &AuthStore) -> Result<(), StoreError> {
-        let last = store.last_change().await?;
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        // The look that is under way may have begun before the change was made; the next one sees it.
+        let next = self.begun.load(Ordering::SeqCst) + 1;
         self.kick.notify_one();
-        let mut applied = self.applied.subscribe();
-        let settled = applied.wait_for(|applied| *applied >= last);
-        match tokio::time::timeout(SETTLE, settled).await {
+        let mut done = self.done.subscribe();
+        match tokio::time::timeout(SETTLE, done.wait_for(|done| *done >= next)).await {
             Ok(_) => Ok(()),
             Err(_) => Err(StoreError::Overloaded),
         }
@@ -91,7 +108,7 @@ impl Following {
             }
             if rotated.elapsed() >= Duration::from_secs(sealing::LOOK) {
                 rotated = Instant::now();
-                if let Err(error) = node.sealing.refresh(&node.store, &node.vault, now).await {
+                if let Err(error) = node.sealing.refresh(now).await {
                     tracing::error!(%error, "sealing keys cannot be rotated");
                 }
             }
@@ -115,24 +132,30 @@ impl Following {
     }
 
     async fn catch_up(&self, node: &Node) -> Result<(), StoreError> {
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         loop {
-            let after = self.begun();
-            let changes = node.store.changes(after).await?;
-            let Some((last, _)) = changes.last() else { break };
-            let last = *last;
-            self.begun.store(last, Ordering::SeqCst);
-            for (_, change) in &changes {
-                apply(node, change);
+            let (began, after) = (Instant::now(), self.cursor().clone());
+            let followed = node.store.follow(after).await?;
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = began;
+            let changes: Arc<[Change]> = followed.changes.into();
+            // Noted first, applied then, behind the cursor last: a token that comes to memory in between is forgotten by
+            // whoever carries it, and should this be cut off, the changes come again.
+            self.watches.note(&changes);
+            changes.iter().for_each(|change| apply(node, change));
+            *self.cursor() = followed.cursor;
+            if changes.iter().any(Change::leaves_notices) {
+                self.notices.send_modify(|count| *count += 1);
             }
-            self.applied.send_replace(last);
+            if !followed.more {
+                break;
+            }
         }
-        let notice = node.store.last_notice().await?;
-        self.notices.send_if_modified(|known| {
-            let newer = notice > *known;
-            *known = notice.max(*known);
-            newer
-        });
+        self.done.send_replace(number);
         Ok(())
+    }
+
+    fn cursor(&self) -> std::sync::MutexGuard<'_, Cursor> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,7 +164,7 @@ fn apply(node: &Node, change: &Change) {
         Change::DeviceEnded { device, epoch } => {
             node.table.end_device(device, *epoch);
         }
-        Change::TokenEnded { id } => {
+        Change::TokenEnded { id, .. } => {
             node.table.end(id);
         }
         Change::Superseded { device, by, until } => {

@@ -1,4 +1,4 @@
-//! Registrations of applications, fetched over RPR and kept for a minute at most (SPEC C4, R5).
+//! Applications as the Resource Server has them registered, fetched over RPR and kept for a minute at most (SPEC C4, R5).
 
 use crate::resource_server::{ResourceServer, RprError};
 use obf_rpr::ApplicationAnswer;
@@ -19,9 +19,13 @@ const ABSENCE_KEPT: Duration = Duration::from_secs(5);
 /// More are not kept: certificates of ours may ask for any name.
 const MOST: usize = 10_000;
 
-/// What is known of applications.
-#[derive(Debug, Default)]
-pub(crate) struct Registrations {
+/// An application's registration, shared by all who look at it.
+pub(crate) type Registration = Arc<ApplicationAnswer>;
+
+/// The applications of one Resource Server.
+#[derive(Debug)]
+pub(crate) struct Applications {
+    server: Arc<ResourceServer>,
     known: RwLock<HashMap<AppId, Known>>,
     /// How often something was forgotten: an answer asked for before that may be older than what changed.
     forgotten: AtomicU64,
@@ -29,20 +33,20 @@ pub(crate) struct Registrations {
 
 #[derive(Clone, Debug)]
 struct Known {
-    registration: Result<Arc<ApplicationAnswer>, Refusal>,
+    registration: Result<Registration, Refusal>,
     until: Instant,
 }
 
-impl Registrations {
+impl Applications {
+    /// Nothing is known yet.
+    pub(crate) fn of_server(server: Arc<ResourceServer>) -> Self {
+        Self { server, known: RwLock::default(), forgotten: AtomicU64::new(0) }
+    }
+
     /// An application's registration, if a peer with these certificate names may ask for its keys. That there is no such
     /// application, and that it is not this peer's, is one answer.
-    pub(crate) async fn of_peer(
-        &self,
-        server: &ResourceServer,
-        app: &AppId,
-        names: &[String],
-    ) -> Result<Arc<ApplicationAnswer>, Refusal> {
-        let registration = self.of(server, app).await.map_err(|refusal| match refusal {
+    pub(crate) async fn of_peer(&self, app: &AppId, names: &[String]) -> Result<Registration, Refusal> {
+        let registration = self.registration(app).await.map_err(|refusal| match refusal {
             Refusal::UnknownIdentity | Refusal::NotPermitted => Refusal::ApplicationNotRegistered,
             other => other,
         })?;
@@ -57,7 +61,7 @@ impl Registrations {
         known.remove(app);
     }
 
-    async fn of(&self, server: &ResourceServer, app: &AppId) -> Result<Arc<ApplicationAnswer>, Refusal> {
+    async fn registration(&self, app: &AppId) -> Result<Registration, Refusal> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(app).cloned();
         if let Some(known) = known
             && Instant::now() < known.until
@@ -65,13 +69,15 @@ impl Registrations {
             return known.registration;
         }
         let (asked, forgotten) = (Instant::now(), self.forgotten.load(Ordering::SeqCst));
-        let registration = match server.application(app).await {
+        let registration = match self.server.application(app).await {
             Ok(registration) => Ok(Arc::new(registration)),
             Err(RprError::Refused(refusal)) => Err(refusal),
             Err(RprError::Unreachable) => return Err(Refusal::ResourceServerUnreachable),
         };
         let until = asked + if registration.is_ok() { KEPT } else { ABSENCE_KEPT };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Forgotten while the answer was on its way: it may be the one from before the change, and must not be kept.
+        // The count is read under the lock that `forget` holds while it rises, so nothing slips in between.
         if self.forgotten.load(Ordering::SeqCst) != forgotten {
             return registration;
         }
