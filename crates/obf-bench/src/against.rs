@@ -72,7 +72,10 @@ impl Old {
         let per = (bench.clients * bench.each) as f64 / 1e6;
         let mut figures = Vec::new();
         for round in 0..rounds {
-            figures.push(turns(round, &mut new, &mut old, async |side| Ok(side.bootstraps(bench.each).await? / per)).await?);
+            figures.push(
+                turns(round, &mut new, &mut old, async |side| Ok(side.bootstraps(bench.each).await? / per))
+                    .await?,
+            );
         }
         let mut comparison = self.comparison("bootstrap", "CPU µs a bootstrap (AS + RS)", COST, figures);
         comparison.notes.push(("bootstraps a round", (bench.clients * bench.each).to_string()));
@@ -91,7 +94,8 @@ impl Old {
         let mut fetchers = Vec::new();
         for side in [&mut new, &mut old] {
             let packets = side.key_requests().await?;
-            let links = rpo::links(&side.deployment, side.auth.endpoint("rpo")?, &stopper, bench.connections).await?;
+            let links =
+                rpo::links(&side.deployment, side.auth.endpoint("rpo")?, &stopper, bench.connections).await?;
             bench.load(&links, &packets, bench.requests / 4).await?;
             fetchers.push((side.auth.id(), links, packets));
         }
@@ -162,7 +166,9 @@ impl Old {
         let mut comparisons = Vec::new();
         let known = usize::try_from(bench.tokens)?;
         for (name, keys) in [("handshake, key known", known), ("handshake, key fetched", 1)] {
-            let sdk = |(side, _): &(Side, _)| crate::handshake::sdk(&side.deployment, side.auth.endpoint("rpo")?, keys);
+            let sdk = |(side, _): &(Side, _)| {
+                crate::handshake::sdk(&side.deployment, side.auth.endpoint("rpo")?, keys)
+            };
             let (mut ours, mut theirs) = ((sdk(&new)?, &new.1), (sdk(&old)?, &old.1));
             let per = bench.handshakes as f64 / 1e6;
             let mut figures = Vec::new();
@@ -205,7 +211,8 @@ impl Old {
             };
             rotations.push((of(&new)?, of(&old)?));
         }
-        let mut import = self.comparison("import", "devices a second through obf device import", IMPORT, imports);
+        let mut import =
+            self.comparison("import", "devices a second through obf device import", IMPORT, imports);
         let mut rotate = self.comparison("rotate", "seconds of obf kms rotate --full", ROTATION, rotations);
         for comparison in [&mut import, &mut rotate] {
             comparison.notes.push(("devices", count.to_string()));

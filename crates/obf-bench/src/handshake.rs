@@ -145,7 +145,12 @@ impl Handshake {
     ///
     /// # Errors
     /// The first that fails ends it.
-    pub async fn load(&self, address: SocketAddr, devices: &Arc<Vec<Device>>, handshakes: usize) -> Result<()> {
+    pub async fn load(
+        &self,
+        address: SocketAddr,
+        devices: &Arc<Vec<Device>>,
+        handshakes: usize,
+    ) -> Result<()> {
         let (connector, app) = (PskConnector::new(Versions::Tls13, &[])?, AppId::new(APP)?);
         load::in_flight(self.at_once, handshakes, |number| {
             let (connector, devices, app) = (connector.clone(), Arc::clone(devices), app.clone());

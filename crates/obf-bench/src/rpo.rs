@@ -130,7 +130,12 @@ impl Rpo {
     ///
     /// # Errors
     /// The first that is refused ends it.
-    pub async fn load(&self, links: &[RadiusTlsClient], packets: &Arc<[Vec<u8>]>, requests: usize) -> Result<()> {
+    pub async fn load(
+        &self,
+        links: &[RadiusTlsClient],
+        packets: &Arc<[Vec<u8>]>,
+        requests: usize,
+    ) -> Result<()> {
         let mut connections = JoinSet::new();
         for link in links {
             let (link, packets) = (link.clone(), packets.clone());

@@ -15,8 +15,8 @@ use obf_rpr::{
 use obf_store::{
     StoreError,
     resource::{
-        self, Application, Applications, Device, Entitlement, KeyUse, ResourceDb, RightsPage, SequenceNumbers, State,
-        Taken, WithRights,
+        self, Application, Applications, Device, Entitlement, KeyUse, ResourceDb, RightsPage,
+        SequenceNumbers, State, Taken, WithRights,
     },
 };
 use obf_token::Algorithm;
@@ -149,9 +149,11 @@ impl Answerer {
             let list: Vec<Right> = page
                 .grants
                 .iter()
-                .filter_map(|entitlement| match authorisation::decide(self.policy, device, entitlement, now) {
-                    Decision::Permit(right) => Some(on_wire(right)),
-                    Decision::Refuse(_) => None,
+                .filter_map(|entitlement| {
+                    match authorisation::decide(self.policy, device, entitlement, now) {
+                        Decision::Permit(right) => Some(on_wire(right)),
+                        Decision::Refuse(_) => None,
+                    }
                 })
                 .collect();
             let last = page.grants.last().and_then(Entitlement::app).cloned();

@@ -6,7 +6,8 @@
 //! say so.
 
 use super::{
-    Application, Denied, Device, DeviceId, ResourceDb, Terms, applications, denials, device_rows::load_of, grants,
+    Application, Denied, Device, DeviceId, ResourceDb, Terms, applications, denials, device_rows::load_of,
+    grants,
 };
 use crate::{
     StoreError,

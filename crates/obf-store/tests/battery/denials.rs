@@ -19,7 +19,8 @@ async fn put(db: &ResourceDb, denial: NewDenial, addressees: &[&str]) -> Denial 
 async fn denied(db: &ResourceDb, number: u64, id: &str) -> Option<Denied> {
     let (_, one) = db.right(imsi(number), app(id), NOW).await.unwrap().unwrap();
     let (_, page) = db.rights(imsi(number), None, 99, NOW).await.unwrap().unwrap();
-    let listed = page.grants.into_iter().find(|listed| listed.app().is_some_and(|listed| listed.as_str() == id));
+    let listed =
+        page.grants.into_iter().find(|listed| listed.app().is_some_and(|listed| listed.as_str() == id));
     assert_eq!(listed, Some(one.clone()).filter(|one| one.granted.is_some()));
     one.denied
 }
