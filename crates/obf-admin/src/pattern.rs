@@ -99,7 +99,7 @@ pub fn mismatch(pattern: &str, text: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_types::{AppId, Domain, GlobalIdentity, IdentityKind, UaId, UnixTime};
+    use obf_types::{AppId, Domain, GlobalIdentity, IdentityKind, UaClass, UnixTime};
 
     #[test]
     fn every_pattern_compiles_and_is_anchored() {
@@ -151,11 +151,7 @@ mod tests {
             assert_eq!(matches(FQDN), AppId::new(text).is_ok(), "{text}");
             assert_eq!(matches(DOMAIN), Domain::new(text).is_ok(), "{text}");
             assert_eq!(matches(TIMESTAMP), UnixTime::from_xs_date_time(text).is_some(), "{text}");
-            assert_eq!(
-                matches(UA),
-                matches!(text, "tls-psk" | "http-digest") || UaId::from_hex(text).is_some(),
-                "{text}"
-            );
+            assert_eq!(matches(UA), text.parse::<UaClass>().is_ok(), "{text}");
             for (kind, pattern) in [
                 (IdentityKind::Imsi, IMSI),
                 (IdentityKind::Impi, IMPI),

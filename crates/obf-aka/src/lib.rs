@@ -27,7 +27,7 @@ pub use output::SecretOutput;
 pub use sqn::{CounterScheme, MAX_IND_BITS, Sqn, SqnExhausted, SqnLayout, TimeScheme};
 pub use tuak::{KeySize, MacSize, ResSize, Tuak, TuakKey, TuakSizes};
 pub use usim::{Authentication, SqnArray, SqnLimits, Success, authenticate};
-pub use vector::{AkaVector, generate_vector, verify_auts};
+pub use vector::{AkaVector, generate_vector, ks, verify_auts};
 
 /// RAND, octets (TS 33.105 5.1.7.6).
 pub const RAND_LEN: usize = 16;

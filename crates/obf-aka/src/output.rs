@@ -27,6 +27,11 @@ impl SecretOutput {
         self.octets.get(..usize::from(self.len)).unwrap_or(&self.octets)
     }
 
+    /// The octets, if they are 16.
+    pub fn octets_16(&self) -> Option<&[u8; 16]> {
+        self.expose().try_into().ok()
+    }
+
     /// An array of `N` ≤ 32 octets.
     #[inline]
     pub(crate) fn of<const N: usize>(from: [u8; N]) -> Self {

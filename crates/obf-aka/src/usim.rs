@@ -114,7 +114,7 @@ pub struct Success {
 impl Success {
     /// Ks = CK ‖ IK (TS 33.220 B.3); `None` unless both have 128 bits.
     pub fn ks(&self) -> Option<Secret<32>> {
-        ks(&self.ck, &self.ik)
+        self.ck.octets_16().zip(self.ik.octets_16()).map(|(ck, ik)| ks(ck, ik))
     }
 }
 

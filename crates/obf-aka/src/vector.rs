@@ -24,7 +24,7 @@ pub struct AkaVector {
 impl AkaVector {
     /// Ks = CK ‖ IK (TS 33.220 B.3); `None` unless both have 128 bits.
     pub fn ks(&self) -> Option<Secret<32>> {
-        ks(&self.ck, &self.ik)
+        self.ck.octets_16().zip(self.ik.octets_16()).map(|(ck, ik)| ks(ck, ik))
     }
 }
 
@@ -63,11 +63,11 @@ pub(crate) fn xor(a: [u8; 6], b: [u8; 6]) -> [u8; 6] {
     out
 }
 
-pub(crate) fn ks(ck: &SecretOutput, ik: &SecretOutput) -> Option<Secret<32>> {
-    let (ck, ik): (&[u8; 16], &[u8; 16]) = (ck.expose().try_into().ok()?, ik.expose().try_into().ok()?);
+/// Ks = CK ‖ IK (TS 33.220 B.3), for AKAv1 and AKAv2 alike.
+pub fn ks(ck: &[u8; 16], ik: &[u8; 16]) -> Secret<32> {
     let mut octets = [0; 32];
     octets.iter_mut().zip(ck.iter().chain(ik)).for_each(|(to, from)| *to = *from);
     let ks = Secret::new(octets);
     octets.zeroize();
-    Some(ks)
+    ks
 }

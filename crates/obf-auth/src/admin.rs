@@ -20,7 +20,7 @@ use hyper::{
 use obf_net::http::Reply;
 use obf_store::{
     StoreError,
-    auth::{Lookup, StoredToken, TokenFilter},
+    auth::{Lookup, StoredToken, TokenFilter, TokenStore},
 };
 use obf_token::TokenId;
 use obf_types::{AppId, GlobalIdentity, IdentityKind, Refusal};
@@ -150,10 +150,10 @@ fn row(token: &StoredToken) -> Value {
         .collect();
     json!({
         "id": token.id.to_string(),
-        "device": format!("{:?}", token.device),
+        "device": token.device.to_string(),
         "user_name": String::from_utf8_lossy(&token.user_name),
         "schema": facts.schema.name(),
-        "algorithm": facts.algorithm.name(),
+        "algorithm": facts.method.algorithm_name(),
         "epoch": facts.epoch.0,
         "counter": facts.counter,
         "bootstrapped": facts.bootstrapped_at.to_xs_date_time(),
@@ -165,13 +165,11 @@ fn row(token: &StoredToken) -> Value {
 
 /// `kind:value`, or a bare IMSI or IMPI.
 fn device(text: &str) -> Result<GlobalIdentity, Problem> {
-    let by_kind = text.split_once(':').and_then(|(kind, value)| {
-        let kind = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)?;
-        Some(GlobalIdentity::new(kind, value))
-    });
-    by_kind
-        .unwrap_or_else(|| GlobalIdentity::from_user_name(text))
-        .map_err(|error| parameter("device", &error))
+    let device = match IdentityKind::split(text) {
+        Some((kind, value)) => GlobalIdentity::new(kind, value),
+        None => GlobalIdentity::from_user_name(text),
+    };
+    device.map_err(|error| parameter("device", &error))
 }
 
 fn token_id(text: &str) -> Result<TokenId, Problem> {

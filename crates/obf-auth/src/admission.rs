@@ -57,10 +57,7 @@ impl Admission {
 /// What an identity's bucket is found by: an IMSI, the IMPI derived from it, and both with their kind named are one
 /// identity; so are two spellings of a realm.
 fn bucket_of(user_name: &str) -> &str {
-    let value = match user_name.split_once(':') {
-        Some((kind, value)) if IdentityKind::ALL.iter().any(|known| known.name() == kind) => value,
-        _ => user_name,
-    };
+    let value = IdentityKind::split(user_name).map_or(user_name, |(_, value)| value);
     match value.split_once('@') {
         Some((user, _)) if !user.is_empty() && user.bytes().all(|octet| octet.is_ascii_digit()) => user,
         _ => value,

@@ -5,7 +5,7 @@ use crate::{
     node::Node,
     random::draw,
     resource_server::RprError,
-    tokens::{Facts, NewToken, RightsSet},
+    tokens::{NewToken, RightsSet},
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -19,8 +19,8 @@ use obf_rpb::{
     },
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
-use obf_store::auth::{self, Bootstrap, Committed, Spent};
-use obf_token::{Technology, TokenId};
+use obf_store::auth::{Bootstrap, Committed, Spent, TokenStore};
+use obf_token::{TokenFacts, TokenId};
 use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
 use std::{sync::Arc, time::Duration};
 
@@ -149,17 +149,7 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         return CommitAnswer::Failed;
     }
     let Some(carried) = carried(node, &token).await else { return CommitAnswer::Failed };
-    let facts = Facts {
-        schema: token.schema,
-        mode: token.mode,
-        algorithm: token.algorithm,
-        technology: Technology::ThreeGpp,
-        epoch: token.epoch,
-        counter: 0,
-        bootstrapped_at: token.bootstrapped_at,
-        expires: token.expires,
-        rights_at: carried.said_at,
-    };
+    let facts = TokenFacts { rights_at: carried.said_at, ..token.facts };
     let bootstrap = Arc::new(Bootstrap {
         id: token.id.clone(),
         device: token.identity.clone(),
@@ -167,7 +157,7 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         facts,
         wrapped_ks: node.vault.wrap_ks(&token.id, &token.ks),
         rights: node.table.intern(carried.rights),
-        former_until: UnixTime(token.bootstrapped_at.0.saturating_add(node.former_token)),
+        former_until: UnixTime(token.facts.bootstrapped_at.0.saturating_add(node.former_token)),
     });
     let watch = node.feed.watch();
     match node.store.commit(Arc::clone(&bootstrap)).await {
@@ -197,7 +187,7 @@ fn keep(node: &Node, token: &Bootstrapped, stored: &Bootstrap, counter: u64) {
         identity: &stored.device,
         user_name: &stored.user_name,
         ks: &token.ks,
-        facts: &Facts { counter, ..stored.facts },
+        facts: &TokenFacts { counter, ..stored.facts },
         rights: Arc::clone(&stored.rights),
     });
     if let Err(error) = taken {
@@ -246,13 +236,7 @@ impl Carried {
 
 /// Rights as they came on RPR.
 fn rights_of(rights: obf_rpr::Rights) -> RightsSet {
-    let list = rights.list.into_iter().map(|right| auth::Right {
-        app: right.app,
-        lifetime: right.lifetime,
-        settings: right.settings,
-        local_validity: right.local_validity,
-    });
-    RightsSet::new(list.collect(), rights.more)
+    RightsSet::new(rights.list, rights.more)
 }
 
 fn response(reply: Reply) -> obf_net::http::Reply {

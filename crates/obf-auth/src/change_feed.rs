@@ -3,12 +3,11 @@
 
 use crate::{
     node::Node,
-    sealing,
     watches::{Watch, Watches},
 };
 use obf_store::{
     StoreError,
-    auth::{AuthStore, Change, Cursor, TOKENS_OF_A_DEVICE},
+    auth::{AuthStore, Change, Cursor, TOKENS_OF_A_DEVICE, TokenStore},
 };
 use std::{
     sync::{
@@ -22,12 +21,9 @@ use tokio::{
     time::Instant,
 };
 
-/// How often the store is looked at: what other nodes ended is ended here within 250 ms.
+/// How often the store is looked at, whether somebody told of a change or not: what other nodes ended is ended here within
+/// 250 ms.
 const POLL: Duration = Duration::from_millis(100);
-/// How often expired tokens are erased from memory.
-const ERASE: Duration = Duration::from_secs(1);
-/// How often the store is swept.
-const SWEEP: Duration = Duration::from_secs(5);
 /// How long a change of our own may take to be applied before its maker stops waiting.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -95,39 +91,27 @@ impl ChangeFeed {
 
     /// Follows until it is dropped.
     pub(crate) async fn run(&self, node: &Node) {
-        let (mut erased, mut swept, mut rotated) = (Instant::now(), Instant::now(), Instant::now());
-        let mut swept_hourly = Instant::now();
+        let mut deaf = false;
         loop {
-            if let Err(error) = self.catch_up(node).await {
-                tracing::error!(%error, "changes cannot be read from the store");
-            }
-            let now = node.now();
-            if erased.elapsed() >= ERASE {
-                erased = Instant::now();
-                node.table.erase_expired(now);
-            }
-            if rotated.elapsed() >= Duration::from_secs(sealing::LOOK) {
-                rotated = Instant::now();
-                if let Err(error) = node.sealing.refresh(now).await {
-                    tracing::error!(%error, "sealing keys cannot be rotated");
+            match self.catch_up(node).await {
+                Ok(()) if deaf => {
+                    deaf = false;
+                    tracing::info!("the store is heard again");
                 }
-            }
-            if swept.elapsed() >= SWEEP {
-                swept = Instant::now();
-                match node.store.sweep(now).await {
-                    // There is more: go on with it at the next turn.
-                    Ok(true) => swept -= SWEEP.min(swept.elapsed() + SWEEP),
-                    Ok(false) => {}
-                    Err(error) => tracing::error!(%error, "the store cannot be swept"),
+                Ok(()) => {}
+                Err(error) if !deaf => {
+                    deaf = true;
+                    let seconds = self.stale_after.as_secs();
+                    tracing::error!(%error, "the store cannot be heard: look whether it runs and can be reached (auth.database); nothing is issued from {seconds} s on until it is");
                 }
+                // Said once.
+                Err(_) => {}
             }
-            if swept_hourly.elapsed() >= Duration::from_secs(3600) {
-                swept_hourly = Instant::now();
-                if let Err(error) = node.store.sweep_hourly(now).await {
-                    tracing::error!(%error, "the store cannot be swept");
-                }
+            tokio::select! {
+                () = self.kick.notified() => {}
+                () = node.store.told() => {}
+                () = tokio::time::sleep(POLL) => {}
             }
-            let _ = tokio::time::timeout(POLL, self.kick.notified()).await;
         }
     }
 
@@ -167,9 +151,9 @@ fn apply(node: &Node, change: &Change) {
         Change::TokenEnded { id, .. } => {
             node.table.end(id);
         }
-        Change::Superseded { device, by, until } => {
+        Change::Superseded { device, counter, until, .. } => {
             // The store ends the oldest of too many; so does memory.
-            if node.table.supersede(device, by, *until) > TOKENS_OF_A_DEVICE {
+            if node.table.supersede(device, *counter, *until) > TOKENS_OF_A_DEVICE {
                 node.table.keep_last(device, TOKENS_OF_A_DEVICE);
             }
         }

@@ -4,7 +4,7 @@
 //! [auth]
 //! domain = "as.operator.example"      # realm on RPB, tail of every token id
 //! node = 0                            # registered number of this node, 0 to 31
-//! database = "data/auth.db"           # shared by the nodes of one host
+//! database = "data/auth.db"           # shared by the nodes of one host; or postgresql://user@host/database, by those of any
 //! kek_file = "kek.hex"                # 64 hex digits; the same for all nodes
 //!
 //! [auth.rpb]
@@ -37,6 +37,7 @@
 
 use obf_files::SecretFile;
 use obf_net::ConnectionLimits;
+use obf_store::Location;
 use obf_types::{Domain, Lifetime};
 use serde::Deserialize;
 use std::{
@@ -54,8 +55,11 @@ pub struct Config {
     /// The registered number of this node, 0 to 31; different for each node of the domain.
     #[serde(default)]
     pub node: u8,
-    /// The SQLite file that the nodes of this host share.
-    pub database: PathBuf,
+    /// Where the tokens are kept: a SQLite file that the nodes of this host share, or a PostgreSQL database that nodes
+    /// on any hosts share.
+    pub database: Location,
+    /// The password for a PostgreSQL database; whitespace around it is none of it.
+    pub database_password_file: Option<PathBuf>,
     /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
     pub kek_file: PathBuf,
     /// The RPB listener.
@@ -176,7 +180,7 @@ pub struct LimitsConfig {
     pub challenge_life: u32,
     /// A new bootstrap leaves the device's former token that long, seconds; at most 60.
     pub former_token: u32,
-    /// Nothing is issued when the Resource Server was not heard for so long, seconds.
+    /// Nothing is issued when the Resource Server, or the store, was not heard for so long, seconds.
     pub stale_after: u32,
     /// Unanswered challenges of one identity …
     pub challenges: u32,

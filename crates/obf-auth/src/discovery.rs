@@ -8,7 +8,7 @@ use hyper::{
 };
 use obf_net::http::Reply;
 use obf_rpb::server::Settings;
-use obf_types::KeySchema;
+use obf_types::{KeySchema, UaClass};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
 
@@ -45,7 +45,7 @@ pub(crate) fn offer(
         "addresses": addresses,
         "bootstrap_algorithms": algorithms,
         "key_schemas": schemas,
-        "ua": ["tls-psk", "http-digest"],
+        "ua": UaClass::NAMES,
         "registration": {
             "devices": "by an operator, at the Resource Server",
             "applications": "by their provider or an operator, at the Resource Server",

@@ -7,6 +7,7 @@ use crate::{
 use obf_net::radius::{Handler, Origin};
 use obf_radius::Request;
 use obf_rpo::{Ask, Inquiry, KeyGrant, KeyRequest, grant, refuse};
+use obf_store::auth::TokenStore;
 use obf_token::{AppKey, Obf1Context, derive};
 use obf_types::{GlobalIdentity, KeySchema, Lifetime, Refusal, UnixTime};
 use std::sync::Arc;
@@ -165,8 +166,7 @@ fn derived(node: &Node, wanted: &KeyRequest, token: &LiveToken, identity: &Globa
                 technology: facts.technology,
                 as_domain: &node.domain,
                 counter: facts.counter,
-                mode: facts.mode,
-                algorithm: facts.algorithm,
+                method: facts.method,
             };
             derive::obf_1(&ks, &context, &naf)
         }

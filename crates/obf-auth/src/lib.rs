@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`config`], `start` ([`start()`], [`Handle`]), `bootstrap` (RPB), `keys` (RPO), `resource_server` (RPR),
 //! `notices_in` (from the Resource Server), `notices_out` (to applications), `change_feed` and `watches` (what ends tokens, in
-//! the order of the store), `sealing` and `vault` (keys that leave memory), `applications`, `admission`, `admin`; [`tokens`]
+//! the order of the store), `housekeeping` (what the clock ends), `sealing` and `vault` (keys that leave memory), `applications`, `admission`, `admin`; [`tokens`]
 //! (what lives in memory) and [`limiter`].
 //!
 //! Invariants: a token counts from the moment it is on the disk, on every node of the deployment; what ends a token is on
@@ -20,6 +20,7 @@ mod change_feed;
 pub mod config;
 mod discovery;
 mod error;
+mod housekeeping;
 mod keys;
 pub mod limiter;
 mod node;
@@ -29,6 +30,7 @@ mod random;
 mod resource_server;
 mod sealing;
 mod start;
+mod store;
 pub mod tokens;
 pub mod vault;
 mod watches;

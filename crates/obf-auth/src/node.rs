@@ -4,27 +4,22 @@ use crate::{
     admission::Admission,
     applications::Applications,
     change_feed::ChangeFeed,
-    config::{Checked, Config, ConfigError, read_key},
+    config::{Checked, Config, read_key},
     error::StartError,
     random::draw,
     resource_server::ResourceServer,
     sealing::Sealing,
+    store,
     tokens::{Found, LiveToken, NewToken, TokenTable},
     vault::Vault,
 };
 use obf_net::Clock;
 use obf_rpb::{Authenticator, server::Settings};
 use obf_rpr::Vendor;
-use obf_store::{
-    Options,
-    auth::{AuthStore, Lookup, StoredToken},
-};
+use obf_store::auth::{AuthStore, Lookup, StoredToken, TokenStore};
 use obf_token::TokenId;
 use obf_types::{Domain, Refusal, Secret, UnixTime};
 use std::{sync::Arc, time::Duration};
-
-/// Connections that read the store beside its writer.
-const READERS: usize = 2;
 
 /// One Authentication Server node.
 #[derive(Debug)]
@@ -57,9 +52,7 @@ impl Node {
         resource_server: ResourceServer,
     ) -> Result<Self, StartError> {
         let vault = Arc::new(Vault::new(&read_key("kek_file", &config.kek_file)?));
-        let store = AuthStore::open(&Options::new(&config.database).readers(READERS)).map_err(|error| {
-            ConfigError::new("database", format_args!("{}: {error}", config.database.display()))
-        })?;
+        let store = store::open(config).await?;
         let sealing = Sealing::open(store.clone(), Arc::clone(&vault), clock.now()).await?;
         let limits = &config.limits;
         let stale_after = Duration::from_secs(limits.stale_after.max(1).into());

@@ -8,7 +8,7 @@ use obf_net::{
 };
 use obf_radius::{Request, dictionary::ErrorCause, notice};
 use obf_rpr::{Notice, Wanted};
-use obf_store::StoreError;
+use obf_store::{StoreError, auth::TokenStore};
 use obf_types::{AppId, GlobalIdentity};
 use std::{collections::BTreeSet, fmt, sync::Arc};
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -195,7 +195,7 @@ impl Devices {
 impl fmt::Display for Devices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(first) = &self.first {
-            write!(f, "{first:?}")?;
+            write!(f, "{first}")?;
         }
         if self.others > 0 { write!(f, " and {} more", self.others) } else { Ok(()) }
     }

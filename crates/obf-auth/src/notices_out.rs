@@ -10,7 +10,7 @@ use obf_radius::{AttributeWriter, Code};
 use obf_rpo::TokenNotice;
 use obf_store::{
     StoreError,
-    auth::{Notice, NoticeCursor},
+    auth::{Notice, NoticeCursor, TokenStore},
 };
 use obf_types::{AppId, Refusal};
 use std::{

@@ -8,7 +8,7 @@ use crate::{random::draw, vault::Vault};
 use obf_rpb::KeyRing;
 use obf_store::{
     StoreError,
-    auth::{AuthStore, WrappedSealingKey},
+    auth::{AuthStore, TokenStore, WrappedSealingKey},
 };
 use obf_token::SealingKey;
 use obf_types::{Secret, UnixTime};

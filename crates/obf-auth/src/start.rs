@@ -6,6 +6,7 @@ use crate::{
     config::{Config, ConfigError, Transport},
     discovery,
     error::StartError,
+    housekeeping,
     keys::KeyServer,
     node::Node,
     notices_in::NoticesIn,
@@ -113,6 +114,7 @@ fn follow(node: &Arc<Node>, running: &Running) {
     running.spawn(async move {
         tokio::select! {
             () = fed.feed.run(&fed) => {}
+            () = housekeeping::run(&fed) => {}
             () = group.stopping() => {}
         }
     });

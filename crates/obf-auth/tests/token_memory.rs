@@ -2,9 +2,11 @@
 //! for three applications and every index. A process of its own, so that nothing else counts.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use obf_auth::tokens::{Facts, NewToken, Right, RightsSet, TokenTable};
-use obf_token::{Algorithm, Ks, Mode, Technology, TokenId};
-use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Secret, UnixTime};
+use obf_auth::tokens::{NewToken, RightsSet, TokenTable};
+use obf_token::{Algorithm, Ks, Method, Technology, TokenFacts, TokenId};
+use obf_types::{
+    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Right, Secret, UnixTime,
+};
 
 const TOKENS: u64 = 1_000_000;
 /// The bound is 400, its stretch goal 250.
@@ -40,10 +42,9 @@ fn a_live_token_takes_at_most_250_octets() {
         assert!(identity.value().len() >= 49);
         let mut rand = [0; 16];
         rand[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
-        let facts = Facts {
+        let facts = TokenFacts {
             schema: KeySchema::Obf1,
-            mode: Mode::Aka,
-            algorithm: Algorithm::AkaV2Sha256,
+            method: Method::Aka(Algorithm::AkaV2Sha256),
             technology: Technology::ThreeGpp,
             epoch: Epoch(1_800_000_000 + number % 5),
             counter: number % 1000,

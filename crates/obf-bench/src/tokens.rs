@@ -15,10 +15,12 @@ use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpo::{KeyRequest, request::Ask};
 use obf_store::{
     Options,
-    auth::{AuthStore, Bootstrap, Committed, Facts, Right, RightsSet},
+    auth::{AuthStore, Bootstrap, Committed, RightsSet, TokenStore},
 };
-use obf_token::{Algorithm, Ks, Mode, Technology, TokenId};
-use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, UaId, UnixTime};
+use obf_token::{Algorithm, Ks, Method, Technology, TokenFacts, TokenId};
+use obf_types::{
+    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Right, UaId, UnixTime,
+};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -194,10 +196,9 @@ fn token(number: u64, now: UnixTime, rights: Arc<RightsSet>, vault: &Vault) -> R
         id,
         device: GlobalIdentity::new(IdentityKind::Impi, &user_name)?,
         user_name: user_name.into_bytes(),
-        facts: Facts {
+        facts: TokenFacts {
             schema: KeySchema::Obf1,
-            mode: Mode::Aka,
-            algorithm: Algorithm::AkaV2Sha256,
+            method: Method::Aka(Algorithm::AkaV2Sha256),
             technology: Technology::ThreeGpp,
             epoch: Epoch(0),
             counter: 1,

@@ -2,7 +2,7 @@
 
 use crate::file::Locked;
 use obf_rpb::SecurityAssociation;
-use obf_token::{Algorithm, Mode, Technology, TokenId};
+use obf_token::{Algorithm, Method, Technology, TokenId};
 use obf_types::{Domain, GlobalIdentity, IdentityKind, KeySchema, UnixTime, hex};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -99,8 +99,9 @@ impl AssociationStore {
 
 impl Content {
     fn keep(&mut self, key: Key, association: Arc<SecurityAssociation>, now: UnixTime) {
-        let minimum = self.minimum.entry(key.clone()).or_insert(association.algorithm);
-        *minimum = association.algorithm.max(*minimum);
+        let Method::Aka(algorithm) = association.method;
+        let minimum = self.minimum.entry(key.clone()).or_insert(algorithm);
+        *minimum = algorithm.max(*minimum);
         self.associations.retain(|_, association| association.expires > now);
         self.associations.insert(key, association);
     }
@@ -155,6 +156,7 @@ struct Kept {
 impl Kept {
     fn of(key: &Key, association: &SecurityAssociation) -> Self {
         let identity = association.identity.as_ref();
+        let [mode, algorithm] = association.method.octets();
         Self {
             server: key.server.clone(),
             token: association.id.to_string(),
@@ -166,8 +168,8 @@ impl Kept {
             counter: association.counter,
             domain: association.domain.as_str().into(),
             technology: association.technology as u8,
-            mode: association.mode as u8,
-            algorithm: association.algorithm as u8,
+            mode,
+            algorithm,
         }
     }
 
@@ -187,21 +189,11 @@ impl Kept {
             identity,
             counter: self.counter,
             domain: Domain::new(&self.domain).ok()?,
-            technology: technology(self.technology)?,
-            mode: mode(self.mode)?,
-            algorithm: Algorithm::from_number(self.algorithm)?,
+            technology: Technology::from_number(self.technology)?,
+            method: Method::from_octets([self.mode, self.algorithm])?,
         };
         Some((key, Arc::new(association)))
     }
-}
-
-fn technology(number: u8) -> Option<Technology> {
-    use Technology::{LoRaWan, Standalone, ThreeGpp};
-    [ThreeGpp, LoRaWan, Standalone].into_iter().find(|technology| *technology as u8 == number)
-}
-
-fn mode(number: u8) -> Option<Mode> {
-    [Mode::Aka, Mode::GbaDigest, Mode::Pki].into_iter().find(|mode| *mode as u8 == number)
 }
 
 fn lock(path: &Path) -> Result<Locked, StoreError> {

@@ -104,11 +104,6 @@ pub(crate) fn rank(identity: &GlobalIdentity) -> u8 {
     }
 }
 
-/// The kind of that name.
-pub(crate) fn kind(name: &str) -> Option<IdentityKind> {
-    IdentityKind::ALL.into_iter().find(|kind| kind.name() == name)
-}
-
 /// An identity of that kind, or what is wrong with it.
 pub(crate) fn identity(kind: IdentityKind, value: &str) -> Result<GlobalIdentity, RecordFault> {
     GlobalIdentity::new(kind, value).map_err(|error| RecordFault::Identity { field: kind.name(), error })

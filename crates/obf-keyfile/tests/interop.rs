@@ -38,7 +38,7 @@ fn line(record: &KeyRecord) -> String {
     let uri = if record.algorithm == Algorithm::Milenage { pskc::MILENAGE } else { pskc::TUAK };
     let secret = [record.k.expose(), record.c.expose()].concat();
     let iccid = record.identity(IdentityKind::Iccid).unwrap();
-    format!("imsi:{} {iccid} {uri} {}\n", record.identities[0], hex(&secret))
+    format!("{} {} {uri} {}\n", record.identities[0], iccid.value(), hex(&secret))
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn c1_pskctool_reads_and_validates_what_is_written() {
     let pskctool = program("pskctool", "pskctool");
     let said = run(Command::new(&pskctool).args(["--info", "--verbose"]), &written);
     for record in &all {
-        assert!(said.contains(&format!("imsi:{}", record.identities[0])), "{said}");
+        assert!(said.contains(&record.identities[0].to_string()), "{said}");
     }
     let said = run(Command::new(&pskctool).arg("--validate"), &written);
     assert!(said.contains("OK"), "{said}");

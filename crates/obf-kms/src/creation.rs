@@ -238,7 +238,7 @@ mod tests {
             Batch::new("001010000000009", Some("898821100000000001"), 3, Algorithm::Milenage).unwrap();
         let shown = |index| {
             let record = batch.draw(index).unwrap();
-            record.identities.iter().map(ToString::to_string).collect::<Vec<_>>()
+            record.identities.iter().map(|identity| identity.value().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(shown(0), ["001010000000009", "8988211000000000011"]);
         assert_eq!(shown(2), ["001010000000011", "8988211000000000037"]);

@@ -210,7 +210,7 @@ impl Sealer {
 
 impl Envelope<'_> {
     fn name(&self) -> String {
-        self.primary.to_string()
+        self.primary.value().to_owned()
     }
 }
 

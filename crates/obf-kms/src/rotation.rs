@@ -371,7 +371,7 @@ pub(super) fn retired(document: &str) -> Vec<u32> {
 /// The devices of a chunk, for the audit: `imsi:001… to imsi:002…`, in the order of their registration.
 fn opened(keys: &[WrappedKey]) -> Option<String> {
     let (first, last) = (keys.first()?, keys.last()?);
-    Some(format!("{:?} to {:?}", first.primary, last.primary))
+    Some(format!("{} to {}", first.primary, last.primary))
 }
 
 /// `None` for an envelope that does not open: it stays as it is, and the log names it.

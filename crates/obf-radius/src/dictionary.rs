@@ -126,7 +126,7 @@ macro_rules! obf_attributes {
 }
 
 obf_attributes! {
-    /// What is asked: see [`OPERATIONS`].
+    /// What is asked: see [`Operation`].
     Operation = 1, "OBF-Operation", "integer";
     /// An application's FQDN.
     Application = 2, "OBF-Application", "string";
@@ -136,7 +136,7 @@ obf_attributes! {
     KeyExpiry = 4, "OBF-Key-Expiry", "integer64";
     /// When the device bootstrapped, unix seconds.
     BootstrapTime = 5, "OBF-Bootstrap-Time", "integer64";
-    /// The key schema: see [`SCHEMAS`].
+    /// The key schema: `obf_types::KeySchema`.
     Schema = 6, "OBF-Schema", "integer";
     /// RAND of a vector, 16 octets.
     Rand = 7, "OBF-RAND", "octets";
@@ -172,7 +172,7 @@ obf_attributes! {
     KycExpiry = 22, "OBF-KYC-Expiry", "integer64";
     /// MNC digits of the home network, 2 or 3.
     HomeNetwork = 23, "OBF-Home-Network", "integer";
-    /// The weakest digest algorithm allowed: see [`ALGORITHMS`].
+    /// The weakest digest algorithm allowed: `obf_token::Algorithm`.
     MinimumAlgorithm = 24, "OBF-Minimum-Algorithm", "integer";
     /// 1: the application is told the device's identity.
     DisclosesIdentity = 25, "OBF-Discloses-Identity", "integer";
@@ -181,11 +181,42 @@ obf_attributes! {
 }
 
 /// Values of OBF-Operation.
-pub const OPERATIONS: &[(&str, u32)] =
-    &[("Vector", 1), ("Resynchronise", 2), ("Rights", 3), ("Application", 4), ("Key", 5), ("Resume", 6)];
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Operation {
+    /// RPR: a vector and the rights.
+    Vector = 1,
+    /// RPR: the same after a resynchronisation.
+    Resynchronise = 2,
+    /// RPR: rights.
+    Rights = 3,
+    /// RPR: an application's registration.
+    Application = 4,
+    /// RPO: a key.
+    Key = 5,
+    /// RPO: the first of a connection.
+    Resume = 6,
+}
 
-/// Values of OBF-Schema.
-pub const SCHEMAS: &[(&str, u32)] = &[("gba-me", 1), ("obf-1", 2)];
+impl Operation {
+    /// Every operation, by number.
+    pub const ALL: [Self; 6] =
+        [Self::Vector, Self::Resynchronise, Self::Rights, Self::Application, Self::Key, Self::Resume];
 
-/// Values of OBF-Minimum-Algorithm.
-pub const ALGORITHMS: &[(&str, u32)] = &[("AKAv1-MD5", 1), ("AKAv2-SHA-256", 2)];
+    /// Its name in `docs/dictionary.obf`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vector => "Vector",
+            Self::Resynchronise => "Resynchronise",
+            Self::Rights => "Rights",
+            Self::Application => "Application",
+            Self::Key => "Key",
+            Self::Resume => "Resume",
+        }
+    }
+
+    /// The operation of that number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| *operation as u32 == number)
+    }
+}

@@ -1,7 +1,7 @@
 //! OBF-Device-Identity: `<kind>:<value>`.
 
 use crate::{AttributeWriter, Malformed, ObfAttribute, Packet, PutError, Vendor};
-use obf_types::{Epoch, GlobalIdentity, IdentityKind};
+use obf_types::{Epoch, GlobalIdentity};
 
 impl AttributeWriter<'_> {
     /// Writes a device's identity; one longer than an attribute becomes a run of them.
@@ -9,8 +9,7 @@ impl AttributeWriter<'_> {
     /// # Errors
     /// [`PutError::Full`]; nothing was written then.
     pub fn put_identity(&mut self, vendor: Vendor, identity: &GlobalIdentity) -> Result<(), PutError> {
-        let text = format!("{}:{}", identity.kind().name(), identity.value());
-        self.put_split(vendor.attribute(ObfAttribute::DeviceIdentity), text.as_bytes())
+        self.put_split(vendor.attribute(ObfAttribute::DeviceIdentity), identity.to_string().as_bytes())
     }
 }
 
@@ -50,12 +49,8 @@ impl Packet<'_> {
 }
 
 fn read(octets: &[u8]) -> Result<GlobalIdentity, Malformed> {
-    let identity = || {
-        let (kind, value) = core::str::from_utf8(octets).ok()?.split_once(':')?;
-        let kind = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)?;
-        GlobalIdentity::new(kind, value).ok()
-    };
-    identity().ok_or(Malformed("OBF-Device-Identity"))
+    let identity = std::str::from_utf8(octets).ok().and_then(|text| text.parse().ok());
+    identity.ok_or(Malformed("OBF-Device-Identity"))
 }
 
 fn read_epoch(octets: &[u8]) -> Result<Epoch, Malformed> {

@@ -1,10 +1,9 @@
 //! `docs/dictionary.obf` says what the code does.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use obf_radius::{
-    ObfAttribute, Vendor,
-    dictionary::{ALGORITHMS, OPERATIONS, SCHEMAS},
-};
+use obf_radius::{ObfAttribute, Vendor, dictionary::Operation};
+use obf_token::Algorithm;
+use obf_types::KeySchema;
 
 fn lines(keyword: &str) -> Vec<Vec<&'static str>> {
     include_str!("../../../docs/dictionary.obf")
@@ -29,17 +28,14 @@ fn dictionary_and_code_name_the_same_attributes() {
 
 #[test]
 fn dictionary_and_code_name_the_same_values() {
-    let in_code: Vec<Vec<String>> = [
-        (ObfAttribute::Operation, OPERATIONS),
-        (ObfAttribute::Schema, SCHEMAS),
-        (ObfAttribute::MinimumAlgorithm, ALGORITHMS),
-    ]
-    .into_iter()
-    .flat_map(|(attribute, values)| {
-        values.iter().map(move |(name, number)| {
-            vec![attribute.name().to_string(), (*name).to_string(), number.to_string()]
-        })
-    })
-    .collect();
+    let operations = Operation::ALL.map(|value| (ObfAttribute::Operation, value.name(), value as u32));
+    let schemas = KeySchema::ALL.map(|value| (ObfAttribute::Schema, value.name(), value as u32));
+    let algorithms = Algorithm::ALL.map(|value| (ObfAttribute::MinimumAlgorithm, value.name(), value as u32));
+    let in_code: Vec<Vec<String>> = operations
+        .into_iter()
+        .chain(schemas)
+        .chain(algorithms)
+        .map(|(attribute, name, number)| vec![attribute.name().into(), name.into(), number.to_string()])
+        .collect();
     assert_eq!(lines("VALUE"), in_code);
 }

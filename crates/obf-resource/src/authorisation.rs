@@ -2,21 +2,7 @@
 //! for at key fetch. What nothing permits is refused, and a denial stands over every grant.
 
 use obf_store::resource::{Device, Entitlement, GrantedApplication, State};
-use obf_types::{AppId, Lifetime, Refusal, UnixTime};
-
-/// What a device may do at an application.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Right {
-    /// The application.
-    pub app: AppId,
-    /// How long a key may live from now on: the least of grant, application and KYC (WIRES "Lifetime"), the
-    /// Authentication Server's own maximum apart.
-    pub lifetime: Lifetime,
-    /// Security settings of this user at this application, octets as registered.
-    pub settings: Vec<u8>,
-    /// How long the application may use a key once fetched before it has to fetch again, if limited.
-    pub local_validity: Option<Lifetime>,
-}
+use obf_types::{Lifetime, Refusal, Right, UnixTime};
 
 /// The decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +92,7 @@ fn permit(
     Ok(Right {
         app: application.id.clone(),
         lifetime: limits.into_iter().flatten().min().unwrap_or(remaining),
-        settings: terms.settings.clone().unwrap_or_else(|| application.settings.clone()),
+        settings: terms.settings.as_ref().unwrap_or(&application.settings).as_slice().into(),
         local_validity: terms.local_validity,
     })
 }
@@ -115,7 +101,7 @@ fn permit(
 mod tests {
     use super::*;
     use obf_store::resource::{Application, Denied, DeviceId, Holder, KycStanding, Terms};
-    use obf_types::{Epoch, HomeNetwork};
+    use obf_types::{AppId, Epoch, HomeNetwork};
     use proptest::prelude::*;
 
     fn device(id: i64, state: State, kyc_expiry: Option<u64>, custodian: Option<Holder>) -> Device {
@@ -251,7 +237,7 @@ mod tests {
                     let ends = [kyc, expires, last(0), of_level].map(|end| end.map(|end| end - now));
                     let bounds = [Some(86_400), lifetime.map(u64::from), max.map(u64::from)];
                     prop_assert_eq!(Some(seconds), bounds.into_iter().chain(ends).flatten().min());
-                    prop_assert_eq!(right.settings, settings.unwrap_or(vec![7]));
+                    prop_assert_eq!(right.settings.into_vec(), settings.unwrap_or(vec![7]));
                 }
             }
         }

@@ -4,6 +4,7 @@ use crate::authorisation::Policy;
 use obf_files::SecretFile;
 use obf_gsup::PeerName;
 use obf_kms::KekConfig;
+use obf_store::Location;
 use obf_types::{Domain, HomeNetwork, NodeNumber, SecretBytes};
 use serde::Deserialize;
 use std::{
@@ -17,7 +18,7 @@ use std::{
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where everything is kept.
-    pub database: DatabaseConfig,
+    pub database: Location,
     /// The password for a PostgreSQL database; whitespace around it is none of it.
     pub database_password_file: Option<PathBuf>,
     /// The key-encryption key in a file: 32 octets, or 64 hex digits. Short for a `kms` section with that alone.
@@ -49,47 +50,6 @@ pub struct Config {
     pub hlr: Option<HlrConfig>,
     /// The Authentication Servers that may ask, each node of them.
     pub auth_servers: Vec<AuthServerConfig>,
-}
-
-/// Where everything is kept.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub enum DatabaseConfig {
-    /// A SQLite file that the nodes of this host share.
-    File(PathBuf),
-    /// A PostgreSQL database that any nodes share: `postgresql://user@host/database`. Between hosts add
-    /// `?sslmode=require`.
-    Server(String),
-}
-
-impl fmt::Debug for DatabaseConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown())
-    }
-}
-
-impl From<String> for DatabaseConfig {
-    fn from(text: String) -> Self {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            Self::Server(text)
-        } else {
-            Self::File(text.into())
-        }
-    }
-}
-
-impl DatabaseConfig {
-    /// For an error: the path, or the server without who connects and by what password.
-    pub(crate) fn shown(&self) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Server(url) => {
-                let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-                let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-                format!("postgresql://{}", rest.split('?').next().unwrap_or_default())
-            }
-        }
-    }
 }
 
 /// Key management.

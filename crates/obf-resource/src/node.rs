@@ -2,7 +2,7 @@
 
 use crate::{
     admin::{AdminApi, Administrator, Administrators, Offer, Rates},
-    config::{self, Config, ConfigError, DatabaseConfig},
+    config::{self, Config, ConfigError},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
     vectors::{Hlr, Vectors},
@@ -17,7 +17,7 @@ use obf_net::{
 };
 use obf_radius::Vendor;
 use obf_store::{
-    OpenError, Options, PostgresOptions, Statistics, StoreError,
+    Location, OpenError, Options, PostgresOptions, Statistics, StoreError,
     resource::{Audit, BecameDue, Change, KycRecords, Registrations, ResourceDb},
 };
 use obf_types::UnixTime;
@@ -201,10 +201,10 @@ impl Handle {
 
 /// The database that the configuration names, whichever engine it is.
 async fn open(config: &Config) -> Result<ResourceDb, StartError> {
-    let failed = |error| StartError::Store { database: config.database.shown(), error };
+    let failed = |error| StartError::Store { database: config.database.to_string(), error };
     match &config.database {
-        DatabaseConfig::File(path) => ResourceDb::open(&Options::new(path)).map_err(failed),
-        DatabaseConfig::Server(connection) => {
+        Location::File(path) => ResourceDb::open(&Options::new(path)).map_err(failed),
+        Location::Server(connection) => {
             let password = match &config.database_password_file {
                 Some(path) => Some(config::read_password(path)?),
                 None => None,

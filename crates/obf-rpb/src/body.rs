@@ -2,9 +2,12 @@
 //! leaves open and other UEs ignore.
 
 use crate::xml::{self, Element};
-use alloc::{format, string::String};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 use obf_token::{TokenId, TokenIdError};
-use obf_types::{GlobalIdentity, IdentityKind, KeySchema, UnixTime};
+use obf_types::{GlobalIdentity, KeySchema, UnixTime};
 
 /// The namespace of TS 24.109 annex C.
 pub const GBA_NAMESPACE: &str = "uri:3gpp-gba";
@@ -96,12 +99,11 @@ impl BootstrappingInfo {
 impl Association {
     fn write(&self, out: &mut String) {
         out.push_str(&format!(
-            "<Extension><association xmlns=\"{OBF_NAMESPACE}\" schema=\"{}\" counter=\"{}\" identity=\"{}:",
+            "<Extension><association xmlns=\"{OBF_NAMESPACE}\" schema=\"{}\" counter=\"{}\" identity=\"",
             self.schema.name(),
             self.counter,
-            self.identity.kind().name()
         ));
-        xml::escape(self.identity.value(), out);
+        xml::escape(&self.identity.to_string(), out);
         out.push('"');
         if let Some(offer) = &self.offer {
             out.push_str(" offer=\"");
@@ -112,12 +114,10 @@ impl Association {
     }
 
     fn read(element: &Element) -> Option<Self> {
-        let (kind, value) = element.attribute("identity")?.split_once(':')?;
-        let kind = IdentityKind::ALL.into_iter().find(|k| k.name() == kind)?;
         Some(Self {
             schema: KeySchema::from_name(element.attribute("schema")?)?,
             counter: element.attribute("counter")?.parse().ok()?,
-            identity: GlobalIdentity::new(kind, value).ok()?,
+            identity: element.attribute("identity")?.parse().ok()?,
             offer: element.attribute("offer").map(String::from),
         })
     }
@@ -126,7 +126,7 @@ impl Association {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_types::Domain;
+    use obf_types::{Domain, IdentityKind};
 
     fn info() -> BootstrappingInfo {
         BootstrappingInfo {

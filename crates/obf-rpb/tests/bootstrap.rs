@@ -7,7 +7,7 @@ use obf_digest::{AkaNonce, AkaPassword, AuthenticationInfo, Challenge, Credentia
 use obf_rpb::body::BootstrappingInfo;
 use obf_rpb::http::{HttpRequest, OFFER_HEADER};
 use obf_rpb::{BootstrapError, Outcome};
-use obf_token::{Algorithm, Obf1Context, TokenId, derive};
+use obf_token::{Algorithm, Method, Obf1Context, TokenId, derive};
 use obf_types::{AppId, Domain, Epoch, KeySchema, Lifetime, NafId, Refusal, UaId, UnixTime};
 use world::{Device, START, World, header, replace, response};
 
@@ -34,8 +34,8 @@ fn w2_both_ends_derive_the_same_token_each_for_itself() {
             let (token, kept_counter) = world.tokens.last().unwrap();
             assert_eq!((association.counter, *kept_counter), (counter, counter));
             assert_eq!((&association.id, &association.ks), (&token.id, &token.ks));
-            assert_eq!((association.schema, token.schema), (schema, schema));
-            assert_eq!(association.algorithm, Algorithm::AkaV2Sha256);
+            assert_eq!((association.schema, token.facts.schema), (schema, schema));
+            assert_eq!(association.method, Method::Aka(Algorithm::AkaV2Sha256));
             assert_eq!(association.expires, START.plus(Lifetime::DEFAULT));
             assert_eq!(&*token.username, username);
             assert_eq!(token.id.domain().as_str(), "rs1.as.operator.example");
@@ -52,8 +52,7 @@ fn w2_both_ends_derive_the_same_token_each_for_itself() {
                         technology: obf_token::Technology::ThreeGpp,
                         as_domain: &world.server.settings().domain,
                         counter,
-                        mode: token.mode,
-                        algorithm: token.algorithm,
+                        method: token.facts.method,
                     },
                     &naf(),
                 ),
@@ -114,7 +113,10 @@ fn ts_24_109_a_3_stock_ue_bootstraps_with_akav1_md5() {
     assert_eq!(body.id, TokenId::new(nonce.rand, Domain::new("rs1.as.operator.example").unwrap()));
     assert_eq!(body.association.unwrap().offer, None);
     let token = &world.tokens[0].0;
-    assert_eq!((token.schema, token.algorithm), (KeySchema::GbaMe, Algorithm::AkaV1Md5));
+    assert_eq!(
+        (token.facts.schema, token.facts.method),
+        (KeySchema::GbaMe, Method::Aka(Algorithm::AkaV1Md5))
+    );
     assert_eq!(*token.ks.expose(), <[u8; 32]>::try_from([*ck.expose(), *ik.expose()].concat()).unwrap());
 }
 
@@ -354,8 +356,8 @@ fn the_devices_minimum_is_honoured_and_rises_for_good() {
             reply.headers.retain(|(_, value)| !String::from_utf8_lossy(value).contains("AKAv2"));
         }
     };
-    assert_eq!(device.bootstrap(&mut world, strip).unwrap().algorithm, Algorithm::AkaV1Md5);
-    assert_eq!(device.plainly(&mut world).unwrap().algorithm, Algorithm::AkaV2Sha256);
+    assert_eq!(device.bootstrap(&mut world, strip).unwrap().method, Method::Aka(Algorithm::AkaV1Md5));
+    assert_eq!(device.plainly(&mut world).unwrap().method, Method::Aka(Algorithm::AkaV2Sha256));
     let error = device.bootstrap(&mut world, strip).unwrap_err();
     assert_eq!(error, BootstrapError::Refused(Some(Refusal::AlgorithmNotAllowed)));
     device.settings.minimum = Algorithm::AkaV2Sha256;

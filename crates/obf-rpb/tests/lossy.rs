@@ -78,7 +78,7 @@ proptest! {
                             prop_assert_eq!(&association.id, &token.id);
                             prop_assert_eq!(&association.ks, &token.ks);
                             prop_assert_eq!(association.counter, *counter);
-                            prop_assert_eq!(association.expires, token.expires);
+                            prop_assert_eq!(association.expires, token.facts.expires);
                             true
                         }
                         Err(_) => true,

@@ -5,10 +5,7 @@ use obf_radius::{
     dictionary::{MS_MPPE_RECV_KEY, SESSION_TIMEOUT},
 };
 use obf_token::AppKey;
-use obf_types::{GlobalIdentity, KeySchema, UnixTime};
-
-/// The longest security settings, octets (WIRES "RADIUS on RPR and RPO").
-pub const MAX_SETTINGS: usize = 2048;
+use obf_types::{GlobalIdentity, KeySchema, MAX_SETTINGS, UnixTime};
 
 /// A key for one application and one security protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use obf_radius::{
     AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Request, Vendor,
-    dictionary::{NAS_IDENTIFIER, USER_NAME},
+    dictionary::{NAS_IDENTIFIER, Operation, USER_NAME},
 };
 use obf_token::TokenId;
 use obf_types::{AppId, NafId, Refusal, UaId};
@@ -74,13 +74,13 @@ impl Ask {
         match self {
             Self::Key(KeyRequest { token, app, ua }) => {
                 to.put_display(USER_NAME, token)?;
-                to.put_integer(name(ObfAttribute::Operation), KEY)?;
+                to.put_integer(name(ObfAttribute::Operation), Operation::Key as u32)?;
                 to.put_display(name(ObfAttribute::TokenId), token)?;
                 to.put(name(ObfAttribute::Application), app.as_str().as_bytes())?;
                 to.put(name(ObfAttribute::UaId), &ua.0)
             }
             Self::Resume(Resume { app }) => {
-                to.put_integer(name(ObfAttribute::Operation), RESUME)?;
+                to.put_integer(name(ObfAttribute::Operation), Operation::Resume as u32)?;
                 to.put(name(ObfAttribute::Application), app.as_str().as_bytes())
             }
         }
@@ -104,23 +104,20 @@ impl Inquiry {
         let malformed = |Malformed(_)| Refusal::MalformedRequest;
         let instance = instance(&packet).map_err(malformed)?;
         let app = || app(&packet, vendor).map_err(malformed);
-        let ask = match packet.integer(vendor.attribute(ObfAttribute::Operation)) {
-            Some(KEY) => {
+        let operation = packet.integer(vendor.attribute(ObfAttribute::Operation));
+        let ask = match Operation::from_number(operation.ok_or(Refusal::MalformedRequest)?) {
+            Some(Operation::Key) => {
                 let (app, ua) = (app()?, ua(&packet, vendor).map_err(malformed)?);
                 let token = token_text(&packet, vendor).map_err(malformed)?;
                 let token = TokenId::from_psk_identity(token).map_err(|_| Refusal::UnknownToken)?;
                 Ask::Key(KeyRequest { token, app, ua })
             }
-            Some(RESUME) => Ask::Resume(Resume { app: app()? }),
-            Some(_) => return Err(Refusal::UnsupportedOperation),
-            None => return Err(Refusal::MalformedRequest),
+            Some(Operation::Resume) => Ask::Resume(Resume { app: app()? }),
+            _ => return Err(Refusal::UnsupportedOperation),
         };
         Ok(Self::Ask { instance, ask })
     }
 }
-
-const KEY: u32 = 5;
-const RESUME: u32 = 6;
 
 fn instance(packet: &Packet<'_>) -> Result<String, Malformed> {
     let value = packet.only(NAS_IDENTIFIER)?.and_then(|value| std::str::from_utf8(value).ok());

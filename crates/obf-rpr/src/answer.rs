@@ -1,13 +1,13 @@
 //! What a Resource Server answers.
 
-use crate::right::{Rights, UaClass};
+use crate::Rights;
 use obf_aka::{AkaVector, SecretOutput};
 use obf_radius::{
     AnswerError, AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Reply, Request, Vendor,
     dictionary::{MS_MPPE_RECV_KEY, MS_MPPE_SEND_KEY},
 };
 use obf_token::Algorithm;
-use obf_types::{AppId, Epoch, GlobalIdentity, HomeNetwork, UnixTime};
+use obf_types::{AppId, Epoch, GlobalIdentity, HomeNetwork, MAX_SETTINGS, UaClass, UnixTime};
 
 /// An AKA vector and all that the Authentication Server must know of the device: one round trip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct ApplicationAnswer {
     pub cert_names: Vec<String>,
     /// The security protocols it speaks.
     pub ua_classes: Vec<UaClass>,
-    /// Security settings of users whose right has none of its own; at most [`crate::right::MAX_SETTINGS`] octets.
+    /// Security settings of users whose right has none of its own; at most [`MAX_SETTINGS`] octets.
     pub settings: Box<[u8]>,
     /// Whether it is told the device's identity.
     pub discloses_identity: bool,
@@ -174,7 +174,7 @@ impl ApplicationAnswer {
         };
         let classes = texts(ObfAttribute::UaClass)?.into_iter().map(str::parse).collect::<Result<_, _>>();
         let settings = packet.joined(name(ObfAttribute::SecuritySettings));
-        if settings.len() > crate::right::MAX_SETTINGS {
+        if settings.len() > MAX_SETTINGS {
             return Err(Malformed("OBF-Security-Settings").into());
         }
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Reference point RPR (SPEC P4, R18; 3GPP Zh): Authentication Server ⇄ Resource Server, both ends, no sockets.
 //!
 //! Reading order: [`request`] (what an Authentication Server asks), [`answer`] (vectors, rights, registrations),
-//! [`right`] (what a device may do), [`notice`] (what the Resource Server tells unasked, RFC 5176).
+//! [`right`] (a device's rights in an answer), [`notice`] (what the Resource Server tells unasked, RFC 5176).
 //!
 //! Each message writes itself with `encode` and reads itself with `decode`; decoding starts from an
 //! [`obf_radius::Request`] or [`obf_radius::Reply`], so that nothing unauthentic is ever read. Secrets travel in
@@ -18,6 +18,6 @@ pub use notice::Notice;
 pub use request::{
     ApplicationRequest, Ask, Asker, Inquiry, Resynchronisation, RightsRequest, VectorRequest, Wanted,
 };
-pub use right::{Right, Rights, UaClass};
+pub use right::Rights;
 
 pub use obf_radius::{AnswerError, Malformed, NoticeError, Vendor, refuse};

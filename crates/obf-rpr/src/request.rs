@@ -2,7 +2,7 @@
 
 use obf_radius::{
     AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Request, Vendor,
-    dictionary::{NAS_IDENTIFIER, USER_NAME},
+    dictionary::{NAS_IDENTIFIER, Operation, USER_NAME},
 };
 use obf_types::{AppId, Domain, NodeNumber, Refusal};
 
@@ -98,15 +98,15 @@ impl Ask {
             Self::Vector(VectorRequest { user_name, resynchronisation }) => {
                 to.put(USER_NAME, user_name)?;
                 let Some(Resynchronisation { rand, auts }) = resynchronisation else {
-                    return to.put_integer(name(ObfAttribute::Operation), VECTOR);
+                    return to.put_integer(name(ObfAttribute::Operation), Operation::Vector as u32);
                 };
-                to.put_integer(name(ObfAttribute::Operation), RESYNCHRONISE)?;
+                to.put_integer(name(ObfAttribute::Operation), Operation::Resynchronise as u32)?;
                 to.put(name(ObfAttribute::Rand), rand)?;
                 to.put(name(ObfAttribute::Auts), auts)
             }
             Self::Rights(RightsRequest { user_name, wanted }) => {
                 to.put(USER_NAME, user_name)?;
-                to.put_integer(name(ObfAttribute::Operation), RIGHTS)?;
+                to.put_integer(name(ObfAttribute::Operation), Operation::Rights as u32)?;
                 match wanted {
                     Wanted::First => Ok(()),
                     Wanted::After(app) => to.put(name(ObfAttribute::RightCursor), app.as_str().as_bytes()),
@@ -114,7 +114,7 @@ impl Ask {
                 }
             }
             Self::Application(ApplicationRequest { app }) => {
-                to.put_integer(name(ObfAttribute::Operation), APPLICATION)?;
+                to.put_integer(name(ObfAttribute::Operation), Operation::Application as u32)?;
                 to.put(name(ObfAttribute::Application), app.as_str().as_bytes())
             }
         }
@@ -143,11 +143,6 @@ impl Inquiry {
     }
 }
 
-const VECTOR: u32 = 1;
-const RESYNCHRONISE: u32 = 2;
-const RIGHTS: u32 = 3;
-const APPLICATION: u32 = 4;
-
 struct Reader<'a> {
     packet: Packet<'a>,
     vendor: Vendor,
@@ -166,15 +161,17 @@ impl Reader<'_> {
 
     /// `None`: an operation that is none of RPR's.
     fn ask(&self, operation: Option<u32>) -> Result<Option<Ask>, Malformed> {
-        Ok(Some(match operation.ok_or(Malformed("OBF-Operation"))? {
-            VECTOR => Ask::Vector(VectorRequest { user_name: self.user_name()?, resynchronisation: None }),
-            RESYNCHRONISE => {
+        Ok(Some(match Operation::from_number(operation.ok_or(Malformed("OBF-Operation"))?) {
+            Some(Operation::Vector) => {
+                Ask::Vector(VectorRequest { user_name: self.user_name()?, resynchronisation: None })
+            }
+            Some(Operation::Resynchronise) => {
                 let rand = self.octets(ObfAttribute::Rand)?.ok_or(Malformed("OBF-RAND"))?;
                 let auts = self.octets(ObfAttribute::Auts)?.ok_or(Malformed("OBF-AUTS"))?;
                 let resynchronisation = Some(Resynchronisation { rand, auts });
                 Ask::Vector(VectorRequest { user_name: self.user_name()?, resynchronisation })
             }
-            RIGHTS => {
+            Some(Operation::Rights) => {
                 let wanted =
                     match (self.app(ObfAttribute::RightCursor)?, self.app(ObfAttribute::Application)?) {
                         (None, None) => Wanted::First,
@@ -184,7 +181,7 @@ impl Reader<'_> {
                     };
                 Ask::Rights(RightsRequest { user_name: self.user_name()?, wanted })
             }
-            APPLICATION => {
+            Some(Operation::Application) => {
                 let app = self.app(ObfAttribute::Application)?.ok_or(Malformed("OBF-Application"))?;
                 Ask::Application(ApplicationRequest { app })
             }

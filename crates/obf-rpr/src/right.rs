@@ -1,24 +1,7 @@
-//! What a device may do: one right an application.
+//! A device's rights in an answer: each an OBF-Right with what follows it.
 
 use obf_radius::{AttributeWriter, Malformed, ObfAttribute, Packet, PutError, Vendor};
-use obf_types::{AppId, Lifetime, UaId};
-use std::{fmt, str::FromStr};
-
-/// The longest security settings, octets (WIRES "RADIUS on RPR and RPO").
-pub const MAX_SETTINGS: usize = 2048;
-
-/// One application that a device may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Right {
-    /// The application.
-    pub app: AppId,
-    /// The longest that a token may serve for it.
-    pub lifetime: Lifetime,
-    /// Application-specific user security settings, at most [`MAX_SETTINGS`] octets; empty if there are none.
-    pub settings: Box<[u8]>,
-    /// How long the application may use a key before it has to fetch it again, if limited.
-    pub local_validity: Option<Lifetime>,
-}
+use obf_types::{AppId, Lifetime, MAX_SETTINGS, Right};
 
 /// Rights in the order of their application's name, and whether more follow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +20,7 @@ impl Rights {
         let mut all = true;
         for right in &self.list {
             let mark = to.mark();
-            let written = right.encode(vendor, to);
+            let written = put_right(right, vendor, to);
             if written.is_err() || to.room() < MORE_LEN {
                 to.rewind(mark);
                 all = false;
@@ -82,15 +65,13 @@ impl Rights {
     }
 }
 
-impl Right {
-    fn encode(&self, vendor: Vendor, to: &mut AttributeWriter<'_>) -> Result<(), PutError> {
-        let text = format_args!("{} {}", self.app, self.lifetime.seconds());
-        to.put_display(vendor.attribute(ObfAttribute::Right), &text)?;
-        if let Some(validity) = self.local_validity {
-            to.put_integer(vendor.attribute(ObfAttribute::LocalValidity), validity.seconds())?;
-        }
-        to.put_split(vendor.attribute(ObfAttribute::SecuritySettings), &self.settings)
+fn put_right(right: &Right, vendor: Vendor, to: &mut AttributeWriter<'_>) -> Result<(), PutError> {
+    let text = format_args!("{} {}", right.app, right.lifetime.seconds());
+    to.put_display(vendor.attribute(ObfAttribute::Right), &text)?;
+    if let Some(validity) = right.local_validity {
+        to.put_integer(vendor.attribute(ObfAttribute::LocalValidity), validity.seconds())?;
     }
+    to.put_split(vendor.attribute(ObfAttribute::SecuritySettings), &right.settings)
 }
 
 /// Octets of OBF-More.
@@ -101,54 +82,6 @@ fn read_right(value: &[u8]) -> Option<(AppId, Lifetime)> {
     let digits = !seconds.is_empty() && seconds.bytes().all(|octet| octet.is_ascii_digit());
     let lifetime = Lifetime::from_seconds(seconds.parse().ok().filter(|_| digits)?)?;
     Some((AppId::new(app).ok()?, lifetime))
-}
-
-/// Security protocols that an application is registered for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum UaClass {
-    /// `tls-psk`: TLS-PSK 1.3, and 1.2 with any suite.
-    TlsPsk,
-    /// `http-digest`: Digest alone, and inside server-certificate TLS with any suite.
-    HttpDigest,
-    /// One Ua security protocol id, 10 hex digits.
-    Exactly(UaId),
-}
-
-impl UaClass {
-    /// Whether a key for that protocol may be handed out.
-    pub fn covers(self, ua: UaId) -> bool {
-        match self {
-            Self::TlsPsk => ua == UaId::TLS13_PSK || ua.tls12_suite().is_some(),
-            Self::HttpDigest => ua == UaId::HTTP_DIGEST || ua.tls12_suite().is_some(),
-            Self::Exactly(one) => ua == one,
-        }
-    }
-}
-
-impl fmt::Display for UaClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TlsPsk => f.write_str("tls-psk"),
-            Self::HttpDigest => f.write_str("http-digest"),
-            Self::Exactly(ua) => ua.fmt(f),
-        }
-    }
-}
-
-/// A text that names no security protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a security protocol is tls-psk, http-digest, or a Ua id of 10 hex digits")]
-pub struct NoUaClass;
-
-impl FromStr for UaClass {
-    type Err = NoUaClass;
-    fn from_str(text: &str) -> Result<Self, NoUaClass> {
-        match text {
-            "tls-psk" => Ok(Self::TlsPsk),
-            "http-digest" => Ok(Self::HttpDigest),
-            hex => UaId::from_hex(hex).map(Self::Exactly).ok_or(NoUaClass),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -171,20 +104,5 @@ mod tests {
             assert_eq!(read_right(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(read_right(&[0xFF, b' ', b'5']), None);
-    }
-
-    #[test]
-    fn classes_cover_their_protocols() {
-        let gcm = UaId::tls12(0x00A8);
-        assert!(UaClass::TlsPsk.covers(UaId::TLS13_PSK) && UaClass::TlsPsk.covers(gcm));
-        assert!(!UaClass::TlsPsk.covers(UaId::HTTP_DIGEST));
-        assert!(
-            UaClass::HttpDigest.covers(UaId::HTTP_DIGEST) && !UaClass::HttpDigest.covers(UaId::TLS13_PSK)
-        );
-        assert!(UaClass::Exactly(gcm).covers(gcm) && !UaClass::Exactly(gcm).covers(UaId::tls12(0x00A9)));
-        for text in ["tls-psk", "http-digest", "01000100a8"] {
-            assert_eq!(text.parse::<UaClass>().unwrap().to_string(), text);
-        }
-        assert_eq!("tls".parse::<UaClass>(), Err(NoUaClass));
     }
 }

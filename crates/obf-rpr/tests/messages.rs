@@ -9,13 +9,13 @@ use obf_radius::{
 };
 use obf_rpr::{
     AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, Inquiry, Notice, NoticeError,
-    Resynchronisation, Right, Rights, RightsAnswer, RightsRequest, UaClass, VectorAnswer, VectorRequest,
-    Vendor, Wanted, answer::DeviceFacts, refuse,
+    Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest, Vendor, Wanted,
+    answer::DeviceFacts, refuse,
 };
 use obf_token::Algorithm;
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, NodeNumber, Refusal,
-    SecretBytes, UaId, UnixTime,
+    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, NodeNumber, Refusal, Right,
+    SecretBytes, UaClass, UaId, UnixTime,
 };
 use proptest::prelude::*;
 

@@ -47,6 +47,35 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::write`] for work that is exactly one statement: a transaction by itself, for which PostgreSQL is asked
+    /// once. Done twice it is as done once: it is repeated if the connection is lost before the answer comes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn write_alone<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(database) => database.write_statement(move |c| work(&mut SqliteSession(c))).await,
+            Self::Postgres(pool) => pool.alone(move |s, _| work(s)).await,
+        }
+    }
+
+    /// As [`Engine::read`] for work that is exactly one statement: a snapshot by itself, for which PostgreSQL is asked once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn read_alone<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(database) => database.read(move |c| work(&mut SqliteSession(c))).await,
+            Self::Postgres(pool) => pool.alone(move |s, _| work(s)).await,
+        }
+    }
+
     /// Runs `work` on one snapshot; it sees every write that was acknowledged before.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+pub mod location;
 pub mod postgres;
 mod readers;
 pub mod resource;
@@ -24,6 +25,7 @@ mod writer;
 pub use database::{Database, Options};
 pub use engine::Engine;
 pub use error::{Failure, OpenError, StoreError};
+pub use location::Location;
 pub use postgres::PostgresOptions;
 pub use rusqlite;
 pub use schema::Schema;

@@ -71,11 +71,11 @@ pub trait Session {
         each: &mut dyn FnMut(&dyn Row) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError>;
 
-    /// Waits until nobody else is writing to the table `audit`, and keeps it so until the transaction ends.
+    /// Waits until nobody else is writing to the table, and keeps it so until the transaction ends.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn lock_audit(&mut self) -> Result<(), StoreError>;
+    fn lock_table(&mut self, table: &str) -> Result<(), StoreError>;
 
     /// The columns of a table, in their order.
     ///
@@ -85,6 +85,9 @@ pub trait Session {
 
     /// What stands behind a SELECT whose rows stay as they are until this transaction ends, whoever else writes.
     fn locking(&self) -> &'static str;
+
+    /// The same for a SELECT that leaves out rows which somebody else has locked.
+    fn passing_over(&self) -> &'static str;
 
     /// Makes a table that numbers its rows itself go on behind the highest number that it has.
     ///

@@ -34,7 +34,7 @@ impl Session for SqliteSession<'_> {
         Ok(())
     }
 
-    fn lock_audit(&mut self) -> Result<(), StoreError> {
+    fn lock_table(&mut self, _: &str) -> Result<(), StoreError> {
         // Writing transactions take turns anyhow.
         Ok(())
     }
@@ -46,6 +46,10 @@ impl Session for SqliteSession<'_> {
 
     fn locking(&self) -> &'static str {
         // Writing transactions take turns anyhow.
+        ""
+    }
+
+    fn passing_over(&self) -> &'static str {
         ""
     }
 

@@ -40,6 +40,8 @@ pub struct Statistics {
     pub commits: u64,
     /// Jobs in them.
     pub jobs: u64,
+    /// Messages sent to the database's server and answered; none for SQLite, which has none.
+    pub round_trips: u64,
 }
 
 pub(crate) struct Writer {
@@ -76,6 +78,7 @@ impl Writer {
         Statistics {
             commits: self.shared.commits.load(Ordering::Relaxed),
             jobs: self.shared.jobs.load(Ordering::Relaxed),
+            round_trips: 0,
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -21,6 +21,8 @@ pub struct PostgresCluster {
     /// Words before each program that uses the directory.
     words: Vec<String>,
     port: u16,
+    /// How it listens.
+    options: Vec<String>,
     guard: Child,
     stdin: Option<ChildStdin>,
     databases: AtomicU32,
@@ -31,15 +33,22 @@ impl PostgresCluster {
     pub fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("obf-pg-").tempdir().expect("a directory").keep();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("permissions");
-        Self::start_in(directory, Vec::new())
+        Self::start_in(directory, Vec::new(), None)
+    }
+
+    /// Starts one that other hosts reach as well, over TLS with that certificate and key (PEM).
+    pub fn start_encrypted(chain: &str, key: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("obf-pg-").tempdir().expect("a directory").keep();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("permissions");
+        Self::start_in(directory, Vec::new(), Some((chain, key)))
     }
 
     /// Starts one whose data are on that disk, which must outlive it; it takes about 60 MiB.
     pub fn start_on(disk: &SmallDisk) -> Self {
-        Self::start_in(disk.place().join("postgres"), disk.words())
+        Self::start_in(disk.place().join("postgres"), disk.words(), None)
     }
 
-    fn start_in(directory: PathBuf, words: Vec<String>) -> Self {
+    fn start_in(directory: PathBuf, words: Vec<String>, encrypted: Option<(&str, &str)>) -> Self {
         let bin = binaries();
         let data = directory.join("data");
         run(command(&words, Path::new("mkdir")).arg("-p").arg(&data));
@@ -51,6 +60,12 @@ impl PostgresCluster {
             .arg(&data));
         let port =
             TcpListener::bind(("127.0.0.1", 0)).expect("a port").local_addr().expect("its number").port();
+        let mut options: Vec<String> =
+            ["-h", "127.0.0.1", "-k", "", "-p", &port.to_string()].map(str::to_owned).into();
+        if let Some((chain, key)) = encrypted {
+            encrypt(&data, chain, key);
+            options.extend(["-h", "*", "-c", "ssl=on"].map(str::to_owned));
+        }
         // The shell ends the server when its standard input closes, which it does however this process ends.
         let (postgres, own) = (bin.join("postgres"), directory.display().to_string());
         let mut guard = command(&words, Path::new("sh"))
@@ -58,7 +73,8 @@ impl PostgresCluster {
             .arg(&own)
             .args(as_user_words())
             .arg(&postgres)
-            .args(["-h", "127.0.0.1", "-k", "", "-p", &port.to_string(), "-D"])
+            .args(&options)
+            .arg("-D")
             .arg(&data)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -66,7 +82,7 @@ impl PostgresCluster {
             .spawn()
             .expect("sh");
         let stdin = guard.stdin.take();
-        let cluster = Self { directory, words, port, guard, stdin, databases: AtomicU32::new(0) };
+        let cluster = Self { directory, words, port, options, guard, stdin, databases: AtomicU32::new(0) };
         cluster.wait_until_ready(&bin);
         cluster
     }
@@ -107,11 +123,9 @@ impl PostgresCluster {
         let mut psql = psql.spawn().expect("psql");
         let stdin = psql.stdin.as_mut().expect("piped");
         writeln!(stdin, "{sql};\n\\echo held").expect("psql reads");
-        let mut said = String::new();
-        let output = psql.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut said).expect("what it says");
-        let held = Held(psql);
-        assert_eq!(said, "held\n", "{sql}");
+        let output = BufReader::new(psql.stdout.take().expect("piped"));
+        let mut held = Held { psql, output };
+        held.wait_for("held", sql);
         held
     }
 
@@ -123,13 +137,37 @@ impl PostgresCluster {
             .arg(data));
     }
 
+    /// `kill -9`: its sessions find out by themselves.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn kill(&mut self) {
+        let pid = fs::read_to_string(self.directory.join("data/postmaster.pid")).expect("it runs");
+        run(Command::new("kill").args(["-KILL", pid.lines().next().expect("a process id")]));
+    }
+
     /// Starts it again after a crash, on the same data and port.
+    ///
+    /// # Panics
+    /// It does not start.
     pub fn restart(&mut self) {
         let data = self.directory.join("data");
-        let options = format!("-h 127.0.0.1 -k '' -p {}", self.port);
+        let options: Vec<_> = self.options.iter().map(|option| format!("'{option}'")).collect();
         let mut start = as_user(&self.words, &binaries().join("pg_ctl"));
-        start.args(["start", "-w", "-o", &options, "-l"]).arg(data.join("log")).arg("-D").arg(&data);
-        run(&mut start);
+        start
+            .args(["start", "-w", "-o", &options.join(" "), "-l"])
+            .arg(data.join("log"))
+            .arg("-D")
+            .arg(&data);
+        // Sessions of one that was killed hold its memory until they have found out.
+        for _ in 0..100 {
+            if start.stdin(Stdio::null()).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+            {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("PostgreSQL did not start again: {start:?}");
     }
 
     fn wait_until_ready(&self, bin: &Path) {
@@ -146,17 +184,60 @@ impl PostgresCluster {
     }
 }
 
-const GUARD: &str = r#"directory=$1; shift; "$@" <&- & read -r _
-pid=$(head -n 1 "$directory/data/postmaster.pid") && kill -QUIT "$pid"
-while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; rm -rf "$directory""#;
+/// Lets other hosts in, encrypted.
+fn encrypt(data: &Path, chain: &str, key: &str) {
+    let access = data.join("pg_hba.conf");
+    let mut rules = fs::read_to_string(&access).expect("what initdb wrote");
+    rules.push_str("hostssl all obf all trust\n");
+    for (name, content) in [("pg_hba.conf", rules.as_str()), ("server.crt", chain), ("server.key", key)] {
+        let path = data.join(name);
+        fs::write(&path, content).expect("a writable directory");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
+        if let Some(user) = other_user() {
+            run(Command::new("chown").args([user, "--"]).arg(&path));
+        }
+    }
+}
+
+/// Waits for the server, so that one that was killed is gone altogether, and beside it for the end of standard input.
+const GUARD: &str = r#"directory=$1; shift; exec 3<&0; "$@" <&- 3<&- &
+{ read -r _ <&3; pid=$(head -n 1 "$directory/data/postmaster.pid") && kill -QUIT "$pid"
+while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; rm -rf "$directory"; } & wait"#;
 
 /// A session that was left open.
-pub struct Held(Child);
+pub struct Held {
+    psql: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Held {
+    /// Runs SQL that answers with no rows in the session.
+    ///
+    /// # Panics
+    /// The SQL fails.
+    pub fn run(&mut self, sql: &str) {
+        let stdin = self.psql.stdin.as_mut().expect("piped");
+        writeln!(stdin, "{sql};\n\\echo done").expect("psql reads");
+        self.wait_for("done", sql);
+    }
+
+    fn wait_for(&mut self, word: &str, sql: &str) {
+        let mut said = String::new();
+        self.output.read_line(&mut said).expect("what it says");
+        assert_eq!(said.trim_end(), word, "{sql}");
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
     }
 }
 

@@ -1,62 +1,9 @@
 //! Application keys from Ks: `gba-me` (TS 33.220 Annex B) and `obf-1` (WIRES "Keys and vectors").
 
-use crate::{AppKey, Ks};
+use crate::{AppKey, Ks, Method, Technology};
 use hmac::{Hmac, KeyInit, Mac};
 use obf_types::{Domain, GlobalIdentity, NafId};
 use sha2::Sha256;
-
-/// The network technology whose algorithm authenticated the device (P4 of `obf-1`, one octet).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Technology {
-    /// 3GPP AKA (UMTS and later).
-    ThreeGpp = 1,
-    /// LoRaWAN.
-    LoRaWan = 2,
-    /// None: a key or certificate of the IoT service provider's own (SPEC R10).
-    Standalone = 3,
-}
-
-/// The RPB mode (first octet of P7 of `obf-1`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Mode {
-    /// HTTP Digest AKA (TS 24.109 clause 4).
-    Aka = 1,
-    /// GBA_Digest (TS 33.220 Annex M).
-    GbaDigest = 2,
-    /// Mutual TLS and its exporter.
-    Pki = 3,
-}
-
-/// The digest algorithm (second octet of P7 of `obf-1`; `OBF-Minimum-Algorithm`). Ordered by strength.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Algorithm {
-    /// `AKAv1-MD5` (RFC 3310).
-    AkaV1Md5 = 1,
-    /// `AKAv2-SHA-256` (RFC 4169 with SHA-256).
-    AkaV2Sha256 = 2,
-}
-
-impl Algorithm {
-    /// The algorithm of that number.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::AkaV1Md5),
-            2 => Some(Self::AkaV2Sha256),
-            _ => None,
-        }
-    }
-
-    /// The name on RPB.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AkaV1Md5 => "AKAv1-MD5",
-            Self::AkaV2Sha256 => "AKAv2-SHA-256",
-        }
-    }
-}
 
 /// Ks_NAF exactly as TS 33.220 B.3: HMAC-SHA-256(Ks, 01 ‖ "gba-me" ‖ RAND ‖ IMPI ‖ NAF_Id), each parameter
 /// followed by its length. `impi` is octet for octet the `username` that the UE sent.
@@ -82,10 +29,8 @@ pub struct Obf1Context<'a> {
     pub as_domain: &'a Domain,
     /// P6: the AS's bootstrap counter of this device, 8 octets big-endian.
     pub counter: u64,
-    /// P7, first octet.
-    pub mode: Mode,
-    /// P7, second octet.
-    pub algorithm: Algorithm,
+    /// P7: mode ‖ algorithm.
+    pub method: Method,
 }
 
 /// The application key under `obf-1`: HMAC-SHA-256(Ks, FF F0 ‖ "obf-1" ‖ P1 … P7), each parameter followed by its length.
@@ -98,7 +43,7 @@ pub fn obf_1(ks: &Ks, context: &Obf1Context<'_>, naf: &NafId) -> AppKey {
     kdf.parameter(&[&[context.technology as u8]]);
     kdf.parameter(&[context.as_domain.as_str().as_bytes()]);
     kdf.parameter(&[&context.counter.to_be_bytes()]);
-    kdf.parameter(&[&[context.mode as u8, context.algorithm as u8]]);
+    kdf.parameter(&[&context.method.octets()]);
     kdf.finish()
 }
 
@@ -133,6 +78,7 @@ impl Kdf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Algorithm;
     use alloc::{string::String, vec::Vec};
     use obf_types::{AppId, IdentityKind, UaId};
 
@@ -177,8 +123,7 @@ mod tests {
             technology: Technology::ThreeGpp,
             as_domain: &domain,
             counter: 1,
-            mode: Mode::Aka,
-            algorithm: Algorithm::AkaV2Sha256,
+            method: Method::Aka(Algorithm::AkaV2Sha256),
         };
         let track = naf("track.example", UaId::TLS13_PSK);
         let mut keys = alloc::vec![
@@ -191,8 +136,8 @@ mod tests {
             obf_1(&ks, &Obf1Context { technology: Technology::Standalone, ..base }, &track),
             obf_1(&ks, &Obf1Context { as_domain: &other_domain, ..base }, &track),
             obf_1(&ks, &Obf1Context { counter: 2, ..base }, &track),
-            obf_1(&ks, &Obf1Context { mode: Mode::GbaDigest, ..base }, &track),
-            obf_1(&ks, &Obf1Context { algorithm: Algorithm::AkaV1Md5, ..base }, &track),
+            obf_1(&ks, &Obf1Context { technology: Technology::LoRaWan, ..base }, &track),
+            obf_1(&ks, &Obf1Context { method: Method::Aka(Algorithm::AkaV1Md5), ..base }, &track),
             gba_me(&ks, &[1; 16], b"001010000000001", &track),
         ];
         let count = keys.len();

@@ -1,7 +1,8 @@
 //! OBF_Token: the session key that device and Authentication Server derive each for itself (SPEC T, R19–R21).
 //!
-//! Reading order: [`id`] (the token id, a B-TID), [`derive`] (application keys, schemas `gba-me` and `obf-1`),
-//! [`envelope`] (authenticated encryption of what leaves memory: challenges in `opaque`, Ks at rest).
+//! Reading order: [`id`] (the token id, a B-TID), [`method`] (how the device authenticated), [`facts`] (what is known of a
+//! token), [`derive`] (application keys, schemas `gba-me` and `obf-1`), [`envelope`] (authenticated encryption of what
+//! leaves memory: challenges in `opaque`, Ks at rest).
 //!
 //! Deliberately absent: any encoder of Ks for a wire. No clock, no randomness, no I/O.
 #![no_std]
@@ -11,11 +12,15 @@ extern crate alloc;
 
 pub mod derive;
 pub mod envelope;
+pub mod facts;
 pub mod id;
+pub mod method;
 
-pub use derive::{Algorithm, Mode, Obf1Context, Technology};
+pub use derive::Obf1Context;
 pub use envelope::{OpenError, SealingKey};
+pub use facts::TokenFacts;
 pub use id::{TokenId, TokenIdError};
+pub use method::{Algorithm, Method, Mode, Technology};
 
 use obf_types::Secret;
 

@@ -1,7 +1,7 @@
 //! Global identities of the network technology, unchanged (SPEC R9).
 
-use alloc::{boxed::Box, format, string::String};
-use core::fmt;
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::{fmt, str::FromStr};
 
 /// What kind of identity it is. The number is what `obf-1` binds (P2's first octet) and what the wires carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +41,18 @@ impl IdentityKind {
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)
     }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Divides `kind:value` where what stands before the first colon is the name of a kind; `None` for any other text,
+    /// with a colon or without. The value is not looked at.
+    pub fn split(text: &str) -> Option<(Self, &str)> {
+        let (name, value) = text.split_once(':')?;
+        Some((Self::from_name(name)?, value))
+    }
 }
 
 /// Why a text is not an identity of the kind.
@@ -75,6 +87,8 @@ pub enum IdentityError {
     },
     /// An IMPI is `user@realm`, both present.
     NoRealm,
+    /// The text is not `kind:value` with the name of a kind.
+    NoKind,
 }
 
 impl fmt::Display for IdentityError {
@@ -90,6 +104,10 @@ impl fmt::Display for IdentityError {
             Self::CheckDigit { kind } => write!(f, "the check digits of this {} are wrong", kind.name()),
             Self::Prefix { kind } => write!(f, "{} begins with 89", kind.name()),
             Self::NoRealm => f.write_str("impi is user@realm"),
+            Self::NoKind => {
+                f.write_str("an identity is kind:value, where kind is one of")?;
+                IdentityKind::ALL.into_iter().try_for_each(|kind| write!(f, " {}", kind.name()))
+            }
         }
     }
 }
@@ -97,6 +115,9 @@ impl fmt::Display for IdentityError {
 impl core::error::Error for IdentityError {}
 
 /// An identity that holds the rules of its kind. Never changed: what was written is what is kept.
+///
+/// It has one text form, `kind:value` ([`fmt::Display`], [`FromStr`]), and one octet form ([`Self::to_octets`]). Messages of
+/// the network technology have the bare [`value`](Self::value).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GlobalIdentity {
     kind: IdentityKind,
@@ -159,17 +180,41 @@ impl GlobalIdentity {
     pub fn value(&self) -> &str {
         &self.value
     }
+
+    /// Kind octet ‖ value: what is stored, and P2 of `obf-1`. At most 254 octets.
+    pub fn to_octets(&self) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(1 + self.value.len());
+        octets.push(self.kind as u8);
+        octets.extend_from_slice(self.value.as_bytes());
+        octets
+    }
+
+    /// Reads what [`Self::to_octets`] wrote; `None` if it is something else.
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        let (kind, value) = octets.split_first()?;
+        Self::new(IdentityKind::from_number(*kind)?, core::str::from_utf8(value).ok()?).ok()
+    }
 }
 
+/// `kind:value`.
 impl fmt::Display for GlobalIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.value)
+        write!(f, "{}:{}", self.kind.name(), self.value)
+    }
+}
+
+/// `kind:value`, as [`fmt::Display`] writes it.
+impl FromStr for GlobalIdentity {
+    type Err = IdentityError;
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        let (kind, value) = IdentityKind::split(text).ok_or(IdentityError::NoKind)?;
+        Self::new(kind, value)
     }
 }
 
 impl fmt::Debug for GlobalIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind.name(), self.value)
+        write!(f, "GlobalIdentity({self})")
     }
 }
 
@@ -285,6 +330,26 @@ mod tests {
         assert!(GlobalIdentity::new(IdentityKind::Imei, "490154203237519").is_err());
         assert!(GlobalIdentity::new(IdentityKind::Eid, "89049032123451234512345678901235").is_ok());
         assert!(GlobalIdentity::new(IdentityKind::Eid, "89049032123451234512345678901236").is_err());
+    }
+
+    #[test]
+    fn an_identity_has_one_text_and_one_octet_form() {
+        for (kind, value) in [
+            (IdentityKind::Imsi, "001010000000001"),
+            (IdentityKind::Impi, "a:b@c.example"),
+            (IdentityKind::DevEui, "70B3D57ED0000001"),
+        ] {
+            let identity = GlobalIdentity::new(kind, value).unwrap();
+            assert_eq!(format!("{identity}"), format!("{}:{value}", kind.name()));
+            assert_eq!(format!("{identity}").parse(), Ok(identity.clone()));
+            assert_eq!(identity.to_octets().split_first(), Some((&(kind as u8), value.as_bytes())));
+            assert_eq!(GlobalIdentity::from_octets(&identity.to_octets()), Some(identity));
+        }
+        assert_eq!("001010000000001".parse::<GlobalIdentity>(), Err(IdentityError::NoKind));
+        assert_eq!("IMSI:001010000000001".parse::<GlobalIdentity>(), Err(IdentityError::NoKind));
+        for octets in [&b""[..], b"\x00", b"\x01x", b"\x07001010000000001", b"\x02\xff@a"] {
+            assert_eq!(GlobalIdentity::from_octets(octets), None, "{octets:?}");
+        }
     }
 
     #[test]

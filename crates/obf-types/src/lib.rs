@@ -1,8 +1,9 @@
 //! The words of the Open Bootstrap Framework, shared by every crate and owning no behaviour of their own.
 //!
 //! Reading order: [`identity`] (global identities, unchanged: SPEC R9), [`name`] (domains and application
-//! ids), [`ua`] (security protocol ids), [`secret`] (keys), [`hex`] (octets as digits), [`time`] (points in time and lifetimes),
-//! [`refusal`] (why something was refused, with its stable code).
+//! ids), [`ua`] (security protocol ids), [`right`] (what a device may do), [`state`] (where a registered object stands),
+//! [`secret`] (keys), [`hex`] (octets as digits), [`time`] (points in time and lifetimes), [`refusal`] (why something was
+//! refused, with its stable code).
 //!
 //! No clock, no randomness, no I/O: callers pass them in.
 #![no_std]
@@ -14,16 +15,20 @@ pub mod hex;
 pub mod identity;
 pub mod name;
 pub mod refusal;
+pub mod right;
 pub mod secret;
+pub mod state;
 pub mod time;
 pub mod ua;
 
 pub use identity::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind};
 pub use name::{AppId, Domain, NameError};
 pub use refusal::Refusal;
+pub use right::{MAX_SETTINGS, Right};
 pub use secret::{Secret, SecretBytes};
+pub use state::State;
 pub use time::{Lifetime, UnixTime};
-pub use ua::{NafId, UaId};
+pub use ua::{NafId, UaClass, UaId, UnknownUaClass};
 
 /// The security schema a token's keys are derived with, fixed at bootstrap (WIRES "Keys and vectors").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +41,9 @@ pub enum KeySchema {
 }
 
 impl KeySchema {
+    /// Every schema, by number.
+    pub const ALL: [Self; 2] = [Self::GbaMe, Self::Obf1];
+
     /// The name used on the wires: `gba-me` or `obf-1`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -46,7 +54,7 @@ impl KeySchema {
 
     /// The schema of that wire name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::GbaMe, Self::Obf1].into_iter().find(|schema| schema.name() == name)
+        Self::ALL.into_iter().find(|schema| schema.name() == name)
     }
 
     /// The schema of that wire number (`OBF-Schema`), if there is one.

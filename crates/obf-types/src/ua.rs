@@ -1,8 +1,8 @@
-//! Ua security protocol ids (TS 33.220 Annex H) and NAF_Id.
+//! Ua security protocol ids (TS 33.220 Annex H), the classes that an application registers for, and NAF_Id.
 
 use crate::AppId;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, str::FromStr};
 
 /// A Ua security protocol id: 5 octets, the organisation first. A key is for one of them only.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +71,67 @@ impl NafId {
     }
 }
 
+/// Security protocols that an application is registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UaClass {
+    /// `tls-psk`: TLS-PSK 1.3, and 1.2 with any suite.
+    TlsPsk,
+    /// `http-digest`: Digest alone, and inside server-certificate TLS with any suite.
+    HttpDigest,
+    /// One Ua security protocol id, 10 hex digits.
+    Exactly(UaId),
+}
+
+impl UaClass {
+    /// The names of the classes that hold more than one protocol.
+    pub const NAMES: [&'static str; 2] = ["tls-psk", "http-digest"];
+
+    /// Whether a key for that protocol may be handed out.
+    pub fn covers(self, ua: UaId) -> bool {
+        match self {
+            Self::TlsPsk => ua == UaId::TLS13_PSK || ua.tls12_suite().is_some(),
+            Self::HttpDigest => ua == UaId::HTTP_DIGEST || ua.tls12_suite().is_some(),
+            Self::Exactly(one) => ua == one,
+        }
+    }
+}
+
+impl fmt::Display for UaClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [tls_psk, http_digest] = Self::NAMES;
+        match self {
+            Self::TlsPsk => f.write_str(tls_psk),
+            Self::HttpDigest => f.write_str(http_digest),
+            Self::Exactly(ua) => ua.fmt(f),
+        }
+    }
+}
+
+/// A text that names no security protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownUaClass;
+
+impl fmt::Display for UnknownUaClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [tls_psk, http_digest] = UaClass::NAMES;
+        write!(f, "a security protocol is {tls_psk}, {http_digest}, or a Ua id of 10 hex digits")
+    }
+}
+
+impl core::error::Error for UnknownUaClass {}
+
+impl FromStr for UaClass {
+    type Err = UnknownUaClass;
+    fn from_str(text: &str) -> Result<Self, UnknownUaClass> {
+        let [tls_psk, http_digest] = Self::NAMES;
+        match text {
+            text if text == tls_psk => Ok(Self::TlsPsk),
+            text if text == http_digest => Ok(Self::HttpDigest),
+            hex => UaId::from_hex(hex).map(Self::Exactly).ok_or(UnknownUaClass),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +143,20 @@ mod tests {
         assert_eq!(UaId::from_hex("01000100A8").unwrap().tls12_suite(), Some(0x00A8));
         assert_eq!(UaId::TLS13_PSK.tls12_suite(), None);
         assert_eq!(UaId::from_hex("+100010000"), None);
+    }
+
+    #[test]
+    fn classes_cover_their_protocols() {
+        let gcm = UaId::tls12(0x00A8);
+        assert!(UaClass::TlsPsk.covers(UaId::TLS13_PSK) && UaClass::TlsPsk.covers(gcm));
+        assert!(!UaClass::TlsPsk.covers(UaId::HTTP_DIGEST));
+        assert!(
+            UaClass::HttpDigest.covers(UaId::HTTP_DIGEST) && !UaClass::HttpDigest.covers(UaId::TLS13_PSK)
+        );
+        assert!(UaClass::Exactly(gcm).covers(gcm) && !UaClass::Exactly(gcm).covers(UaId::tls12(0x00A9)));
+        for text in ["tls-psk", "http-digest", "01000100a8"] {
+            assert_eq!(format!("{}", text.parse::<UaClass>().unwrap()), text);
+        }
+        assert_eq!("tls".parse::<UaClass>(), Err(UnknownUaClass));
     }
 }

@@ -14,9 +14,9 @@ pub mod kms;
 pub mod kyc;
 pub mod providers;
 
+pub use obf_types::State;
+
 use crate::{Operation, Parameter, Values, pattern};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// The operations of each resource.
 pub const ALL: &[&[Operation]] = &[
@@ -55,42 +55,6 @@ pub const TAGS: &[(&str, &str)] = &[
     ("audit", "Who did what, when and why."),
     ("discovery", "What this server offers."),
 ];
-
-/// Where an object stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Known, not in use yet.
-    Registered,
-    /// In use.
-    Active,
-    /// Out of use until it is resumed.
-    Suspended,
-    /// Out of use for good.
-    Retired,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Registered, Self::Active, Self::Suspended, Self::Retired];
-    /// Their words.
-    pub const NAMES: &'static [&'static str] = &["registered", "active", "suspended", "retired"];
-
-    /// Its word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Retired => "retired",
-        }
-    }
-
-    /// The state of that word.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
-    }
-}
 
 /// `{device}`.
 pub const DEVICE: Parameter = Parameter {

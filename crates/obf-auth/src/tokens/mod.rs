@@ -8,11 +8,11 @@ mod record;
 mod rights;
 mod shard;
 
-pub use obf_store::auth::{Facts, Right, RightsSet};
+pub use obf_store::auth::RightsSet;
 pub use record::MAX_USER_NAME;
 pub use rights::RightsInterner;
 
-use obf_token::{Ks, SealingKey, TokenId, envelope};
+use obf_token::{Ks, SealingKey, TokenFacts, TokenId, envelope};
 use obf_types::{Domain, Epoch, GlobalIdentity, IdentityKind, Secret, UnixTime};
 use record::{Head, View, WRAPPED};
 use shard::Shard;
@@ -36,7 +36,7 @@ pub struct NewToken<'a> {
     /// Its key.
     pub ks: &'a Ks,
     /// How it came about, and when it expires.
-    pub facts: &'a Facts,
+    pub facts: &'a TokenFacts,
     /// What the device may do with it; [`TokenTable::intern`] makes equal sets one.
     pub rights: Arc<RightsSet>,
 }
@@ -72,6 +72,7 @@ pub enum Found {
 pub struct LiveToken {
     record: [u8; record::MAX],
     length: usize,
+    facts: TokenFacts,
     /// What the device may do with it.
     pub rights: Arc<RightsSet>,
 }
@@ -80,7 +81,8 @@ impl LiveToken {
     fn copy(record: &[u8], rights: &Arc<RightsSet>) -> Option<Self> {
         let mut copy = [0; record::MAX];
         copy.get_mut(..record.len())?.copy_from_slice(record);
-        Some(Self { record: copy, length: record.len(), rights: Arc::clone(rights) })
+        let facts = View::new(record).facts()?;
+        Some(Self { record: copy, length: record.len(), facts, rights: Arc::clone(rights) })
     }
 
     fn view(&self) -> View<'_> {
@@ -103,8 +105,8 @@ impl LiveToken {
     }
 
     /// How it came about, and when it expires.
-    pub fn facts(&self) -> Facts {
-        self.view().facts()
+    pub const fn facts(&self) -> &TokenFacts {
+        &self.facts
     }
 }
 
@@ -112,7 +114,7 @@ impl std::fmt::Debug for LiveToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LiveToken")
             .field("identity", &self.view().identity())
-            .field("facts", &self.facts())
+            .field("facts", &self.facts)
             .finish_non_exhaustive()
     }
 }
@@ -239,7 +241,7 @@ impl TokenTable {
         let mut ended = Vec::new();
         for shard in &self.shards {
             lock(shard).remove_of_device(hash, &self.seed, device, |record, rights| {
-                let older = View::new(record).facts().epoch < epoch;
+                let older = View::new(record).epoch_and_counter().0 < epoch;
                 if older {
                     ended.extend(self.ended(record, rights));
                 }
@@ -249,11 +251,12 @@ impl TokenTable {
         ended
     }
 
-    /// After a new bootstrap: every other token of the device lives until `until` at most (WIRES "Lifetime"). Returns how
-    /// many it has.
-    pub fn supersede(&self, device: &GlobalIdentity, new: &TokenId, until: UnixTime) -> usize {
+    /// After the device's bootstrap number `counter`: every token from before it lives until `until` at most (WIRES
+    /// "Lifetime"). Those that came later are left alone: word of a bootstrap may come when the next has been made.
+    /// Returns how many the device has.
+    pub fn supersede(&self, device: &GlobalIdentity, counter: u64, until: UnixTime) -> usize {
         let hash = shard::device_hash(&self.seed, device.kind() as u8, device.value());
-        self.shards.iter().map(|shard| lock(shard).shorten_device(hash, device, new.rand(), until)).sum()
+        self.shards.iter().map(|shard| lock(shard).shorten_device(hash, device, counter, until)).sum()
     }
 
     /// Ends all tokens of a device but the `most` that were bootstrapped last.
@@ -262,7 +265,7 @@ impl TokenTable {
         let mut counters = Vec::with_capacity(most + 1);
         for shard in &self.shards {
             lock(shard).each_of_device(hash, device, |record, _| {
-                counters.push(View::new(record).facts().counter);
+                counters.push(View::new(record).epoch_and_counter().1);
             });
         }
         let Some(surplus) = counters.len().checked_sub(most + 1) else { return };
@@ -270,7 +273,7 @@ impl TokenTable {
         let last_to_go = *last_to_go;
         for shard in &self.shards {
             lock(shard).remove_of_device(hash, &self.seed, device, |record, _| {
-                View::new(record).facts().counter <= last_to_go
+                View::new(record).epoch_and_counter().1 <= last_to_go
             });
         }
     }
@@ -331,7 +334,7 @@ impl TokenTable {
         let view = View::new(record);
         Some(Ended {
             id: self.id_of(view)?,
-            epoch: view.facts().epoch,
+            epoch: view.epoch_and_counter().0,
             expires: view.expires(),
             rights: Arc::clone(rights),
         })

@@ -1,17 +1,17 @@
 //! A token as it lies in memory: one run of octets, Ks wrapped.
 //!
-//! `RAND 16 ‖ bootstrapped 4 ‖ expires 4 ‖ domain 2 ‖ how 1 ‖ kind 1 ‖ identity length 1 ‖ user name length 1 ‖
+//! `RAND 16 ‖ bootstrapped 4 ‖ expires 4 ‖ domain 2 ‖ origin 4 ‖ kind 1 ‖ identity length 1 ‖ user name length 1 ‖
 //! wrapped Ks 48 ‖ age of the rights 1 ‖ identity ‖ user name ‖ epoch ‖ counter`; the last two are LEB128. A user name equal to the identity
 //! is not stored twice. Times are seconds since 1970 in 32 bits (until 2106).
 
-use obf_store::auth::Facts;
+use obf_token::{TokenFacts, facts::read_origin};
 use obf_types::{Epoch, GlobalIdentity, IdentityKind, UnixTime};
 
 /// Octets of RAND at the head of a record.
 const RAND: usize = 16;
 /// Octets of the wrapped Ks: ciphertext and tag.
 pub(super) const WRAPPED: usize = 48;
-const FIXED: usize = RAND + 4 + 4 + 2 + 1 + 1 + 1 + 1 + WRAPPED + 1;
+const FIXED: usize = RAND + 4 + 4 + 2 + 4 + 1 + 1 + 1 + WRAPPED + 1;
 /// The longest user name of a token, octets.
 pub const MAX_USER_NAME: usize = 254;
 /// In place of a user name's length: it is the identity.
@@ -30,7 +30,7 @@ pub(super) struct Head<'a> {
     pub(super) identity: &'a GlobalIdentity,
     pub(super) user_name: &'a [u8],
     pub(super) wrapped: &'a [u8; WRAPPED],
-    pub(super) facts: &'a Facts,
+    pub(super) facts: &'a TokenFacts,
 }
 
 /// The record of a token, or `None` if the user name is longer than [`MAX_USER_NAME`].
@@ -48,7 +48,7 @@ pub(super) fn encode(head: &Head<'_>) -> Option<Box<[u8]>> {
     out.extend_from_slice(&seconds(facts.bootstrapped_at).to_be_bytes());
     out.extend_from_slice(&seconds(facts.expires).to_be_bytes());
     out.extend_from_slice(&head.domain.to_be_bytes());
-    out.push(facts.how());
+    out.extend_from_slice(&facts.origin());
     out.push(head.identity.kind() as u8);
     out.push(identity_length);
     out.push(if same { SAME } else { user_name_length });
@@ -90,47 +90,52 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn kind(self) -> u8 {
-        let [kind] = self.chunk(RAND + 11);
+        let [kind] = self.chunk(RAND + 14);
         kind
     }
 
     pub(super) fn wrapped(self) -> [u8; WRAPPED] {
-        self.chunk(RAND + 14)
+        self.chunk(RAND + 17)
     }
 
     pub(super) fn identity(self) -> &'a str {
-        let [length] = self.chunk(RAND + 12);
+        let [length] = self.chunk(RAND + 15);
         std::str::from_utf8(self.slice(FIXED, usize::from(length))).unwrap_or_default()
     }
 
     pub(super) fn user_name(self) -> &'a [u8] {
-        let [identity, user_name] = self.chunk(RAND + 12);
+        let [identity, user_name] = self.chunk(RAND + 15);
         match user_name {
             SAME => self.slice(FIXED, usize::from(identity)),
             length => self.slice(FIXED + usize::from(identity), usize::from(length)),
         }
     }
 
-    pub(super) fn facts(self) -> Facts {
-        let [how] = self.chunk(RAND + 10);
+    /// How it came about; `None` if an octet of its origin is unknown, which [`encode`] never writes.
+    pub(super) fn facts(self) -> Option<TokenFacts> {
+        let (schema, method, technology) = read_origin(self.chunk(RAND + 10))?;
         let [age] = self.chunk(FIXED - 1);
-        let [identity, user_name] = self.chunk(RAND + 12);
-        let user_name = if user_name == SAME { 0 } else { usize::from(user_name) };
-        let tail = self.0.get(FIXED + usize::from(identity) + user_name..).unwrap_or_default();
-        let (epoch, tail) = varint(tail);
-        let (counter, _) = varint(tail);
-        let (schema, mode, algorithm, technology) = Facts::of_how(how);
-        Facts {
+        let (epoch, counter) = self.epoch_and_counter();
+        Some(TokenFacts {
             schema,
-            mode,
-            algorithm,
+            method,
             technology,
-            epoch: Epoch(epoch),
+            epoch,
             counter,
             bootstrapped_at: self.bootstrapped_at(),
             expires: self.expires(),
             rights_at: UnixTime(self.bootstrapped_at().0.saturating_sub(age.into())),
-        }
+        })
+    }
+
+    /// The device's epoch and bootstrap counter.
+    pub(super) fn epoch_and_counter(self) -> (Epoch, u64) {
+        let [identity, user_name] = self.chunk(RAND + 15);
+        let user_name = if user_name == SAME { 0 } else { usize::from(user_name) };
+        let tail = self.0.get(FIXED + usize::from(identity) + user_name..).unwrap_or_default();
+        let (epoch, tail) = varint(tail);
+        let (counter, _) = varint(tail);
+        (Epoch(epoch), counter)
     }
 
     fn slice(self, from: usize, length: usize) -> &'a [u8] {
@@ -186,7 +191,7 @@ fn varint(octets: &[u8]) -> (u64, &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_token::{Algorithm, Mode, Technology};
+    use obf_token::{Algorithm, Method, Technology};
     use obf_types::KeySchema;
 
     #[test]
@@ -197,40 +202,37 @@ mod tests {
             [(impi, 0, 1), ("234150999999999", 127, 128), ("", u64::MAX, u64::MAX), ("x", 1 << 40, 0)]
         {
             for schema in [KeySchema::GbaMe, KeySchema::Obf1] {
-                for mode in [Mode::Aka, Mode::GbaDigest, Mode::Pki] {
-                    for technology in [Technology::ThreeGpp, Technology::LoRaWan, Technology::Standalone] {
-                        for algorithm in [Algorithm::AkaV1Md5, Algorithm::AkaV2Sha256] {
-                            let facts = Facts {
-                                schema,
-                                mode,
-                                algorithm,
-                                technology,
-                                epoch: Epoch(epoch),
-                                counter,
-                                bootstrapped_at: UnixTime(1_700_000_000),
-                                expires: UnixTime(1_700_028_800),
-                                rights_at: UnixTime(1_700_000_000 - 60),
-                            };
-                            let head = Head {
-                                rand: &[7; 16],
-                                domain: 513,
-                                identity: &identity,
-                                user_name: user_name.as_bytes(),
-                                wrapped: &[9; WRAPPED],
-                                facts: &facts,
-                            };
-                            let mut record = encode(&head).unwrap();
-                            assert!(record.len() <= MAX);
-                            let view = View::new(&record);
-                            assert_eq!(view.facts(), facts);
-                            assert_eq!((view.rand(), view.domain()), (&[7; 16], 513));
-                            assert_eq!(view.user_name(), user_name.as_bytes());
-                            assert_eq!(view.wrapped(), [9; WRAPPED]);
-                            assert!(is_of(&record, IdentityKind::Imsi, identity.value()));
-                            assert!(!is_of(&record, IdentityKind::Impi, identity.value()));
-                            set_expires(&mut record, UnixTime(5));
-                            assert_eq!(View::new(&record).expires(), UnixTime(5));
-                        }
+                for technology in Technology::ALL {
+                    for method in Algorithm::ALL.map(Method::Aka) {
+                        let facts = TokenFacts {
+                            schema,
+                            method,
+                            technology,
+                            epoch: Epoch(epoch),
+                            counter,
+                            bootstrapped_at: UnixTime(1_700_000_000),
+                            expires: UnixTime(1_700_028_800),
+                            rights_at: UnixTime(1_700_000_000 - 60),
+                        };
+                        let head = Head {
+                            rand: &[7; 16],
+                            domain: 513,
+                            identity: &identity,
+                            user_name: user_name.as_bytes(),
+                            wrapped: &[9; WRAPPED],
+                            facts: &facts,
+                        };
+                        let mut record = encode(&head).unwrap();
+                        assert!(record.len() <= MAX);
+                        let view = View::new(&record);
+                        assert_eq!(view.facts(), Some(facts));
+                        assert_eq!((view.rand(), view.domain()), (&[7; 16], 513));
+                        assert_eq!(view.user_name(), user_name.as_bytes());
+                        assert_eq!(view.wrapped(), [9; WRAPPED]);
+                        assert!(is_of(&record, IdentityKind::Imsi, identity.value()));
+                        assert!(!is_of(&record, IdentityKind::Impi, identity.value()));
+                        set_expires(&mut record, UnixTime(5));
+                        assert_eq!(View::new(&record).expires(), UnixTime(5));
                     }
                 }
             }
@@ -240,10 +242,9 @@ mod tests {
     #[test]
     fn a_user_name_that_does_not_fit_is_refused() {
         let identity = GlobalIdentity::new(IdentityKind::Imsi, "234150999999999").unwrap();
-        let facts = Facts {
+        let facts = TokenFacts {
             schema: KeySchema::GbaMe,
-            mode: Mode::Aka,
-            algorithm: Algorithm::AkaV1Md5,
+            method: Method::Aka(Algorithm::AkaV1Md5),
             technology: Technology::ThreeGpp,
             epoch: Epoch(0),
             counter: 0,

@@ -38,8 +38,7 @@ impl RightsInterner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_store::auth::Right;
-    use obf_types::{AppId, Lifetime};
+    use obf_types::{AppId, Lifetime, Right};
 
     fn right(app: &str, seconds: u32) -> Right {
         Right {

@@ -152,12 +152,12 @@ impl Shard {
         }
     }
 
-    /// Lets no token of a device but `keep` live longer than `until`; returns how many there are.
+    /// Lets no token of a device from before its bootstrap `counter` live longer than `until`; returns how many tokens it has.
     pub(super) fn shorten_device(
         &mut self,
         hash: u64,
         device: &GlobalIdentity,
-        keep: &[u8; 16],
+        counter: u64,
         until: UnixTime,
     ) -> usize {
         let mut count = 0;
@@ -167,7 +167,7 @@ impl Shard {
             let index = std::mem::replace(&mut next, slot.next_of_device);
             count += 1;
             let view = record::View::new(&slot.record);
-            if view.rand() == keep || view.expires() <= until {
+            if view.expires() <= until || view.epoch_and_counter().1 >= counter {
                 continue;
             }
             self.unlink_due(index);

@@ -1,6 +1,6 @@
 use super::*;
-use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{AppId, KeySchema, Lifetime};
+use obf_token::{Algorithm, Method, Technology};
+use obf_types::{AppId, KeySchema, Lifetime, Right};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -20,11 +20,10 @@ fn device(number: u64) -> GlobalIdentity {
     GlobalIdentity::new(IdentityKind::Imsi, &format!("00101{number:010}")).unwrap()
 }
 
-fn facts(epoch: u64, expires: u64) -> Facts {
-    Facts {
+fn facts(epoch: u64, expires: u64) -> TokenFacts {
+    TokenFacts {
         schema: KeySchema::Obf1,
-        mode: Mode::Aka,
-        algorithm: Algorithm::AkaV2Sha256,
+        method: Method::Aka(Algorithm::AkaV2Sha256),
         technology: Technology::ThreeGpp,
         epoch: Epoch(epoch),
         counter: 1,
@@ -52,7 +51,7 @@ fn insert(table: &TokenTable, number: u64, of: u64, epoch: u64, expires: u64) ->
     insert_with(table, number, of, &facts(epoch, expires))
 }
 
-fn insert_with(table: &TokenTable, number: u64, of: u64, facts: &Facts) -> Result<(), InsertError> {
+fn insert_with(table: &TokenTable, number: u64, of: u64, facts: &TokenFacts) -> Result<(), InsertError> {
     let identity = device(of);
     table.insert(&NewToken {
         id: &id(number),
@@ -77,7 +76,7 @@ fn r20_a_token_is_found_by_id_with_its_key() {
     assert_eq!(table.ks(&token), Some(Ks::new([1; 32])));
     assert_eq!(token.identity(), Some(device(7)));
     assert_eq!(token.user_name(), device(7).value().as_bytes());
-    assert_eq!(token.facts(), facts(0, NOW.0 + 10));
+    assert_eq!(*token.facts(), facts(0, NOW.0 + 10));
     assert!(!format!("{token:?}").contains("[1, 1"));
     assert!(matches!(table.find(&id(2), NOW), Found::Absent));
     assert!(matches!(table.find(&id(1), UnixTime(NOW.0 + 10)), Found::Expired));
@@ -113,10 +112,17 @@ fn revocation_ends_the_tokens_of_older_epochs_only() {
 #[test]
 fn a_new_bootstrap_leaves_the_former_token_60_seconds() {
     let table = table();
-    insert(&table, 1, 7, 0, NOW.0 + 1000).unwrap();
-    insert(&table, 2, 7, 0, NOW.0 + 30).unwrap();
-    insert(&table, 3, 7, 0, NOW.0 + 2000).unwrap();
-    table.supersede(&device(7), &id(3), UnixTime(NOW.0 + 60));
+    let bootstrapped = |counter, lives| {
+        let facts = TokenFacts { counter, ..facts(0, NOW.0 + lives) };
+        insert_with(&table, counter, 7, &facts).unwrap();
+    };
+    bootstrapped(1, 1000);
+    bootstrapped(2, 30);
+    bootstrapped(3, 2000);
+    // Word of the second comes when the third has been made.
+    table.supersede(&device(7), 2, UnixTime(NOW.0 + 60));
+    assert!(live(&table, 3, UnixTime(NOW.0 + 1999)));
+    table.supersede(&device(7), 3, UnixTime(NOW.0 + 60));
     assert!(live(&table, 1, UnixTime(NOW.0 + 59)));
     assert!(!live(&table, 1, UnixTime(NOW.0 + 60)));
     assert!(!live(&table, 2, UnixTime(NOW.0 + 30)));
@@ -129,13 +135,13 @@ fn a_new_bootstrap_leaves_the_former_token_60_seconds() {
 fn of_many_tokens_of_a_device_the_last_are_kept() {
     let table = table();
     for number in 1..=20 {
-        let facts = Facts { counter: number, ..facts(0, NOW.0 + 1000) };
+        let facts = TokenFacts { counter: number, ..facts(0, NOW.0 + 1000) };
         insert_with(&table, number, 7, &facts).unwrap();
     }
     insert(&table, 30, 8, 0, NOW.0 + 1000).unwrap();
-    assert_eq!(table.supersede(&device(7), &id(20), UnixTime(NOW.0 + 60)), 20);
+    assert_eq!(table.supersede(&device(7), 20, UnixTime(NOW.0 + 60)), 20);
     table.keep_last(&device(7), 16);
-    assert_eq!(table.supersede(&device(7), &id(20), UnixTime(NOW.0 + 60)), 16);
+    assert_eq!(table.supersede(&device(7), 20, UnixTime(NOW.0 + 60)), 16);
     table.keep_last(&device(7), 16);
     assert_eq!(
         (1..=20).filter(|number| live(&table, *number, NOW)).collect::<Vec<_>>(),
@@ -188,7 +194,7 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(number, of, epoch, lives)| Event::Insert { number, of, epoch, lives }),
         1 => (0..64u64).prop_map(Event::End),
         1 => (0..8u64, 0..4u64).prop_map(|(of, epoch)| Event::EndDevice(of, epoch)),
-        1 => (0..8u64, 0..64u64).prop_map(|(of, keep)| Event::Supersede(of, keep)),
+        1 => (0..8u64, 0..64u64).prop_map(|(of, counter)| Event::Supersede(of, counter)),
         1 => (0..40u64).prop_map(Event::Pass),
     ]
 }
@@ -203,7 +209,8 @@ proptest! {
         for event in events {
             match event {
                 Event::Insert { number, of, epoch, lives } => {
-                    let made = insert(&table, number, of, epoch, now + lives);
+                    let facts = TokenFacts { counter: number, ..facts(epoch, now + lives) };
+                    let made = insert_with(&table, number, of, &facts);
                     prop_assert_eq!(made.is_ok(), !model.contains_key(&number));
                     model.entry(number).or_insert((of, epoch, now + lives));
                 }
@@ -216,10 +223,10 @@ proptest! {
                     model.retain(|_, token| token.0 != of || token.1 >= epoch);
                     prop_assert_eq!(ended.len(), before - model.len());
                 }
-                Event::Supersede(of, keep) => {
-                    table.supersede(&device(of), &id(keep), UnixTime(now + 60));
+                Event::Supersede(of, counter) => {
+                    table.supersede(&device(of), counter, UnixTime(now + 60));
                     for (number, token) in &mut model {
-                        if token.0 == of && *number != keep {
+                        if token.0 == of && *number < counter {
                             token.2 = token.2.min(now + 60);
                         }
                     }

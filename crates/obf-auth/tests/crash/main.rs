@@ -103,7 +103,9 @@ fn spawn(deployment: &mut Deployment) -> Child {
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         match line.split_once(' ') {
-            Some((point, address)) => deployment.elsewhere.insert(point.into(), address.parse().unwrap()),
+            Some((point, address)) => {
+                deployment.elsewhere.insert((0, point.into()), address.parse().unwrap())
+            }
             None => break,
         };
     }
@@ -120,7 +122,7 @@ async fn load(deployment: Arc<Deployment>, sim: Arc<Sim>, acknowledged: Arc<Mute
             continue;
         }
         let id = association.id.to_string().replace('/', "%2F").replace('+', "%2B");
-        match deployment.try_end(&format!("/v1/tokens/{id}:revoke")).await {
+        match deployment.try_end(0, &format!("/v1/tokens/{id}:revoke")).await {
             Some(200) => acknowledged.lock().unwrap().ended.push(association),
             // It may have ended or not.
             _ => return,

@@ -1,6 +1,6 @@
 //! An application: the client half of RPO over RADIUS/TLS, which takes its notices.
 
-use crate::deployment::Deployment;
+use super::deployment::Deployment;
 use obf_net::{
     Clock as _, OffsetClock, Stopper,
     certificates::{self, CertificateFiles},

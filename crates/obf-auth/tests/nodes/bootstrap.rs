@@ -5,7 +5,7 @@ use crate::{
     device::{Sim, Ue, borrowed},
 };
 use obf_rpb::{BootstrapError, ClientStep};
-use obf_token::Algorithm;
+use obf_token::{Algorithm, Method};
 use obf_types::KeySchema;
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn w2_a_device_bootstraps_over_udp_and_over_tls_to_the_resource_server() {
         let first = ue.bootstrap(&sim).await.unwrap();
         assert_eq!(first.id.domain().as_str(), "rs.as.obf.example");
         assert_eq!((first.schema, first.counter), (KeySchema::Obf1, 1));
-        assert_eq!(first.algorithm, Algorithm::AkaV2Sha256);
+        assert_eq!(first.method, Method::Aka(Algorithm::AkaV2Sha256));
         let second = ue.bootstrap(&sim).await.unwrap();
         assert_eq!(second.counter, 2);
         assert_ne!(first.id, second.id);

@@ -1,6 +1,6 @@
 //! A Resource Server and Authentication Servers in this process, on ephemeral ports, with certificates of their own.
 
-use crate::device::Sim;
+use super::device::Sim;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
@@ -41,8 +41,10 @@ pub struct Deployment {
     dae: Vec<SocketAddr>,
     directory: tempfile::TempDir,
     extra: String,
-    /// Listeners of a node in another process, by point.
-    pub elsewhere: HashMap<String, SocketAddr>,
+    /// Listeners of nodes in other processes, by node and point.
+    pub elsewhere: HashMap<(usize, String), SocketAddr>,
+    /// Where RADIUS/TLS listens.
+    listen: &'static str,
 }
 
 impl Deployment {
@@ -53,13 +55,24 @@ impl Deployment {
 
     /// So many Authentication Server nodes on one store; `extra` is appended to the configuration of each, behind its `[rpb]`.
     pub async fn start_with(rpr: Rpr, nodes: usize, extra: &str) -> Self {
+        let mut deployment = Self::new(rpr, nodes, extra);
+        deployment.start_resource().await;
+        for node in 0..nodes {
+            deployment.auth.push(None);
+            deployment.start_auth(node).await;
+        }
+        deployment.register_applications().await;
+        deployment
+    }
+
+    fn new(rpr: Rpr, nodes: usize, extra: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         write_certificates(directory.path());
         let kek = directory.path().join("kek.hex");
         std::fs::write(&kek, "5a".repeat(32)).unwrap();
         std::fs::set_permissions(&kek, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         std::fs::write(directory.path().join("radius.secret"), "s".repeat(40)).unwrap();
-        let mut deployment = Self {
+        Self {
             clock: Arc::new(OffsetClock::new()),
             resource: None,
             auth: Vec::new(),
@@ -69,12 +82,16 @@ impl Deployment {
             directory,
             extra: extra.into(),
             elsewhere: HashMap::new(),
-        };
-        deployment.start_resource().await;
-        for node in 0..nodes {
-            deployment.auth.push(None);
-            deployment.start_auth(node).await;
+            listen: "127.0.0.1:0",
         }
+    }
+
+    /// A Resource Server for so many nodes on other hosts, which are started elsewhere.
+    pub async fn for_hosts(nodes: usize, extra: &str) -> Self {
+        let mut deployment = Self::new(Rpr::Tls, nodes, extra);
+        deployment.listen = "0.0.0.0:0";
+        deployment.auth.extend((0..nodes).map(|_| None));
+        deployment.start_resource().await;
         deployment.register_applications().await;
         deployment
     }
@@ -123,7 +140,7 @@ impl Deployment {
     }
 
     pub fn auth_address(&self, node: usize, point: &str) -> SocketAddr {
-        if let Some(address) = self.elsewhere.get(point) {
+        if let Some(address) = self.elsewhere.get(&(node, point.to_owned())) {
             return *address;
         }
         let endpoints = self.auth[node].as_ref().unwrap().endpoints();
@@ -200,8 +217,8 @@ impl Deployment {
     }
 
     /// The status of a POST to an Authentication Server that may be gone.
-    pub async fn try_end(&self, path: &str) -> Option<u16> {
-        let address = self.auth_address(0, "admin");
+    pub async fn try_end(&self, node: usize, path: &str) -> Option<u16> {
+        let address = self.auth_address(node, "admin");
         self.try_admin(address, TOKEN, "POST", path, &Value::Null).await.map(|(status, _)| status)
     }
 
@@ -246,8 +263,9 @@ impl Deployment {
         let listener = match self.rpr {
             Rpr::Udp => format!("[rpr]\nlisten = \"{}\"\n", self.resource_address),
             Rpr::Tls => format!(
-                "[rpr_tls]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/rs.pem\"\nkey_file = \"{dir}/rs.key\"\n\
-                 client_ca_file = \"{dir}/ca.pem\"\n"
+                "[rpr_tls]\nlisten = \"{}\"\ncert_file = \"{dir}/rs.pem\"\nkey_file = \"{dir}/rs.key\"\n\
+                 client_ca_file = \"{dir}/ca.pem\"\n",
+                self.listen
             ),
         };
         let mut servers = String::new();

@@ -1,6 +1,6 @@
 //! A device: a SIM in memory and the client half of RPB over HTTPS.
 
-use crate::deployment::{DOMAIN, Deployment};
+use super::deployment::{DOMAIN, Deployment};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response};

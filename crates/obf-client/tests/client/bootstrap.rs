@@ -3,7 +3,7 @@
 use crate::peer::{self, DOMAIN, IMSI, record};
 use obf_client::{AuthenticationServer, BootstrapFailure, ConnectError, Fault, Settings, SoftwareSe};
 use obf_rpb::{BootstrapError, Reply};
-use obf_token::Algorithm;
+use obf_token::{Algorithm, Method};
 use obf_types::{KeySchema, Refusal};
 use std::{
     fs,
@@ -16,7 +16,10 @@ use std::{
 async fn w2_both_ends_derive_the_same_keys_over_https() {
     let server = peer::https().await;
     let association = server.client(server.settings("https")).bootstrap().await.unwrap();
-    assert_eq!((association.schema, association.algorithm), (KeySchema::Obf1, Algorithm::AkaV2Sha256));
+    assert_eq!(
+        (association.schema, association.method),
+        (KeySchema::Obf1, Method::Aka(Algorithm::AkaV2Sha256))
+    );
     assert_eq!(association.id.domain().as_str(), format!("rs1.{DOMAIN}"));
     server.state.agree(&association);
     assert_eq!(server.state.requests.load(Ordering::SeqCst), 2, "two requests on RPB");
@@ -158,7 +161,7 @@ async fn akav1_is_refused_where_akav2_has_worked_unless_told_otherwise() {
     };
     server.state.offer_akav1_only.store(true, Ordering::SeqCst);
     let first = client(server.settings("https")).bootstrap().await.unwrap();
-    assert_eq!(first.algorithm, Algorithm::AkaV1Md5, "nothing better has worked yet");
+    assert_eq!(first.method, Method::Aka(Algorithm::AkaV1Md5), "nothing better has worked yet");
     server.state.offer_akav1_only.store(false, Ordering::SeqCst);
     client(server.settings("https")).bootstrap().await.unwrap();
 
@@ -170,7 +173,7 @@ async fn akav1_is_refused_where_akav2_has_worked_unless_told_otherwise() {
         BootstrapError::Downgrade { offered: Algorithm::AkaV1Md5, minimum: Algorithm::AkaV2Sha256 };
     assert_protocol(failure, &downgrade, Fault::Refused);
     let told = Settings { allow_downgrade: true, ..server.settings("https") };
-    assert_eq!(client(told).bootstrap().await.unwrap().algorithm, Algorithm::AkaV1Md5);
+    assert_eq!(client(told).bootstrap().await.unwrap().method, Method::Aka(Algorithm::AkaV1Md5));
 }
 
 /// A new process finds the association, and nobody else does.

@@ -19,7 +19,7 @@ use obf_rpb::{
         VectorQuery,
     },
 };
-use obf_token::{Algorithm, AppKey, SealingKey, Technology, TokenId};
+use obf_token::{Algorithm, AppKey, SealingKey, TokenId};
 use obf_types::{
     AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, NafId, Secret, SecretBytes, UaId, UnixTime,
 };
@@ -193,7 +193,7 @@ impl State {
                     } else {
                         let mut tokens = self.tokens.lock().unwrap();
                         let counter = tokens.len() as u64 + 1;
-                        commit.token.expires = commit.token.expires.min(self.not_after());
+                        commit.token.facts.expires = commit.token.facts.expires.min(self.not_after());
                         tokens.insert(commit.token.id.clone(), (commit.token, counter));
                         wait.resume(context, CommitAnswer::Committed { counter })
                     }
@@ -240,10 +240,10 @@ impl State {
     pub fn app_key(&self, id: &TokenId, naf: &NafId) -> Option<AppKey> {
         let tokens = self.tokens.lock().unwrap();
         let (token, counter) = tokens.get(id)?;
-        if token.expires <= self.clock.now() {
+        if token.facts.expires <= self.clock.now() {
             return None;
         }
-        Some(match token.schema {
+        Some(match token.facts.schema {
             KeySchema::GbaMe => {
                 obf_token::derive::gba_me(&token.ks, id.rand(), token.username.as_bytes(), naf)
             }
@@ -251,11 +251,10 @@ impl State {
                 let context = obf_token::Obf1Context {
                     rand: id.rand(),
                     identity: &token.identity,
-                    technology: Technology::ThreeGpp,
+                    technology: token.facts.technology,
                     as_domain: &Domain::new(DOMAIN).unwrap(),
                     counter: *counter,
-                    mode: token.mode,
-                    algorithm: token.algorithm,
+                    method: token.facts.method,
                 };
                 obf_token::derive::obf_1(&token.ks, &context, naf)
             }

@@ -202,7 +202,7 @@ fn columns(heading: &str) -> Result<Vec<Column>, FileFault> {
             "amf" => Column::Amf,
             "sqn" => Column::Sqn,
             "mac" => Column::Mac,
-            _ => match record::kind(name) {
+            _ => match IdentityKind::from_name(name) {
                 Some(kind) => Column::Identity(kind),
                 None => {
                     let name: String = name.chars().take(32).collect();

@@ -158,13 +158,11 @@ impl Package {
         for (kind, value) in &self.identities {
             let wanted =
                 RecordFault::Field { field: "kind", wanted: "imsi, impi, iccid, eid, deveui or imei" };
-            identities.push(record::identity(record::kind(kind).ok_or(wanted)?, value)?);
+            identities.push(record::identity(IdentityKind::from_name(kind).ok_or(wanted)?, value)?);
         }
         if self.identities.is_empty() {
-            let (kind, value) = match self.id.split_once(':') {
-                Some((name, value)) => (record::kind(name).unwrap_or(IdentityKind::Imsi), value),
-                None => (IdentityKind::Imsi, self.id.as_str()),
-            };
+            let (kind, value) =
+                IdentityKind::split(&self.id).unwrap_or((IdentityKind::Imsi, self.id.as_str()));
             identities.push(record::identity(kind, value)?);
             if let Some(serial) = self.serial.as_deref().filter(|_| kind != IdentityKind::Iccid) {
                 identities.push(record::identity(IdentityKind::Iccid, serial)?);

@@ -60,7 +60,7 @@ impl<W: Write> PskcWriter<W> {
         let sealed = self.key.encrypt(self.cipher, &secret, draw)?;
         let amf = record.amf.map(|amf| Hex(&amf).to_string());
         let sqn = record.sqn.map(|sqn| Hex(&sqn).to_string());
-        let id = record.identities.first().map_or_else(String::new, |primary| format!("{primary:?}"));
+        let id = record.identities.first().map_or_else(String::new, |primary| primary.to_string());
 
         let mut bound = Bound::new();
         bound.add(id.as_bytes());

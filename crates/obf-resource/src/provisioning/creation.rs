@@ -60,7 +60,10 @@ pub async fn create<F: Future<Output = bool>>(
         }
         let records = drawn.into_iter().map(|device| DeviceRecord::of_keyed(device, network));
         let records = records.collect::<Result<Vec<_>, _>>()?;
-        let names: Vec<_> = records.iter().map(|record| record.primary().map(ToString::to_string)).collect();
+        let names: Vec<_> = records
+            .iter()
+            .map(|record| record.primary().map(|identity| identity.value().to_owned()))
+            .collect();
         let outcomes = registry.register(records, now()).await?;
         for (place, (name, outcome)) in names.into_iter().zip(outcomes).enumerate() {
             match outcome {

@@ -152,7 +152,7 @@ impl Import {
                 let line = ImportedLine { line: number, device: None, result: None, code: None, error: None };
                 match record {
                     Ok(record) => {
-                        let device = record.primary().map(ToString::to_string);
+                        let device = record.primary().map(|identity| identity.value().to_owned());
                         places.push(lines.len());
                         lines.push(ImportedLine { device, ..line });
                         good.push(record);

@@ -6,12 +6,10 @@ use obf_admin::resource::{
     grants::GrantRecord,
 };
 use obf_store::resource::{Application, Applications, State, Terms};
-use obf_types::{AppId, Lifetime, UaId, UnixTime, hex};
+use obf_types::{AppId, Lifetime, MAX_SETTINGS, UaClass, UnixTime, hex};
 
 /// The most certificate names or Ua classes of one application.
 pub const MAX_NAMES: usize = 64;
-/// The most security settings of one user at one application, octets (WIRES: ≤ 2 KiB).
-pub const MAX_SETTINGS: usize = 2048;
 
 /// A field of an application or a grant that is not as it must be: the field and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,18 +41,17 @@ pub fn application(
     if record.ua.is_empty() || record.ua.len() > MAX_NAMES {
         return Err(field("ua", format_args!("1 to {MAX_NAMES} protocols")));
     }
-    let known =
-        |ua: &String| matches!(ua.as_str(), "tls-psk" | "http-digest") || UaId::from_hex(ua).is_some();
-    if let Some(unknown) = record.ua.iter().find(|ua| !known(ua)) {
-        let wanted = format_args!("tls-psk, http-digest or 10 hex digits, not {unknown:?}");
-        return Err(field("ua", wanted));
+    let mut ua_classes = Vec::with_capacity(record.ua.len());
+    for ua in &record.ua {
+        let class: UaClass = ua.parse().map_err(|error| field("ua", format_args!("{error}, not {ua:?}")))?;
+        ua_classes.push(class.to_string());
     }
     Ok(Application {
         id,
         provider: record.provider.clone().unwrap_or_default(),
         cert_names,
         protocols: record.protocols.iter().map(|protocol| name(*protocol).to_owned()).collect(),
-        ua_classes: record.ua.iter().map(|ua| ua.to_ascii_lowercase()).collect(),
+        ua_classes,
         max_lifetime: seconds("max_lifetime", record.max_lifetime)?,
         kyc_level: record.kyc_level.unwrap_or(0),
         settings: settings(&record.settings)?,

@@ -7,7 +7,7 @@ use obf_store::{
     StoreError,
     resource::{Act, Added, Audit, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
 };
-use obf_types::{IdentityKind, UnixTime};
+use obf_types::{GlobalIdentity, IdentityKind, UnixTime};
 use std::sync::Arc;
 
 /// Why the registry did not do something.
@@ -178,8 +178,8 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::UnknownDevice`], [`RegistryError::AmbiguousDevice`], or the store's.
     pub async fn device(&self, identity: &str) -> Result<Device, RegistryError> {
-        let (kind, value) = match identity.split_once(':') {
-            Some((kind, value)) => (IdentityKind::ALL.into_iter().find(|k| k.name() == kind), value),
+        let (kind, value) = match IdentityKind::split(identity) {
+            Some((kind, value)) => (Some(kind), value),
             None => (None, identity),
         };
         let mut found = self.store.find_devices(kind, value).await?;
@@ -225,7 +225,7 @@ impl Registry {
             .map(|primary| Act {
                 actor: (*self.actor).to_owned(),
                 action: "key.use".to_owned(),
-                object: format!("{primary:?}"),
+                object: primary.to_string(),
                 reason: "comparison with a record that came again".to_owned(),
                 detail: (*self.reason).to_owned(),
             })
@@ -263,7 +263,7 @@ impl Registry {
         if differs.is_empty() {
             return Ok(Registration::Unchanged);
         }
-        let identity = device.primary().map(ToString::to_string).unwrap_or_default();
+        let identity = device.primary().map(GlobalIdentity::value).unwrap_or_default().to_owned();
         Err(RegistryError::Conflict { identity, differs: differs.join(", ") })
     }
 }

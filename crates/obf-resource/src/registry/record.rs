@@ -225,7 +225,7 @@ mod tests {
             r#"{{"imsi":"001010000000001","iccid":"8988211000000000018","algorithm":"milenage",{KEYS},"amf":"0000","sqn":"00000000002a"}}"#
         ))
         .unwrap();
-        let names: Vec<_> = record.identities.iter().map(ToString::to_string).collect();
+        let names: Vec<_> = record.identities.iter().map(GlobalIdentity::value).collect();
         assert_eq!(
             names,
             ["001010000000001", "001010000000001@ims.mnc001.mcc001.3gppnetwork.org", "8988211000000000018"]

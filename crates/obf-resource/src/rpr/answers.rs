@@ -9,8 +9,8 @@ use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    ApplicationAnswer, Ask, Asker, Resynchronisation, Right, Rights, RightsAnswer, RightsRequest,
-    VectorAnswer, Wanted, answer::DeviceFacts,
+    ApplicationAnswer, Ask, Asker, Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer,
+    Wanted, answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,
@@ -20,7 +20,7 @@ use obf_store::{
     },
 };
 use obf_token::Algorithm;
-use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal, UnixTime};
+use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal, Right, UnixTime};
 use resource::Rights as _;
 use std::sync::Arc;
 
@@ -127,9 +127,7 @@ impl Answerer {
                 let found = self.store.right(identity, app, now).await.map_err(|error| failed(&error))?;
                 let (device, entitlement) = found.ok_or(Refusal::UnknownIdentity)?;
                 return match authorisation::decide(self.policy, &device, &entitlement, now) {
-                    Decision::Permit(right) => {
-                        Ok((device, Rights { list: vec![on_wire(right)], more: false }))
-                    }
+                    Decision::Permit(right) => Ok((device, Rights { list: vec![right], more: false })),
                     Decision::Refuse(refusal) => Err(refusal),
                 };
             }
@@ -151,7 +149,7 @@ impl Answerer {
                 .iter()
                 .filter_map(|entitlement| {
                     match authorisation::decide(self.policy, device, entitlement, now) {
-                        Decision::Permit(right) => Some(on_wire(right)),
+                        Decision::Permit(right) => Some(right),
                         Decision::Refuse(_) => None,
                     }
                 })
@@ -195,9 +193,7 @@ impl Answerer {
 /// identities are told apart by length and prefix, and `kind:value` names one outright.
 fn identity_of(user_name: &[u8]) -> Result<GlobalIdentity, Refusal> {
     let text = std::str::from_utf8(user_name).map_err(|_| Refusal::UnknownIdentity)?;
-    if let Some((kind, value)) = text.split_once(':')
-        && let Some(kind) = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)
-    {
+    if let Some((kind, value)) = IdentityKind::split(text) {
         return GlobalIdentity::new(kind, value).map_err(|_| Refusal::UnknownIdentity);
     }
     let others = [IdentityKind::Iccid, IdentityKind::Eid, IdentityKind::DevEui];
@@ -205,15 +201,6 @@ fn identity_of(user_name: &[u8]) -> Result<GlobalIdentity, Refusal> {
         .ok()
         .or_else(|| others.into_iter().find_map(|kind| GlobalIdentity::new(kind, text).ok()))
         .ok_or(Refusal::UnknownIdentity)
-}
-
-fn on_wire(right: authorisation::Right) -> Right {
-    Right {
-        app: right.app,
-        lifetime: right.lifetime,
-        settings: right.settings.into(),
-        local_validity: right.local_validity,
-    }
 }
 
 fn registration(application: Application) -> Result<ApplicationAnswer, Refusal> {

@@ -11,7 +11,7 @@ use obf_aka::{AkaVector, Sqn};
 use obf_kms::{Kms, KmsError};
 use obf_rpr::Resynchronisation;
 use obf_store::resource::Device;
-use obf_types::Refusal;
+use obf_types::{GlobalIdentity, Refusal};
 
 /// Both sources.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ fn broken(error: &KmsError) -> Refusal {
 }
 
 fn refused(device: &Device, error: &HlrError) -> Refusal {
-    let name = device.primary().map(ToString::to_string).unwrap_or_default();
+    let name = device.primary().map(GlobalIdentity::value).unwrap_or_default();
     if error.needs_attention() {
         tracing::warn!(device = name, %error, "no vector");
     } else {

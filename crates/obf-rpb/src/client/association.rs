@@ -1,7 +1,7 @@
 //! What a bootstrap yields on the device.
 
 use alloc::boxed::Box;
-use obf_token::{Algorithm, AppKey, Ks, Mode, Obf1Context, Technology, TokenId, derive};
+use obf_token::{AppKey, Ks, Method, Obf1Context, Technology, TokenId, derive};
 use obf_types::{Domain, GlobalIdentity, KeySchema, NafId, UnixTime};
 
 /// The device's security association: the token and what its keys are derived from.
@@ -25,10 +25,8 @@ pub struct SecurityAssociation {
     pub domain: Domain,
     /// The technology that authenticated.
     pub technology: Technology,
-    /// The mode.
-    pub mode: Mode,
-    /// The algorithm used. After AKAv2 the caller's minimum for this server rises to it.
-    pub algorithm: Algorithm,
+    /// How the two authenticated. After AKAv2 the caller's minimum for this server rises to it.
+    pub method: Method,
 }
 
 impl SecurityAssociation {
@@ -42,8 +40,7 @@ impl SecurityAssociation {
                     technology: self.technology,
                     as_domain: &self.domain,
                     counter: self.counter,
-                    mode: self.mode,
-                    algorithm: self.algorithm,
+                    method: self.method,
                 };
                 derive::obf_1(&self.ks, &context, naf)
             }

@@ -15,10 +15,10 @@ use crate::http::{ClientRequest, HttpResponse, OFFER_HEADER, THREE_GPP_GBA};
 use crate::offer::Offer;
 use alloc::{boxed::Box, format, vec, vec::Vec};
 use base64ct::{Base64, Encoding};
+use obf_aka::Amf;
 use obf_digest::{AkaNonce, AkaPassword, AuthenticationInfo, Challenge, Credentials, Ha1, Qop, aka};
-use obf_token::{Algorithm, Ks, Mode, Technology};
+use obf_token::{Algorithm, Ks, Method, Technology};
 use obf_types::{Domain, KeySchema, Refusal, Secret, SecretBytes};
-use zeroize::Zeroizing;
 
 /// The first, one after resynchronisation, one after a challenge that was too old or used.
 pub const MAX_CHALLENGES: u8 = 3;
@@ -190,7 +190,7 @@ impl Bootstrap {
                 credentials.response = response.into();
                 let request = self.request(&credentials)?;
                 let (algorithm, rand) = (chosen.algorithm, chosen.nonce.rand);
-                let ks = join(&ck, &ik);
+                let ks = obf_aka::ks(ck.expose(), ik.expose());
                 self.state = State::Answered(Box::new(Answered { algorithm, rand, ks, ha1, credentials }));
                 Ok(request)
             }
@@ -246,9 +246,7 @@ impl Bootstrap {
             return Err(BootstrapError::OtherRealm);
         }
         let nonce = AkaNonce::parse(&challenge.nonce).ok_or(BootstrapError::BadNonce)?;
-        if nonce.autn.get(6).is_some_and(|octet| octet & 0x80 != 0) {
-            return Err(BootstrapError::SeparationBit);
-        }
+        Amf::of_autn(&nonce.autn).map_err(|_| BootstrapError::SeparationBit)?;
         let challenge = Challenge {
             realm: challenge.realm.into_owned().into(),
             nonce: challenge.nonce.into_owned().into(),
@@ -300,8 +298,7 @@ impl Bootstrap {
             identity: association.map(|ours| ours.identity),
             domain: domain.clone(),
             technology: Technology::ThreeGpp,
-            mode: Mode::Aka,
-            algorithm: answered.algorithm,
+            method: Method::Aka(answered.algorithm),
         })
     }
 }
@@ -332,10 +329,4 @@ fn own(credentials: Credentials<'_>) -> Credentials<'static> {
         cnonce: credentials.cnonce.map(|cnonce| cnonce.into_owned().into()),
         auts: credentials.auts.map(|auts| auts.into_owned().into()),
     }
-}
-
-fn join(ck: &Secret<16>, ik: &Secret<16>) -> Ks {
-    let mut ks = Zeroizing::new([0; 32]);
-    ks.iter_mut().zip(ck.expose().iter().chain(ik.expose())).for_each(|(to, from)| *to = *from);
-    Ks::new(*ks)
 }

@@ -5,6 +5,7 @@ use crate::http::Reply;
 use crate::sealed::{Bound, SealedChallenge};
 use crate::status::Outcome;
 use alloc::{boxed::Box, string::String, vec, vec::Vec};
+use obf_aka::Amf;
 use obf_digest::{AkaNonce, Challenge};
 use obf_token::{Algorithm, Mode};
 use obf_types::{Epoch, Refusal, Secret, SecretBytes, UnixTime};
@@ -68,8 +69,8 @@ impl AwaitVector {
 
 impl Want {
     fn challenge(&self, context: Context<'_>, outcome: Outcome, vector: &Vector) -> Option<Reply> {
-        let separation_bit_set = vector.autn.get(6)? & 0x80 != 0;
-        if separation_bit_set || !(4..=16).contains(&vector.xres.expose().len()) {
+        Amf::of_autn(&vector.autn).ok()?;
+        if !(4..=16).contains(&vector.xres.expose().len()) {
             return None;
         }
         let sealed = SealedChallenge {

@@ -14,8 +14,8 @@ pub use respond::{AwaitCommit, AwaitSpend};
 use crate::{http::Reply, sealed::KeyRing};
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
-use obf_token::{Algorithm, Ks, Mode, TokenId};
-use obf_types::{Domain, Epoch, GlobalIdentity, KeySchema, Lifetime, Refusal, Secret, SecretBytes, UnixTime};
+use obf_token::{Algorithm, Ks, TokenFacts, TokenId};
+use obf_types::{Domain, Epoch, GlobalIdentity, Lifetime, Refusal, Secret, SecretBytes, UnixTime};
 use zeroize::ZeroizeOnDrop;
 
 /// What stays the same for every request at one Authentication Server.
@@ -249,22 +249,13 @@ pub struct NewToken {
     pub id: TokenId,
     /// Its key.
     pub ks: Ks,
-    /// The schema of its application keys.
-    pub schema: KeySchema,
     /// P1 of `gba-me`: the user name, octet for octet as the UE sent it.
     pub username: Box<str>,
     /// The device's registered primary identity.
     pub identity: GlobalIdentity,
-    /// The device's epoch it was bootstrapped under.
-    pub epoch: Epoch,
-    /// When.
-    pub bootstrapped_at: UnixTime,
-    /// When it expires.
-    pub expires: UnixTime,
-    /// The mode.
-    pub mode: Mode,
-    /// The algorithm. After an AKAv2 success the device's minimum is AKAv2 for good.
-    pub algorithm: Algorithm,
+    /// How it came about and when it expires; the counter in it is 0. After an AKAv2 success the device's minimum is AKAv2
+    /// for good.
+    pub facts: TokenFacts,
     /// What came with the vector; `None` if it did not fit into the challenge.
     pub carried: Option<Vec<u8>>,
 }

@@ -10,9 +10,8 @@ use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 use obf_digest::{
     AkaNonce, AkaPassword, AuthenticationInfo, Credentials, Exchange, Ha1, NonceCount, Qop, aka,
 };
-use obf_token::{Algorithm, Ks, Mode, TokenId};
-use obf_types::{Domain, Secret};
-use zeroize::Zeroizing;
+use obf_token::{Algorithm, Method, Mode, Technology, TokenFacts, TokenId};
+use obf_types::Domain;
 
 /// A second request, read.
 pub(super) struct Answer<'a> {
@@ -134,15 +133,19 @@ fn commit(
     let id = TokenId::new(spend.rand, domain);
     let token = NewToken {
         id: id.clone(),
-        ks: join(&sealed.ck, &sealed.ik),
-        schema,
+        ks: obf_aka::ks(sealed.ck.expose(), sealed.ik.expose()),
         username: want.username.clone(),
         identity: identity.clone(),
-        epoch: sealed.epoch,
-        bootstrapped_at: context.now,
-        expires,
-        mode: Mode::Aka,
-        algorithm,
+        facts: TokenFacts {
+            schema,
+            method: Method::Aka(algorithm),
+            technology: Technology::ThreeGpp,
+            epoch: sealed.epoch,
+            counter: 0,
+            bootstrapped_at: context.now,
+            expires,
+            rights_at: sealed.issued,
+        },
         carried: sealed.carried,
     };
     let offer = offer.map(|offer| String::from(offer.as_str()));
@@ -238,10 +241,4 @@ impl Proof {
         // Every value came out of a header that was read, so it can stand in one.
         info.to_header().unwrap_or_default()
     }
-}
-
-fn join(ck: &Secret<16>, ik: &Secret<16>) -> Ks {
-    let mut ks = Zeroizing::new([0; 32]);
-    ks.iter_mut().zip(ck.expose().iter().chain(ik.expose())).for_each(|(to, from)| *to = *from);
-    Ks::new(*ks)
 }

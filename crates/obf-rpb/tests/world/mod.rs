@@ -15,7 +15,7 @@ use obf_rpb::{
     Authenticator, Bootstrap, BootstrapError, ClientStep, Draw, HttpRequest, KeyRing, Reply,
     SecurityAssociation, Step,
 };
-use obf_token::{Algorithm, SealingKey};
+use obf_token::{Algorithm, Method, SealingKey};
 use obf_types::{Domain, Epoch, GlobalIdentity, KeySchema, Refusal, Secret, SecretBytes, UnixTime};
 use std::collections::{HashMap, HashSet};
 
@@ -193,7 +193,8 @@ impl World {
 
     fn keep(&mut self, token: NewToken) -> CommitAnswer {
         let subscriber = self.subscribers.values_mut().find(|s| s.identity == token.identity).unwrap();
-        subscriber.minimum = subscriber.minimum.max(token.algorithm);
+        let Method::Aka(algorithm) = token.facts.method;
+        subscriber.minimum = subscriber.minimum.max(algorithm);
         let counter =
             self.tokens.iter().filter(|(kept, _)| kept.identity == token.identity).count() as u64 + 1;
         self.tokens.push((token, counter));

@@ -1,13 +1,15 @@
 //! What ended on any node, told to every node on this store.
 
-use super::{AuthStore, device_of, id_of, integer, unsigned};
-use crate::StoreError;
+use super::{device_of, id_of};
+use crate::{
+    StoreError,
+    sql::{Row, Session, values},
+};
 use obf_token::TokenId;
 use obf_types::{Epoch, GlobalIdentity, UnixTime};
-use rusqlite::Connection;
 
 /// Changes of one answer at most.
-const AT_ONCE: u32 = 1000;
+pub const AT_ONCE: usize = 1000;
 
 /// Something about live tokens that every node must act on. Of one device they come in the order in which they happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +28,14 @@ pub enum Change {
         /// Its id.
         id: TokenId,
     },
-    /// Every token of the device but this one lives until `until` at most.
+    /// Every token that the device had before this one lives until `until` at most.
     Superseded {
         /// The device.
         device: GlobalIdentity,
         /// The token that replaced the others.
         by: TokenId,
+        /// Its bootstrap counter: those of lower ones are meant. One that came later may be in memory already.
+        counter: u64,
         /// When they end.
         until: UnixTime,
     },
@@ -42,10 +46,10 @@ pub enum Change {
     },
 }
 
-pub(super) const DEVICE_ENDED: u8 = 1;
-pub(super) const TOKEN_ENDED: u8 = 2;
-pub(super) const SUPERSEDED: u8 = 3;
-pub(super) const RIGHTS_CHANGED: u8 = 4;
+pub const DEVICE_ENDED: u8 = 1;
+pub const TOKEN_ENDED: u8 = 2;
+pub const SUPERSEDED: u8 = 3;
+pub const RIGHTS_CHANGED: u8 = 4;
 
 impl Change {
     /// Whether it may say something of this token of this device.
@@ -65,7 +69,16 @@ impl Change {
 
 /// How far somebody has followed. What it consists of is the engine's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor(i64);
+pub struct Cursor(pub(super) Place);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Every change up to this number: where one writes after the other.
+    Number(i64),
+    /// Every change whose transaction this snapshot saw, as PostgreSQL writes one; and, on the way through those that
+    /// a later snapshot saw besides, which one that is and the last number.
+    Seen { snapshot: String, towards: Option<(String, i64)> },
+}
 
 /// What followed behind a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,67 +91,38 @@ pub struct Followed {
     pub more: bool,
 }
 
-impl AuthStore {
-    /// The place behind everything that has happened.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn tip(&self) -> Result<Cursor, StoreError> {
-        self.database
-            .read(|connection| {
-                let last = connection
-                    .prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?
-                    .query_row([], |row| row.get(0))?;
-                Ok(Cursor(last))
-            })
-            .await
-    }
-
-    /// What happened behind `after`, at most 1,000 changes. Whatever was acknowledged before the call is among it, or among
-    /// what [`Followed::more`] promises. A change may come twice, and none is left out.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn follow(&self, after: Cursor) -> Result<Followed, StoreError> {
-        self.database.read(move |connection| follow(connection, after)).await
-    }
+/// The change that a row says from column `at` on: kind, device, token, number, counter.
+pub fn read(row: &dyn Row, at: usize) -> Result<Change, StoreError> {
+    let device = device_of(row.blob(at + 1)?)?;
+    let token = row.octets(at + 2)?.map(id_of).transpose()?;
+    Ok(match (row.fitting::<u8>(at)?, token) {
+        (DEVICE_ENDED, _) => Change::DeviceEnded { device, epoch: Epoch(row.fitting(at + 3)?) },
+        (TOKEN_ENDED, Some(id)) => Change::TokenEnded { device, id },
+        (SUPERSEDED, Some(by)) => Change::Superseded {
+            device,
+            by,
+            counter: row.fitting(at + 4)?,
+            until: UnixTime(row.fitting(at + 3)?),
+        },
+        (RIGHTS_CHANGED, _) => Change::RightsChanged { device },
+        (kind, _) => return Err(StoreError::Corrupt(format!("change of kind {kind}"))),
+    })
 }
 
-fn follow(connection: &Connection, after: Cursor) -> Result<Followed, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, kind, device, token, number FROM changes WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-    )?;
-    let mut rows = statement.query((after.0, AT_ONCE))?;
-    let (mut changes, mut cursor) = (Vec::new(), after);
-    while let Some(row) = rows.next()? {
-        let device = device_of(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?)?;
-        let token: Option<Vec<u8>> = row.get(3)?;
-        let token = token.as_deref().map(id_of).transpose()?;
-        let number = unsigned(row.get(4)?);
-        changes.push(match (row.get::<_, u8>(1)?, token) {
-            (DEVICE_ENDED, _) => Change::DeviceEnded { device, epoch: Epoch(number) },
-            (TOKEN_ENDED, Some(id)) => Change::TokenEnded { device, id },
-            (SUPERSEDED, Some(by)) => Change::Superseded { device, by, until: UnixTime(number) },
-            (RIGHTS_CHANGED, _) => Change::RightsChanged { device },
-            (kind, _) => return Err(StoreError::Corrupt(format!("change of kind {kind}"))),
-        });
-        cursor = Cursor(row.get(0)?);
-    }
-    let more = changes.len() >= AT_ONCE as usize;
-    Ok(Followed { changes, cursor, more })
-}
-
-pub(super) fn record(
-    connection: &Connection,
+/// Keeps a change for those who follow; the device's row is locked.
+pub fn record(
+    s: &mut dyn Session,
     kind: u8,
     device: &[u8],
     token: Option<&[u8]>,
     number: u64,
+    counter: u64,
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached("INSERT INTO changes (kind, device, token, number, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute((kind, device, token, integer(number), integer(now.0)))?;
+    s.execute(
+        "INSERT INTO changes (kind, device, token, number, counter, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        values![kind, device, token, number, counter, now.0],
+    )?;
     Ok(())
 }
 
@@ -151,8 +135,7 @@ mod tests {
     fn a_change_concerns_tokens_of_its_device_but_the_one_that_brought_it() {
         let device = |number| GlobalIdentity::new(IdentityKind::Imsi, &format!("00101{number:010}")).unwrap();
         let id = |number| TokenId::new([number; 16], Domain::new("rs.as.example").unwrap());
-        let until = UnixTime(9);
-        let superseded = Change::Superseded { device: device(1), by: id(1), until };
+        let superseded = Change::Superseded { device: device(1), by: id(1), counter: 1, until: UnixTime(9) };
         let ended = Change::TokenEnded { device: device(1), id: id(1) };
         let of_device = Change::DeviceEnded { device: device(1), epoch: Epoch(2) };
         let rights = Change::RightsChanged { device: device(1) };

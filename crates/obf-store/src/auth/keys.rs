@@ -1,9 +1,11 @@
 //! Sealing keys that the nodes of a deployment share, wrapped under its KEK.
 
-use super::{AuthStore, integer, unsigned};
-use crate::StoreError;
+use super::integer;
+use crate::{
+    StoreError,
+    sql::{Session, values},
+};
 use obf_types::UnixTime;
-use rusqlite::{Connection, Row};
 
 /// A sealing key as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,44 +18,35 @@ pub struct WrappedSealingKey {
     pub created: UnixTime,
 }
 
-impl AuthStore {
-    /// The keys that count at `now`, newest first. Those made `life` seconds ago or earlier are destroyed; if the newest
-    /// is `rotate` seconds old, or there is none, `fresh` becomes the newest. Whichever node comes first rotates for all.
-    ///
-    /// # Errors
-    /// [`StoreError`]; nothing has changed then.
-    pub async fn rotate_sealing_keys(
-        &self,
-        fresh: WrappedSealingKey,
-        rotate: u64,
-        life: u64,
-    ) -> Result<Vec<WrappedSealingKey>, StoreError> {
-        self.database
-            .write(move |connection| {
-                let now = fresh.created.0;
-                connection
-                    .prepare_cached("DELETE FROM sealing_keys WHERE created <= ?1 OR created > ?2")?
-                    .execute((integer(now) - integer(life), integer(now) + integer(life)))?;
-                let newest = all(connection)?.first().map(|key| key.created.0);
-                if newest.is_none_or(|created| created.saturating_add(rotate) <= now) {
-                    connection
-                        .prepare_cached(
-                            "INSERT INTO sealing_keys (id, wrapped, created) VALUES (?1, ?2, ?3)",
-                        )?
-                        .execute((fresh.id, &fresh.wrapped, integer(now)))?;
-                }
-                all(connection)
-            })
-            .await
+pub fn rotate(
+    s: &mut dyn Session,
+    fresh: &WrappedSealingKey,
+    rotate: u64,
+    life: u64,
+) -> Result<Vec<WrappedSealingKey>, StoreError> {
+    // Two nodes that both find no fresh key must not both make one.
+    s.lock_table("sealing_keys")?;
+    let now = fresh.created.0;
+    s.execute(
+        "DELETE FROM sealing_keys WHERE created <= ?1 OR created > ?2",
+        values![integer(now) - integer(life), integer(now) + integer(life)],
+    )?;
+    let newest = all(s)?.first().map(|key| key.created.0);
+    if newest.is_none_or(|created| created.saturating_add(rotate) <= now) {
+        s.execute(
+            "INSERT INTO sealing_keys (id, wrapped, created) VALUES (?1, ?2, ?3)",
+            values![fresh.id, &fresh.wrapped, now],
+        )?;
     }
+    all(s)
 }
 
-fn all(connection: &Connection) -> Result<Vec<WrappedSealingKey>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, wrapped, created FROM sealing_keys ORDER BY created DESC, id")?;
-    Ok(statement.query_map([], key)?.collect::<Result<_, _>>()?)
-}
-
-fn key(row: &Row<'_>) -> rusqlite::Result<WrappedSealingKey> {
-    Ok(WrappedSealingKey { id: row.get(0)?, wrapped: row.get(1)?, created: UnixTime(unsigned(row.get(2)?)) })
+fn all(s: &mut dyn Session) -> Result<Vec<WrappedSealingKey>, StoreError> {
+    s.all("SELECT id, wrapped, created FROM sealing_keys ORDER BY created DESC, id", &[], |row| {
+        Ok(WrappedSealingKey {
+            id: row.fitting(0)?,
+            wrapped: row.blob(1)?.to_vec(),
+            created: UnixTime(row.fitting(2)?),
+        })
+    })
 }

@@ -2,15 +2,17 @@
 //! The server commits concurrent transactions with one fsync where it can. Several nodes may share a database.
 
 mod dialect;
+mod listen;
 mod session;
 
 use crate::{
     Failure, OpenError, Statistics, StoreError,
     sql::{Session, Value},
 };
+pub(crate) use listen::Listener;
 use openssl::ssl::{SslConnector, SslMethod};
 use postgres::{
-    Config,
+    Client, Config,
     config::{Host, SslMode},
 };
 use postgres_openssl::MakeTlsConnector;
@@ -25,7 +27,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
@@ -33,6 +35,10 @@ use tokio::sync::oneshot;
 const QUEUE: usize = 16_384;
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// After an attempt to connect that took this long, as when a network is down, others fail at once for as long again.
+const SLOW: Duration = Duration::from_secs(1);
+/// A peer that was not heard for so long, while something was sent to it, is gone.
+const UNHEARD: Duration = Duration::from_secs(10);
 /// Said once on every connection. An acknowledged write has been fsynced, whatever the server's default.
 const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '10s'; SET statement_timeout = '60s'; \
                         SET idle_in_transaction_session_timeout = '60s'; SET timezone = 'UTC'";
@@ -84,6 +90,10 @@ impl PostgresOptions {
             return Err(StoreError::Other(reason.into()));
         }
         config.connect_timeout(CONNECT).application_name("obf");
+        config.keepalives_idle(UNHEARD).keepalives_interval(UNHEARD / 3).keepalives_retries(3);
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(UNHEARD);
+        }
         Ok(Self { config, connections: 8 })
     }
 
@@ -111,7 +121,17 @@ struct Inner {
     config: Config,
     queue: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
-    commits: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+/// What the connections of a pool share.
+#[derive(Debug, Default)]
+struct Shared {
+    commits: AtomicU64,
+    /// Messages that were sent and answered.
+    round_trips: Arc<AtomicU64>,
+    /// Until when nobody tries to connect, and why not.
+    away: Mutex<Option<(Instant, StoreError)>>,
 }
 
 type Job = Box<dyn FnOnce(&mut Worker) + Send>;
@@ -122,17 +142,14 @@ impl Pool {
     /// # Errors
     /// [`OpenError`]: not reachable, not permitted, of a newer version.
     pub fn open(options: &PostgresOptions, owner: &str, migrations: &[&str]) -> Result<Self, OpenError> {
-        let mut first = Worker { config: options.config.clone(), connected: None, commits: Arc::default() };
+        let shared = Arc::<Shared>::default();
+        let worker = || Worker { config: options.config.clone(), connected: None, shared: shared.clone() };
+        let mut first = worker();
         migrate(first.connected()?, owner, migrations)?;
-        let commits = first.commits.clone();
         let (queue, jobs) = sync_channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
         let mut workers = vec![first];
-        workers.extend((1..options.connections).map(|_| Worker {
-            config: options.config.clone(),
-            connected: None,
-            commits: commits.clone(),
-        }));
+        workers.extend((1..options.connections).map(|_| worker()));
         let threads = workers.into_iter().map(|worker| {
             let jobs = jobs.clone();
             std::thread::Builder::new()
@@ -142,7 +159,7 @@ impl Pool {
         });
         let threads = threads.collect::<Result<_, _>>()?;
         Ok(Self {
-            inner: Arc::new(Inner { config: options.config.clone(), queue: Some(queue), threads, commits }),
+            inner: Arc::new(Inner { config: options.config.clone(), queue: Some(queue), threads, shared }),
         })
     }
 
@@ -155,7 +172,7 @@ impl Pool {
         work: impl FnOnce(&mut dyn Session) -> Result<T, E>,
     ) -> Result<T, E> {
         let config = self.inner.config.clone();
-        let mut worker = Worker { config, connected: None, commits: self.inner.commits.clone() };
+        let mut worker = Worker { config, connected: None, shared: self.inner.shared.clone() };
         // It waits for whoever takes the rows.
         worker
             .connected()?
@@ -165,8 +182,9 @@ impl Pool {
 
     /// Transactions of this process so far; how many fsyncs they took is the server's secret.
     pub fn statistics(&self) -> Statistics {
-        let commits = self.inner.commits.load(Ordering::Relaxed);
-        Statistics { commits, jobs: commits }
+        let commits = self.inner.shared.commits.load(Ordering::Relaxed);
+        let round_trips = self.inner.shared.round_trips.load(Ordering::Relaxed);
+        Statistics { commits, jobs: commits, round_trips }
     }
 
     /// Runs `work` in a transaction; what it changed is durable, and what it reads is everything that was acknowledged
@@ -179,9 +197,28 @@ impl Pool {
         transaction: Transaction,
         work: impl FnOnce(&mut dyn Session) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
+        self.submit(move |worker| worker.transact(transaction, work)).await
+    }
+
+    /// Runs `work`, which is exactly one statement, as a transaction by itself: one round trip. If the connection is lost
+    /// before it is answered, it is run once more and told so: the server may have done it already.
+    ///
+    /// # Errors
+    /// As [`Pool::run`].
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut dyn Session, bool) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.submit(move |worker| worker.alone(work)).await
+    }
+
+    async fn submit<T: Send + 'static, E: Failure>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let (answer, receiver) = oneshot::channel();
         let job: Job = Box::new(move |worker| {
-            let result = catch_unwind(AssertUnwindSafe(|| worker.transact(transaction, work)));
+            let result = catch_unwind(AssertUnwindSafe(|| work(worker)));
             let _ = answer.send(result.unwrap_or_else(|_| {
                 // What it left undone on the connection is undone with the connection.
                 worker.connected = None;
@@ -217,7 +254,7 @@ impl Drop for Inner {
 struct Worker {
     config: Config,
     connected: Option<Connected>,
-    commits: Arc<AtomicU64>,
+    shared: Arc<Shared>,
 }
 
 impl Worker {
@@ -233,18 +270,44 @@ impl Worker {
     fn connected(&mut self) -> Result<&mut Connected, StoreError> {
         if !self.connected.as_ref().is_some_and(Connected::lives) {
             self.connected = None;
-            let connector = SslConnector::builder(SslMethod::tls_client());
-            let connector = connector.map_err(|error| StoreError::Other(error.to_string()))?.build();
-            let mut config = self.config.clone();
-            if config.get_ssl_mode() == SslMode::Prefer {
-                config.ssl_mode(SslMode::Disable);
-            }
-            let client = config.connect(MakeTlsConnector::new(connector)).map_err(|error| failed(&error))?;
-            let mut connected = Connected::new(client);
+            let mut connected = Connected::new(self.connect()?, self.shared.round_trips.clone());
             connected.batch(SETTINGS)?;
             self.connected = Some(connected);
         }
         self.connected.as_mut().ok_or(StoreError::Closed)
+    }
+
+    /// Jobs must not wait one after the other for a network that is down.
+    fn connect(&self) -> Result<Client, StoreError> {
+        let lock = || self.shared.away.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((until, error)) = &*lock()
+            && Instant::now() < *until
+        {
+            return Err(error.clone());
+        }
+        let began = Instant::now();
+        let connected = open(&self.config);
+        *lock() = match &connected {
+            Err(error) if began.elapsed() >= SLOW => Some((Instant::now() + began.elapsed(), error.clone())),
+            _ => None,
+        };
+        connected
+    }
+
+    fn alone<T>(
+        &mut self,
+        work: impl Fn(&mut dyn Session, bool) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut answer = work(self.connected()?, false);
+        // A connection that the server closed while it lay idle is told apart from a server that is gone.
+        if matches!(answer, Err(StoreError::Io(_))) {
+            self.connected = None;
+            answer = work(self.connected()?, true);
+        }
+        if answer.is_ok() {
+            self.shared.commits.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     fn transact<T, E: From<StoreError>>(
@@ -262,7 +325,7 @@ impl Worker {
         match work(connected) {
             Ok(value) => {
                 connected.batch("COMMIT")?;
-                self.commits.fetch_add(1, Ordering::Relaxed);
+                self.shared.commits.fetch_add(1, Ordering::Relaxed);
                 Ok(value)
             }
             Err(error) => {
@@ -275,6 +338,17 @@ impl Worker {
     }
 }
 
+/// A new connection.
+fn open(config: &Config) -> Result<Client, StoreError> {
+    let connector = SslConnector::builder(SslMethod::tls_client());
+    let connector = connector.map_err(|error| StoreError::Other(error.to_string()))?.build();
+    let mut config = config.clone();
+    if config.get_ssl_mode() == SslMode::Prefer {
+        config.ssl_mode(SslMode::Disable);
+    }
+    config.connect(MakeTlsConnector::new(connector)).map_err(|error| failed(&error))
+}
+
 /// All steps or none; safe against another node doing the same.
 fn migrate(connected: &mut Connected, owner: &str, migrations: &[&str]) -> Result<(), OpenError> {
     connected.batch(
@@ -282,6 +356,14 @@ fn migrate(connected: &mut Connected, owner: &str, migrations: &[&str]) -> Resul
          CREATE TABLE IF NOT EXISTS obf_schema (owner TEXT PRIMARY KEY, version BIGINT NOT NULL)",
     )?;
     let known = [Value::Text(owner)];
+    let other = "SELECT owner FROM obf_schema WHERE owner <> ?1";
+    let found = (connected as &mut dyn Session).one(other, &known, |row| Ok(row.string(0)?.to_owned()))?;
+    if let Some(other) = found {
+        connected.batch("ROLLBACK")?;
+        let reason =
+            format!("it is a database of another kind of node ({other}): give each kind one of its own");
+        return Err(StoreError::Other(reason).into());
+    }
     let session: &mut dyn Session = connected;
     let found = session
         .one("SELECT version FROM obf_schema WHERE owner = ?1", &known, |row| row.fitting::<usize>(0))?;

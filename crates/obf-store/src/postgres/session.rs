@@ -12,17 +12,25 @@ use postgres::{
     fallible_iterator::FallibleIterator,
     types::{IsNull, ToSql, Type},
 };
-use std::{collections::HashMap, error::Error};
+use std::{
+    collections::HashMap,
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// A connection and what it has prepared.
 pub struct Connected {
     client: Client,
     prepared: HashMap<String, Statement>,
+    round_trips: Arc<AtomicU64>,
 }
 
 impl Connected {
-    pub fn new(client: Client) -> Self {
-        Self { client, prepared: HashMap::new() }
+    pub fn new(client: Client, round_trips: Arc<AtomicU64>) -> Self {
+        Self { client, prepared: HashMap::new(), round_trips }
     }
 
     /// False if the server is gone, or the connection was lost.
@@ -32,6 +40,7 @@ impl Connected {
 
     /// Statements of one kind or another, without parameters.
     pub fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
         self.client.batch_execute(sql).map_err(|error| failed(&error))
     }
 
@@ -39,6 +48,7 @@ impl Connected {
         if let Some(statement) = self.prepared.get(sql) {
             return Ok(statement.clone());
         }
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
         let statement = self.client.prepare(&dialect::statement(sql)).map_err(|error| failed(&error))?;
         self.prepared.insert(sql.to_owned(), statement.clone());
         Ok(statement)
@@ -49,6 +59,7 @@ impl Session for Connected {
     fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         let statement = self.prepared(sql)?;
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
         self.client.execute(&statement, &values).map_err(|error| failed(&error))
     }
 
@@ -59,6 +70,7 @@ impl Session for Connected {
         each: &mut dyn FnMut(&dyn Row) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let statement = self.prepared(sql)?;
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
         let mut rows = self.client.query_raw(&statement, values).map_err(|error| failed(&error))?;
         let mut wanted = true;
         while let Some(row) = rows.next().map_err(|error| failed(&error))? {
@@ -67,8 +79,8 @@ impl Session for Connected {
         Ok(())
     }
 
-    fn lock_audit(&mut self) -> Result<(), StoreError> {
-        self.batch("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE")
+    fn lock_table(&mut self, table: &str) -> Result<(), StoreError> {
+        self.batch(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
     }
 
     fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
@@ -79,6 +91,10 @@ impl Session for Connected {
 
     fn locking(&self) -> &'static str {
         " FOR UPDATE"
+    }
+
+    fn passing_over(&self) -> &'static str {
+        " FOR UPDATE SKIP LOCKED"
     }
 
     fn number_on(&mut self, table: &str, key: &str) -> Result<(), StoreError> {

@@ -106,9 +106,9 @@ fn add_all(s: &mut dyn Session, devices: &[&NewDevice], change: &Change) -> Resu
     if let Some((Some(first), Some(last))) = first_and_last {
         let (action, detail) = match added {
             1 => ("device.add", String::new()),
-            _ => ("device.import", format!("{added} devices, up to {last:?}")),
+            _ => ("device.import", format!("{added} devices, up to {last}")),
         };
-        change.record(s, action, &format!("{first:?}"), &detail)?;
+        change.record(s, action, &first.to_string(), &detail)?;
     }
     Ok(outcomes)
 }

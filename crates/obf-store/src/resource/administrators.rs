@@ -1,6 +1,6 @@
 //! Administrators: who may do what, and the hash of the token or the name in the certificate that says who it is.
 
-use super::{Change, Outcome, ResourceDb, State, check, standing};
+use super::{Change, Outcome, ResourceDb, State, change_of_state, check, standing, state_of};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
@@ -181,7 +181,7 @@ impl AdministratorAccounts for ResourceDb {
                     ],
                     read,
                 )?;
-                let action = format!("administrator.{}", was.change(account.state));
+                let action = format!("administrator.{}", change_of_state(was, account.state));
                 change.record(s, &action, &account.id, &account.role)?;
                 Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
             })
@@ -240,7 +240,7 @@ fn read(row: &dyn Row) -> Result<AdministratorAccount, StoreError> {
         application_provider: row.text(2)?.map(str::to_owned),
         token_sha256: hash.map_err(|_| StoreError::Corrupt("a token's hash has not 32 octets".into()))?,
         cert_name: row.text(4)?.map(str::to_owned),
-        state: State::stored(row.number(5)?)?,
+        state: state_of(row.number(5)?)?,
         version: row.fitting(6)?,
         created_at: UnixTime(row.fitting(7)?),
         updated_at: UnixTime(row.fitting(8)?),

@@ -1,6 +1,8 @@
 //! Registered third-party applications (SPEC C4, C11).
 
-use super::{Change, NoticeKind, Outcome, ResourceDb, State, check, lines, standing};
+use super::{
+    Change, NoticeKind, Outcome, ResourceDb, State, change_of_state, check, lines, standing, state_of,
+};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
@@ -193,7 +195,7 @@ impl Applications for ResourceDb {
                 if narrower {
                     change.announce_devices(s, NoticeKind::Changed, USERS, id)?;
                 }
-                change.record(s, &format!("app.{}", was.change(application.state)), id, "")?;
+                change.record(s, &format!("app.{}", change_of_state(was, application.state)), id, "")?;
                 Ok(load(s, &application.id)?.map_or(Outcome::Unknown, Outcome::Done))
             })
             .await
@@ -250,7 +252,7 @@ pub(super) fn read(row: &dyn Row, first: usize) -> Result<Application, StoreErro
         kyc_level: row.fitting(first + 6)?,
         settings: row.blob(first + 7)?.to_vec(),
         discloses_identity: row.number(first + 8)? != 0,
-        state: State::stored(row.number(first + 9)?)?,
+        state: state_of(row.number(first + 9)?)?,
         withheld: row.number(first + 10)? != 0,
         version: row.fitting(first + 11)?,
         created_at: UnixTime(row.fitting(first + 12)?),
@@ -264,7 +266,7 @@ fn out_of_use(s: &mut dyn Session, provider: &str) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let sql = format!("SELECT state FROM entries WHERE kind = 3 AND id = ?1{}", s.locking());
-    let state = s.one(&sql, values![provider], |row| State::stored(row.number(0)?))?;
+    let state = s.one(&sql, values![provider], |row| state_of(row.number(0)?))?;
     Ok(state.is_some_and(|state| state != State::Active))
 }
 
@@ -282,7 +284,7 @@ pub(super) fn follow_provider(
         values![provider, withheld, change.at.0],
         |row| {
             let id = AppId::new(row.string(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            Ok((id, State::stored(row.number(1)?)?))
+            Ok((id, state_of(row.number(1)?)?))
         },
     )?;
     for (id, _) in concerned.iter().filter(|(_, state)| *state == State::Active) {

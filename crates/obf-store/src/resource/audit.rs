@@ -296,7 +296,7 @@ fn read_seal(row: &dyn Row) -> Result<Seal, StoreError> {
 
 fn seal(s: &mut dyn Session, now: UnixTime) -> Result<u64, StoreError> {
     // Whoever got a number but has not committed yet would else come to stand before a seal that does not know it.
-    s.lock_audit()?;
+    s.lock_table("audit")?;
     let before = s.one(&format!("{SEAL} ORDER BY last_seq DESC LIMIT 1"), &[], read_seal)?;
     let after = before.as_ref().map_or(0, |seal| seal.last_seq);
     let rows =

@@ -1,6 +1,6 @@
 //! Custodians (SPEC R6): who answers for devices.
 
-use super::{Change, Outcome, ResourceDb, State, check, devices, standing};
+use super::{Change, Outcome, ResourceDb, State, change_of_state, check, devices, standing, state_of};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
@@ -158,7 +158,7 @@ impl Custodians for ResourceDb {
                 if was == State::Active && custodian.state != State::Active {
                     devices::end_tokens_of_custodian(s, &custodian.id, &change)?;
                 }
-                let action = format!("custodian.{}", was.change(custodian.state));
+                let action = format!("custodian.{}", change_of_state(was, custodian.state));
                 change.record(s, &action, &custodian.id, "")?;
                 Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
             })
@@ -201,7 +201,7 @@ fn read(row: &dyn Row) -> Result<Custodian, StoreError> {
         name: row.string(1)?.to_owned(),
         kind: if row.number(2)? == 0 { CustodianKind::Person } else { CustodianKind::Organisation },
         contact: row.text(3)?.map(str::to_owned),
-        state: State::stored(row.number(4)?)?,
+        state: state_of(row.number(4)?)?,
         version: row.fitting(5)?,
         created_at: UnixTime(row.fitting(6)?),
         updated_at: UnixTime(row.fitting(7)?),

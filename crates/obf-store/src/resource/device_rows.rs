@@ -1,7 +1,7 @@
 //! A device's rows: found, read, added, forgotten.
 
 use super::{
-    Added, AkaAlgorithm, Device, DeviceId, KeyEnvelope, NewDevice, State, custodians, devices::Holder, kyc,
+    Added, AkaAlgorithm, Device, DeviceId, KeyEnvelope, NewDevice, custodians, devices::Holder, kyc, state_of,
 };
 use crate::{
     StoreError,
@@ -242,7 +242,7 @@ fn read(row: &dyn Row) -> Result<Device, StoreError> {
     };
     let custodian = match (row.text(13)?, row.integer(14)?) {
         (Some(id), Some(state)) => {
-            Some(Holder { id: id.to_owned(), state: State::stored(state)?, kyc: Vec::new() })
+            Some(Holder { id: id.to_owned(), state: state_of(state)?, kyc: Vec::new() })
         }
         _ => None,
     };
@@ -258,7 +258,7 @@ fn read(row: &dyn Row) -> Result<Device, StoreError> {
         initial_sqn: row.fitting(7)?,
         sqn: row.fitting(8)?,
         epoch: Epoch(row.fitting(9)?),
-        state: State::stored(row.number(10)?)?,
+        state: state_of(row.number(10)?)?,
         minimum_algorithm: row.fitting(11)?,
         kyc_expiry: row.maybe(12)?.map(UnixTime),
         custodian,

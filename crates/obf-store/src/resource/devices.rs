@@ -1,7 +1,8 @@
 //! Devices: identities unchanged (SPEC R9), the wrapped key, and where SQN and epoch stand.
 
 use super::{
-    Change, KycStanding, NoticeKind, Outcome, ResourceDb, State, add_devices, check, custodians,
+    Change, KycStanding, NoticeKind, Outcome, ResourceDb, State, add_devices, change_of_state, check,
+    custodians,
     device_rows::{self, load},
     standing,
 };
@@ -304,7 +305,7 @@ impl Devices for ResourceDb {
                 let Some(device) = load(s, id)? else { return Ok(Outcome::Unknown) };
                 let notice = if ends { NoticeKind::Disconnect } else { NoticeKind::Changed };
                 announce(s, &device, notice, &change)?;
-                record(s, was.change(update.state), &device, &change)?;
+                record(s, change_of_state(was, update.state), &device, &change)?;
                 Ok(Outcome::Done(device))
             })
             .await
@@ -372,7 +373,7 @@ fn announce(
 }
 
 fn record(s: &mut dyn Session, verb: &str, device: &Device, change: &Change) -> Result<(), StoreError> {
-    let object = device.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
+    let object = device.primary().map(ToString::to_string).unwrap_or_default();
     change.record(s, &format!("device.{verb}"), &object, "")
 }
 

@@ -1,7 +1,7 @@
 //! Cold administrative records: who runs what (SPEC C3, C4). The store keeps their content as the text that it was
 //! given and knows only what it must to find them and to guard their states.
 
-use super::{Change, Outcome, ResourceDb, State, applications, check, standing};
+use super::{Change, Outcome, ResourceDb, State, applications, change_of_state, check, standing, state_of};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
@@ -161,7 +161,7 @@ impl Entries for ResourceDb {
                     ],
                     read,
                 )?;
-                let action = format!("{}.{}", entry.kind.name(), was.change(entry.state));
+                let action = format!("{}.{}", entry.kind.name(), change_of_state(was, entry.state));
                 change.record(s, &action, &entry.id, "")?;
                 if entry.kind == EntryKind::ApplicationProvider {
                     applications::follow_provider(s, &entry.id, entry.state != State::Active, &change)?;
@@ -230,7 +230,7 @@ fn read(row: &dyn Row) -> Result<Entry, StoreError> {
         },
         id: row.string(1)?.to_owned(),
         parent: row.string(2)?.to_owned(),
-        state: State::stored(row.number(3)?)?,
+        state: state_of(row.number(3)?)?,
         version: row.fitting(4)?,
         document: row.string(5)?.to_owned(),
         created_at: UnixTime(row.fitting(6)?),

@@ -246,7 +246,7 @@ impl Grantee {
                 let Some(device) = load(s, *id)? else { return Ok(()) };
                 let Some(primary) = device.primary() else { return Ok(()) };
                 change.announce(s, NoticeKind::Changed, Some((primary, device.epoch)), Some(app))?;
-                change.record(s, action, &format!("{primary:?} {app}"), detail)
+                change.record(s, action, &format!("{primary} {app}"), detail)
             }
             Self::Group(group) => {
                 change.announce_devices(s, NoticeKind::Changed, groups::MEMBERS, group)?;

@@ -252,11 +252,8 @@ fn change_members(
 
 /// The device that an administrator means.
 fn named(s: &mut dyn Session, name: &str) -> Result<Option<DeviceId>, StoreError> {
-    let (kind, value) = match name.split_once(':') {
-        Some((kind, value)) => match IdentityKind::ALL.into_iter().find(|known| known.name() == kind) {
-            Some(kind) => (Some(kind), value),
-            None => return Ok(None),
-        },
+    let (kind, value) = match IdentityKind::split(name) {
+        Some((kind, value)) => (Some(kind), value),
         None => (None, name),
     };
     let found = device_rows::with_identity(s, kind, value)?;

@@ -84,48 +84,12 @@ impl ResourceDb {
     }
 }
 
-/// Where a record stands in its life (issue "Each with states").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum State {
-    /// Known, not in use yet.
-    Registered = 0,
-    /// In use.
-    Active = 1,
-    /// Out of use until it is resumed.
-    Suspended = 2,
-    /// Out of use for good.
-    Retired = 3,
-}
+pub use obf_types::State;
 
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Registered, Self::Active, Self::Suspended, Self::Retired];
-
-    /// Its word in JSON and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Retired => "retired",
-        }
-    }
-
-    /// Whether a record may go from here to `to`: forward, to and fro between active and suspended, never out of
-    /// retired. Staying is always allowed.
-    pub const fn may_become(self, to: Self) -> bool {
-        matches!(
-            (self, to),
-            (Self::Registered, _)
-                | (_, Self::Retired)
-                | (Self::Active | Self::Suspended, Self::Active | Self::Suspended)
-        )
-    }
-
-    fn stored(number: i64) -> Result<Self, StoreError> {
-        let found = Self::ALL.into_iter().find(|state| i64::from(*state as u8) == number);
-        found.ok_or_else(|| StoreError::Corrupt(format!("no state has the number {number}")))
-    }
+/// The state of that number in a row.
+fn state_of(number: i64) -> Result<State, StoreError> {
+    let found = u8::try_from(number).ok().and_then(State::from_number);
+    found.ok_or_else(|| StoreError::Corrupt(format!("no state has the number {number}")))
 }
 
 /// What became of a change to one record.
@@ -165,24 +129,15 @@ impl<T> Outcome<T> {
     }
 }
 
-impl State {
-    /// What the audit calls a change to this state.
-    const fn verb(self) -> &'static str {
-        match self {
-            Self::Registered => "register",
-            Self::Active => "activate",
-            Self::Suspended => "suspend",
-            Self::Retired => "retire",
-        }
-    }
-
-    /// What the audit calls a change from this state to that: a change of the state, or of the record alone.
-    const fn change(self, to: Self) -> &'static str {
-        match (self, to) {
-            (Self::Suspended, Self::Active) => "resume",
-            _ if self as u8 == to as u8 => "update",
-            _ => to.verb(),
-        }
+/// What the audit calls a change from this state to that: a change of the state, or of the record alone.
+const fn change_of_state(from: State, to: State) -> &'static str {
+    match (from, to) {
+        (State::Suspended, State::Active) => "resume",
+        _ if from as u8 == to as u8 => "update",
+        (_, State::Registered) => "register",
+        (_, State::Active) => "activate",
+        (_, State::Suspended) => "suspend",
+        (_, State::Retired) => "retire",
     }
 }
 
@@ -209,7 +164,7 @@ fn standing(
     values: &[Value<'_>],
 ) -> Result<Option<(u64, State)>, StoreError> {
     let sql = format!("{sql}{}", s.locking());
-    s.one(&sql, values, |row| Ok((row.fitting(0)?, State::stored(row.number(1)?)?)))
+    s.one(&sql, values, |row| Ok((row.fitting(0)?, state_of(row.number(1)?)?)))
 }
 
 /// Lines of a text column.

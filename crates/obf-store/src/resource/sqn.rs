@@ -11,13 +11,12 @@ use crate::{
     StoreError,
     sql::{Session, values},
 };
+use obf_aka::{CounterScheme, Sqn, SqnExhausted};
 use obf_types::{GlobalIdentity, Refusal, UnixTime};
 use std::{future::Future, sync::Arc};
 
 /// How long a used (device, RAND) of a resynchronisation is remembered: far longer than any challenge lives.
 const RESYNCHRONISATION_MEMORY: u64 = 7 * 86_400;
-/// 48 bits (TS 33.102 6.3.2).
-const MAX_SQN: u64 = (1 << 48) - 1;
 
 /// A device with a fresh SQN, and its rights as asked for.
 #[derive(Clone, Debug)]
@@ -200,10 +199,8 @@ fn next(
 /// to undo half a statement.
 fn take(s: &mut dyn Session, device: DeviceId, mut sqn: u64, ind: u8) -> Result<u64, StoreError> {
     loop {
-        let next = ((sqn >> 5) + 1) << 5 | u64::from(ind & 31);
-        if next > MAX_SQN {
-            return Err(StoreError::Other("the device's sequence numbers are used up".into()));
-        }
+        let next = Sqn::new(sqn).ok_or(SqnExhausted).and_then(|sqn| CounterScheme::default().next(sqn, ind));
+        let next = next.map_err(|error| StoreError::Other(error.to_string()))?.number();
         let values = values![device.0, sqn, next];
         if s.execute("UPDATE devices SET sqn = ?3 WHERE id = ?1 AND sqn = ?2", values)? > 0 {
             return Ok(next);
@@ -215,6 +212,6 @@ fn take(s: &mut dyn Session, device: DeviceId, mut sqn: u64, ind: u8) -> Result<
 }
 
 fn record(s: &mut dyn Session, device: &Device, key_use: &KeyUse, reason: &str) -> Result<(), StoreError> {
-    let object = device.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
+    let object = device.primary().map(ToString::to_string).unwrap_or_default();
     audit::append(s, key_use.at, &key_use.actor, "key.use", &object, reason, "")
 }

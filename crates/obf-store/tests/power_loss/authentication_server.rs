@@ -3,8 +3,8 @@
 
 use super::*;
 use obf_store::{Options, auth::*};
-use obf_token::{Algorithm, Mode, Technology, TokenId};
-use obf_types::{AppId, Domain, Epoch, KeySchema, Lifetime};
+use obf_token::{Algorithm, Method, Technology, TokenFacts, TokenId};
+use obf_types::{AppId, Domain, Epoch, KeySchema, Lifetime, Right};
 use std::sync::Arc;
 
 const APP: &str = "track.example";
@@ -26,10 +26,9 @@ fn bootstrap(number: u64, of: u64, epoch: u64) -> Bootstrap {
         id: id(number),
         device: imsi(of),
         user_name: imsi(of).value().into(),
-        facts: Facts {
+        facts: TokenFacts {
             schema: KeySchema::Obf1,
-            mode: Mode::Aka,
-            algorithm: Algorithm::AkaV2Sha256,
+            method: Method::Aka(Algorithm::AkaV2Sha256),
             technology: Technology::ThreeGpp,
             epoch: Epoch(epoch),
             counter: 0,

@@ -7,13 +7,13 @@ use obf_radius::{
     exchange::{DuplicateCache, Seen},
 };
 use obf_rpr::{
-    Ask, Inquiry, Right, Rights, VectorAnswer,
+    Ask, Inquiry, Rights, VectorAnswer,
     answer::{DeviceFacts, alive},
     refuse,
 };
 use obf_token::Algorithm;
 use obf_types::{
-    AppId, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, Refusal, SecretBytes, UnixTime,
+    AppId, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, Refusal, Right, SecretBytes, UnixTime,
 };
 use std::{
     net::{SocketAddr, UdpSocket},

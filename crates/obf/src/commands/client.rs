@@ -224,9 +224,9 @@ fn described(association: &SecurityAssociation) -> serde_json::Value {
         "token": association.id.to_string(),
         "expires": association.expires.to_string(),
         "schema": association.schema.name(),
-        "algorithm": format!("{:?}", association.algorithm),
+        "algorithm": association.method.algorithm_name(),
         "counter": association.counter,
-        "device": association.identity.as_ref().map(ToString::to_string),
+        "device": association.identity.as_ref().map(|identity| identity.value()),
     })
 }
 

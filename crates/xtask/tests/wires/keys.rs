@@ -3,8 +3,8 @@
 use crate::document::{Example, Value};
 use obf_aka::{Amf, Authentication, Sqn, SqnArray, SqnLayout, SqnLimits};
 use obf_digest::{AkaNonce, AkaPassword, Exchange, NonceCount, Qop};
-use obf_token::{Algorithm, Ks, Mode, Obf1Context, SealingKey, Technology, TokenId, derive};
-use obf_types::{AppId, Domain, GlobalIdentity, IdentityKind, NafId, Secret, UaId};
+use obf_token::{Ks, Method, Obf1Context, SealingKey, Technology, TokenId, derive};
+use obf_types::{AppId, Domain, NafId, Secret, UaId};
 
 fn algorithm(example: &Example) -> obf_aka::Algorithm {
     obf_aka::Algorithm::milenage(&Secret::new(example.array("k")), &Secret::new(example.array("opc")))
@@ -67,19 +67,14 @@ pub fn gba_me(example: &Example) {
 }
 
 pub fn obf_1(example: &Example) {
-    let identity = example.text("identity");
-    let (kind, value) = identity.split_once(':').unwrap();
-    let kind = IdentityKind::ALL.into_iter().find(|candidate| candidate.name() == kind).unwrap();
-    let (technology, mode) = (Technology::ThreeGpp, Mode::Aka);
-    assert_eq!((technology as u64, mode as u64), (example.number("technology"), example.number("mode")));
+    let octet = |name| u8::try_from(example.number(name)).unwrap();
     let context = Obf1Context {
         rand: &example.array("rand"),
-        identity: &GlobalIdentity::new(kind, value).unwrap(),
-        technology,
+        identity: &example.text("identity").parse().unwrap(),
+        technology: Technology::from_number(octet("technology")).unwrap(),
         as_domain: &Domain::new(&example.text("as-domain")).unwrap(),
         counter: example.number("counter"),
-        mode,
-        algorithm: Algorithm::from_number(example.number("algorithm").try_into().unwrap()).unwrap(),
+        method: Method::from_octets([octet("mode"), octet("algorithm")]).unwrap(),
     };
     let key = derive::obf_1(&ks(example), &context, &naf(example));
     example.results_are(&[("key", Value::Octets(key.expose().to_vec()))]);

@@ -5,13 +5,13 @@ use obf_aka::{AkaVector, SecretOutput};
 use obf_radius::{AttributeWriter, Code, Framing, Pending, Request, Vendor, refuse};
 use obf_rpo::{KeyGrant, KeyRequest, Resume, TokenNotice};
 use obf_rpr::{
-    ApplicationAnswer, ApplicationRequest, Ask, Asker, Inquiry, Resynchronisation, Right, Rights,
-    RightsRequest, UaClass, VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
+    ApplicationAnswer, ApplicationRequest, Ask, Asker, Inquiry, Resynchronisation, Rights, RightsRequest,
+    VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
 };
 use obf_token::{AppKey, TokenId};
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, KeySchema, Lifetime, NodeNumber,
-    Refusal, SecretBytes, UaId, UnixTime,
+    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, KeySchema, Lifetime, NodeNumber, Refusal, Right,
+    SecretBytes, UaClass, UaId, UnixTime,
 };
 
 const VENDOR: Vendor = Vendor::DOCUMENTATION;
@@ -95,9 +95,7 @@ fn token(example: &Example) -> TokenId {
 }
 
 fn device(example: &Example) -> GlobalIdentity {
-    let text = example.text("OBF-Device-Identity");
-    let (kind, value) = text.split_once(':').unwrap();
-    GlobalIdentity::new(IdentityKind::ALL.into_iter().find(|k| k.name() == kind).unwrap(), value).unwrap()
+    example.text("OBF-Device-Identity").parse().unwrap()
 }
 
 fn sent_at(example: &Example) -> UnixTime {

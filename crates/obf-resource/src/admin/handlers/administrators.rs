@@ -1,6 +1,6 @@
 //! Administrators. A token is told once and kept as its SHA-256.
 
-use super::{Reply, done, led_to, page, patched, settled, state, versioned};
+use super::{Reply, done, led_to, page, patched, settled, versioned};
 use crate::admin::{Problem, api::AdminApi, authentication::CONFIGURED, request::Asked};
 use hyper::StatusCode;
 use obf_admin::{
@@ -148,7 +148,7 @@ fn described(account: &AdministratorAccount) -> AdministratorRecord {
 fn shown(account: &AdministratorAccount) -> View {
     View {
         record: described(account),
-        state: state(account.state),
+        state: account.state,
         version: account.version,
         created_at: account.created_at.into(),
         updated_at: account.updated_at.into(),

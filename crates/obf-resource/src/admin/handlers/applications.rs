@@ -1,6 +1,6 @@
 //! Applications. An application provider sees its own, and none besides.
 
-use super::{Reply, done, led_to, page, patched, settled, state, state_asked, versioned};
+use super::{Reply, done, led_to, page, patched, settled, state_asked, versioned};
 use crate::{
     admin::{Caller, Problem, api::AdminApi, request::Asked},
     registry::{Registration, application, described},
@@ -104,7 +104,7 @@ fn answer(app: &Application) -> Reply {
 fn shown(app: &Application) -> View {
     View {
         record: described(app),
-        state: state(app.state),
+        state: app.state,
         withheld: app.withheld,
         version: app.version,
         created_at: app.created_at.into(),

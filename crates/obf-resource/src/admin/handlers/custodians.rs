@@ -1,6 +1,6 @@
 //! Custodians, with what their KYC says.
 
-use super::{Reply, done, led_to, object, patched, settled, state, state_asked, versioned};
+use super::{Reply, done, led_to, object, patched, settled, state_asked, versioned};
 use crate::admin::{Problem, api::AdminApi, request::Asked};
 use hyper::StatusCode;
 use obf_admin::resource::custodians::{Custodian as View, CustodianKind as Kind, CustodianRecord, Standing};
@@ -115,7 +115,7 @@ async fn shown(api: &AdminApi, custodian: &Custodian) -> Result<View, Problem> {
     Ok(View {
         record: described(custodian),
         kyc,
-        state: state(custodian.state),
+        state: custodian.state,
         version: custodian.version,
         created_at: custodian.created_at.into(),
         updated_at: custodian.updated_at.into(),

@@ -57,7 +57,7 @@ fn id(asked: &Asked) -> Result<i64, Problem> {
 fn shown(denial: &Denial, now: UnixTime) -> View {
     View {
         denial: u64::try_from(denial.id).unwrap_or_default(),
-        device: denial.device.as_ref().map(ToString::to_string),
+        device: denial.device.as_ref().map(|identity| identity.value().to_owned()),
         group: match &denial.grantee {
             Grantee::Group(group) => Some(group.clone()),
             Grantee::Device(_) => None,

@@ -1,6 +1,6 @@
 //! Devices.
 
-use super::{Reply, done, led_to, page, patched, settled, state, state_asked, versioned};
+use super::{Reply, done, led_to, page, patched, settled, state_asked, versioned};
 use crate::{
     admin::{Problem, api::AdminApi, body, request::Asked},
     provisioning::{import::Import, ingest::read_key_file},
@@ -30,7 +30,7 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
 
 pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
     let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, api.home_network)?;
-    let identity = record.primary().map(|primary| format!("{primary:?}")).unwrap_or_default();
+    let identity = record.primary().map(ToString::to_string).unwrap_or_default();
     let outcome = api.registry.register(vec![record], api.now()).await?;
     let status = match outcome.into_iter().next().transpose()? {
         Some(Registration::Unchanged) => StatusCode::OK,
@@ -154,14 +154,14 @@ const fn minimum(device: &Device) -> BootstrapAlgorithm {
 /// Everything but its key.
 fn shown(device: &Device) -> View {
     View {
-        device: device.primary().map(ToString::to_string).unwrap_or_default(),
-        identities: device.identities.iter().map(|identity| format!("{identity:?}")).collect(),
+        device: device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default(),
+        identities: device.identities.iter().map(ToString::to_string).collect(),
         algorithm: match device.key.as_ref().map(|key| key.algorithm) {
             Some(AkaAlgorithm::Tuak) => AlgorithmName::Tuak,
             _ => AlgorithmName::Milenage,
         },
         source: if device.key.is_some() { Source::Own } else { Source::Hlr },
-        state: state(device.state),
+        state: device.state,
         epoch: device.epoch.0,
         amf: format!("{:04x}", u16::from_be_bytes(device.amf)),
         sqn: format!("{:012x}", device.sqn),

@@ -4,7 +4,7 @@ use super::{Reply, object};
 use crate::admin::{api::AdminApi, request::Asked};
 use hyper::StatusCode;
 use obf_admin::resource::discovery::{Discovery, Registration};
-use obf_types::IdentityKind;
+use obf_types::{IdentityKind, UaClass};
 use std::{collections::BTreeMap, sync::LazyLock};
 
 /// What of a Resource Server's offer its configuration decides.
@@ -26,7 +26,7 @@ pub async fn show(api: &AdminApi, _: Asked) -> Reply {
             addresses: api.offer.addresses.clone(),
             authentication_servers: api.offer.authentication_servers.clone(),
             algorithms: words(&["milenage", "tuak"]),
-            ua: words(&["tls-psk", "http-digest"]),
+            ua: words(&UaClass::NAMES),
             identities: IdentityKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
             registration: Registration {
                 devices: "POST /v1/devices, or many to /v1/devices:import, by an operator".into(),

@@ -1,6 +1,6 @@
 //! Providers, Resource Servers and application providers: records of one form, told apart by their kind.
 
-use super::{Reply, done, led_to, page, settled, state, state_asked, versioned};
+use super::{Reply, done, led_to, page, settled, state_asked, versioned};
 use crate::admin::{Problem, api::AdminApi, request::Asked};
 use hyper::StatusCode;
 use obf_admin::{
@@ -111,7 +111,7 @@ fn answer(entry: &Entry) -> Reply {
 pub fn shown(entry: &Entry) -> Value {
     let mut view: Value = serde_json::from_str(&entry.document).unwrap_or_default();
     let kept = json!({
-        "state": state(entry.state),
+        "state": entry.state,
         "version": entry.version,
         "created_at": obf_admin::Timestamp(entry.created_at),
         "updated_at": obf_admin::Timestamp(entry.updated_at),

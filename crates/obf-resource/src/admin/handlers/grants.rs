@@ -85,7 +85,7 @@ pub(super) async fn grantee(
     match (device, group) {
         (Some(identity), None) => {
             let device = api.registry.device(identity).await?;
-            let primary = device.primary().map(ToString::to_string).unwrap_or_default();
+            let primary = device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default();
             Ok((Grantee::Device(device.id), primary))
         }
         (None, Some(group)) => match api.store().group(group).await? {

@@ -50,7 +50,7 @@ pub async fn members(api: &AdminApi, asked: Asked) -> Reply {
         members,
         asked.limit(),
         |(id, _)| id.to_cursor().to_string(),
-        |(_, identity)| Member { device: identity.to_string() },
+        |(_, identity)| Member { device: identity.value().to_owned() },
     )
 }
 

@@ -27,7 +27,7 @@ use hyper::{
     Response, StatusCode,
     header::{ETAG, HeaderValue},
 };
-use obf_admin::{merge, resource};
+use obf_admin::merge;
 use obf_store::resource::{Outcome, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -215,15 +215,6 @@ fn led_to(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
         _ => (State::Retired, &State::ALL),
     };
     if from.contains(&now) { Ok(wanted) } else { Err(Problem::state(id, now)) }
-}
-
-const fn state(state: State) -> resource::State {
-    match state {
-        State::Registered => resource::State::Registered,
-        State::Active => resource::State::Active,
-        State::Suspended => resource::State::Suspended,
-        State::Retired => resource::State::Retired,
-    }
 }
 
 /// `?state=`.

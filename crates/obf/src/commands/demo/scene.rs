@@ -135,8 +135,8 @@ impl Scene {
         Ok(vec![
             format!("token {}", association.id),
             format!(
-                "{:?}, keys by {}, until {}",
-                association.algorithm,
+                "{}, keys by {}, until {}",
+                association.method.algorithm_name(),
                 association.schema.name(),
                 association.expires
             ),

@@ -162,7 +162,9 @@ impl World {
             nodes.shutdown().await;
         }
         let failed = |error: obf_store::rusqlite::Error| Failure::other("sabotage", error);
-        let path = self.configuration.auth()?.database;
+        let obf_store::Location::File(path) = self.configuration.auth()?.database else {
+            return Err(Failure::other("sabotage", "the demonstration keeps tokens in a file"));
+        };
         let database = obf_store::rusqlite::Connection::open(path).map_err(failed)?;
         let wipe = "DELETE FROM spent; DELETE FROM fetched; DELETE FROM tokens;";
         database.execute_batch(wipe).map_err(failed)?;

@@ -1,73 +1,6 @@
-//! What is known of a token besides its key: how it came about, and what the device may do with it.
+//! What a device may do with a token.
 
-use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{AppId, Epoch, KeySchema, Lifetime, UnixTime};
-
-/// How a token came about and how long it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// The schema its keys are derived with.
-    pub schema: KeySchema,
-    /// The RPB mode of the bootstrap.
-    pub mode: Mode,
-    /// The digest algorithm of the bootstrap.
-    pub algorithm: Algorithm,
-    /// The network technology that authenticated the device.
-    pub technology: Technology,
-    /// The device's revocation epoch under which it was bootstrapped.
-    pub epoch: Epoch,
-    /// The device's bootstrap counter (P6 of `obf-1`).
-    pub counter: u64,
-    /// When it was bootstrapped.
-    pub bootstrapped_at: UnixTime,
-    /// From when on it no longer counts.
-    pub expires: UnixTime,
-    /// When the Resource Server said the rights: their lifetimes count from here. At most 255 seconds before the bootstrap.
-    pub rights_at: UnixTime,
-}
-
-impl Facts {
-    /// Schema, mode, algorithm and technology in one octet, two bits each, lowest first.
-    pub const fn how(&self) -> u8 {
-        self.schema as u8
-            | (self.mode as u8) << 2
-            | (self.algorithm as u8) << 4
-            | (self.technology as u8) << 6
-    }
-
-    /// Reads what [`Facts::how`] wrote.
-    pub const fn of_how(how: u8) -> (KeySchema, Mode, Algorithm, Technology) {
-        let schema = if how & 3 == KeySchema::Obf1 as u8 { KeySchema::Obf1 } else { KeySchema::GbaMe };
-        let mode = match how >> 2 & 3 {
-            2 => Mode::GbaDigest,
-            3 => Mode::Pki,
-            _ => Mode::Aka,
-        };
-        let algorithm = match how >> 4 & 3 {
-            2 => Algorithm::AkaV2Sha256,
-            _ => Algorithm::AkaV1Md5,
-        };
-        let technology = match how >> 6 {
-            2 => Technology::LoRaWan,
-            3 => Technology::Standalone,
-            _ => Technology::ThreeGpp,
-        };
-        (schema, mode, algorithm, technology)
-    }
-}
-
-/// One application that the device may use.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Right {
-    /// The application.
-    pub app: AppId,
-    /// The longest that a key for it lives, counted from [`Facts::rights_at`].
-    pub lifetime: Lifetime,
-    /// Application-specific user security settings, at most 2 KiB; empty if there are none.
-    pub settings: Box<[u8]>,
-    /// How long the application may use a key before it has to fetch it again, if limited.
-    pub local_validity: Option<Lifetime>,
-}
+use obf_types::{AppId, Lifetime, Right};
 
 /// The rights that came with a vector. Immutable; ordered by application.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -170,29 +103,5 @@ mod tests {
         assert_eq!((set.iter().len(), set.more()), (1, true));
         assert_eq!(set.find(&AppId::new("a.example").unwrap()).unwrap().lifetime.seconds(), 5);
         assert_eq!(set.find(&AppId::new("b.example").unwrap()), None);
-    }
-
-    #[test]
-    fn how_is_one_octet() {
-        for schema in [KeySchema::GbaMe, KeySchema::Obf1] {
-            for mode in [Mode::Aka, Mode::GbaDigest, Mode::Pki] {
-                for algorithm in [Algorithm::AkaV1Md5, Algorithm::AkaV2Sha256] {
-                    for technology in [Technology::ThreeGpp, Technology::LoRaWan, Technology::Standalone] {
-                        let facts = Facts {
-                            schema,
-                            mode,
-                            algorithm,
-                            technology,
-                            epoch: Epoch(0),
-                            counter: 0,
-                            bootstrapped_at: UnixTime(0),
-                            expires: UnixTime(0),
-                            rights_at: UnixTime(0),
-                        };
-                        assert_eq!(Facts::of_how(facts.how()), (schema, mode, algorithm, technology));
-                    }
-                }
-            }
-        }
     }
 }

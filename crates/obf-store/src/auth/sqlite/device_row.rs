@@ -1,12 +1,12 @@
 //! What a device's row says: its epoch, its counter, and which tokens it holds.
 
-use super::{integer, unsigned};
-use crate::StoreError;
+use super::super::{TOKENS_OF_A_DEVICE, integer, unsigned};
+use crate::{
+    StoreError,
+    sql::{Session, values},
+};
 use obf_types::UnixTime;
 use rusqlite::{Connection, OptionalExtension, Row};
-
-/// Tokens of a device that live at once; of more, the oldest end at once.
-pub const TOKENS_OF_A_DEVICE: usize = 16;
 
 /// A device's row.
 pub(super) struct DeviceRow {
@@ -17,15 +17,14 @@ pub(super) struct DeviceRow {
 }
 
 impl DeviceRow {
-    /// The row of a device (`kind octet ‖ text`), if it ever bootstrapped or was revoked.
-    pub(super) fn read(connection: &Connection, device: &[u8]) -> Result<Option<Self>, StoreError> {
-        Ok(connection
-            .prepare_cached("SELECT epoch, counter, minimum, tokens FROM devices WHERE device = ?1")?
-            .query_row([device], Self::of)
-            .optional()?)
+    /// The tokens of a device (`kind octet ‖ text`); none if it never bootstrapped.
+    pub(super) fn places(s: &mut dyn Session, device: &[u8]) -> Result<TokenPlaces, StoreError> {
+        let sql = "SELECT tokens FROM devices WHERE device = ?1";
+        let found = s.one(sql, values![device], |row| Ok(TokenPlaces::from_octets(row.blob(0)?)))?;
+        Ok(found.unwrap_or_default())
     }
 
-    /// The same, and whether that RAND was spent by a resynchronisation.
+    /// The row of a device (`kind octet ‖ text`), if it ever bootstrapped or was revoked, and whether that RAND was spent by a resynchronisation.
     pub(super) fn read_with_spent(
         connection: &Connection,
         device: &[u8],
