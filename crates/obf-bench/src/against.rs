@@ -322,7 +322,7 @@ async fn turns<T>(
     old: &mut T,
     mut one: impl AsyncFnMut(&mut T) -> Result<f64>,
 ) -> Result<(f64, f64)> {
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         let ours = one(new).await?;
         Ok((ours, one(old).await?))
     } else {
