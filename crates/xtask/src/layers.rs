@@ -20,6 +20,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("obf-files", 3),
     ("obf-net", 3),
     ("obf-store", 3),
+    ("obf-admin-http", 4),
     ("obf-kms", 4),
     ("obf-app", 5),
     ("obf-auth", 5),
@@ -29,6 +30,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("obf", 7),
     ("obf-testkit", DEVELOPMENT),
     ("xtask", DEVELOPMENT),
+    ("peers", DEVELOPMENT),
 ];
 
 /// Above everything: no crate may depend on these, except for its tests.

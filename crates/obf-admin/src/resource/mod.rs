@@ -18,8 +18,8 @@ pub use obf_types::State;
 
 use crate::{Operation, Parameter, Values, pattern};
 
-/// The operations of each resource.
-pub const ALL: &[&[Operation]] = &[
+/// The operations of each resource of a Resource Server.
+pub const RESOURCE_SERVER: &[&[Operation]] = &[
     devices::OPERATIONS,
     groups::OPERATIONS,
     applications::OPERATIONS,
@@ -34,6 +34,7 @@ pub const ALL: &[&[Operation]] = &[
     kms::OPERATIONS,
     backup::OPERATIONS,
     audit::OPERATIONS,
+    discovery::DOCUMENT,
     discovery::OPERATIONS,
 ];
 

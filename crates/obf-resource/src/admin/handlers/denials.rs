@@ -1,51 +1,50 @@
 //! Denials, of devices and of groups.
 
 use super::{Reply, done, grants, page, settled, versioned};
-use crate::admin::{Problem, api::AdminApi, request::Asked};
+use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::denials::{Denial as View, DenialRecord};
+use obf_admin_http::{Asked, Problem};
 use obf_store::resource::{Denial, DenialFilter, Grantee, NewDenial, Outcome};
 use obf_types::{AppId, UnixTime};
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let device = match asked.query("device") {
         None => None,
-        Some(identity) => Some(api.registry.device(identity).await?.id),
+        Some(identity) => Some(work.registry.device(identity).await?.id),
     };
     let filter =
         DenialFilter { device, group: asked.query("group").map(str::to_owned), app: asked.query_as("app")? };
     let after = asked.query_as("after")?.unwrap_or(0);
-    let denials = api.store().list_denials(filter, after, asked.limit() + 1).await?;
-    let now = api.now();
+    let denials = work.registry.list_denials(filter, after, asked.limit() + 1).await?;
+    let now = work.now();
     page("denials", denials, asked.limit(), |denial| denial.id.to_string(), |denial| shown(denial, now))
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let record: DenialRecord = asked.record()?;
     let app = AppId::new(&record.app).map_err(|error| Problem::rule(format_args!("app: {error}")))?;
-    let (grantee, _) = grants::grantee(api, record.device.as_deref(), record.group.as_deref()).await?;
+    let (grantee, _) = grants::grantee(work, record.device.as_deref(), record.group.as_deref()).await?;
     let until = record.until.map(|until| until.0);
     let denial = NewDenial { grantee, app: app.clone(), until };
-    let outcome = api.store().put_denial(denial, api.change()).await;
-    api.registry.announce();
+    let outcome = work.registry.put_denial(denial, work.now()).await;
     match outcome? {
         Outcome::NoParent => Err(Problem::unknown("app", app.as_str())),
         outcome => {
             let denial = settled(outcome, "denial", app.as_str())?;
-            versioned(StatusCode::CREATED, &shown(&denial, api.now()), denial.version)
+            versioned(StatusCode::CREATED, &shown(&denial, work.now()), denial.version)
         }
     }
 }
 
-pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    let denial = api.store().denial(id(&asked)?).await?;
+pub async fn show(work: &Administration, asked: Asked) -> Reply {
+    let denial = work.registry.denial(id(&asked)?).await?;
     let denial = denial.ok_or_else(|| Problem::unknown("denial", asked.path(0)))?;
-    versioned(StatusCode::OK, &shown(&denial, api.now()), denial.version)
+    versioned(StatusCode::OK, &shown(&denial, work.now()), denial.version)
 }
 
-pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
-    let outcome = api.store().remove_denial(id(&asked)?, asked.expected, api.change()).await;
-    api.registry.announce();
+pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+    let outcome = work.registry.remove_denial(id(&asked)?, asked.expected, work.now()).await;
     settled(outcome?, "denial", asked.path(0))?;
     Ok(done())
 }

@@ -1,37 +1,32 @@
 //! What anyone may know (SPEC R1).
 
 use super::{Reply, object};
-use crate::admin::{api::AdminApi, request::Asked};
+use crate::admin::Administration;
 use hyper::StatusCode;
-use obf_admin::resource::discovery::{Discovery, Registration};
+use obf_admin::{
+    Api,
+    resource::discovery::{Discovery, Registration},
+};
+use obf_admin_http::Asked;
 use obf_types::{IdentityKind, UaClass};
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::sync::LazyLock;
 
-/// What of a Resource Server's offer its configuration decides.
-#[derive(Clone, Debug, Default)]
-pub struct Offer {
-    /// Where it listens, by reference point.
-    pub addresses: BTreeMap<String, String>,
-    /// The domains of its Authentication Servers.
-    pub authentication_servers: Vec<String>,
-}
-
-pub async fn show(api: &AdminApi, _: Asked) -> Reply {
+pub async fn show(work: &Administration, _: Asked) -> Reply {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     object(
         StatusCode::OK,
         &Discovery {
             node: "resource-server".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            addresses: api.offer.addresses.clone(),
-            authentication_servers: api.offer.authentication_servers.clone(),
+            addresses: work.offer.addresses.clone(),
+            authentication_servers: work.offer.authentication_servers.clone(),
             algorithms: words(&["milenage", "tuak"]),
             ua: words(&UaClass::NAMES),
             identities: IdentityKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
             registration: Registration {
                 devices: "POST /v1/devices, or many to /v1/devices:import, by an operator".into(),
                 applications: "POST /v1/apps, by an operator or an approved application provider".into(),
-                application_providers: match api.most_registrations {
+                application_providers: match work.most_registrations {
                     0 => "by an operator",
                     _ => "POST /v1/application-providers:register, approved by an operator",
                 }
@@ -42,7 +37,8 @@ pub async fn show(api: &AdminApi, _: Asked) -> Reply {
     )
 }
 
-pub async fn openapi(_: &AdminApi, _: Asked) -> Reply {
-    static DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(obf_admin::openapi::document);
+pub async fn openapi(_: &Administration, _: Asked) -> Reply {
+    static DOCUMENT: LazyLock<serde_json::Value> =
+        LazyLock::new(|| obf_admin::openapi::document(Api::Resource));
     object(StatusCode::OK, &*DOCUMENT)
 }

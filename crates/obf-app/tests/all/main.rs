@@ -1,0 +1,4 @@
+//! The application SDK.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod sdk;
