@@ -2,14 +2,16 @@
 //! what is made from the code: `cargo xtask openapi`.
 //!
 //! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`sources`],
-//! [`conformance`], [`licences`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
+//! [`conformance`], [`guides`], [`licences`], [`rust_version`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
 
 mod code;
 mod conformance;
+mod guides;
 mod layers;
 mod licences;
 mod nostd;
 mod openapi;
+mod rust_version;
 mod sources;
 mod spdx;
 mod workspace;
@@ -17,10 +19,11 @@ mod workspace;
 use std::process::ExitCode;
 use workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask tidy|licences|no-std|openapi
+const USAGE: &str = "usage: cargo xtask tidy|licences|rust-version|no-std|openapi
 
   tidy      layers of the crate graph, forbidden words in sources, docs/conformance.md against tests, paths, lengths
   licences  every dependency's licence is allowed, none has an advisory in crates/xtask/denied.txt
+  rust-version  no dependency needs a later Rust than `rust-version` says
   no-std    what a device needs links without std (tests/nostd)
   openapi   writes docs/openapi.json";
 
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let check: fn(&Workspace) -> Result<Vec<String>, String> = match command.as_str() {
         "tidy" => tidy,
         "licences" => licences::check,
+        "rust-version" => rust_version::check,
         "no-std" => nostd::check,
         "openapi" => openapi::write,
         _ => {
@@ -58,6 +62,7 @@ fn tidy(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut complaints = layers::check(workspace);
     complaints.extend(sources::check(workspace)?);
     complaints.extend(conformance::check(workspace)?);
+    complaints.extend(guides::check(workspace)?);
     for line in sources::long_files(workspace)? {
         println!("tidy: note: {line}");
     }
