@@ -91,10 +91,10 @@ on_each_engine! {
 
         let filter = DenialFilter { app: Some(app("a.example")), ..DenialFilter::default() };
         let listed = db.list_denials(filter.clone(), 0, 1).await.unwrap();
-        assert_eq!(listed, [again.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&again));
         assert_eq!(db.list_denials(filter, again.id, 9).await.unwrap().len(), 1);
         let of = |device, group: Option<&str>| DenialFilter { device, group: group.map(Into::into), app: None };
-        assert_eq!(db.list_denials(of(Some(first), None), 0, 9).await.unwrap(), [again.clone()]);
+        assert_eq!(db.list_denials(of(Some(first), None), 0, 9).await.unwrap(), std::slice::from_ref(&again));
         assert_eq!(db.list_denials(of(None, Some("fleet")), 0, 9).await.unwrap().len(), 1);
         assert_eq!(db.list_denials(of(None, Some("stolen")), 0, 9).await.unwrap(), []);
         assert_eq!(db.denial(again.id).await.unwrap(), Some(again.clone()));
