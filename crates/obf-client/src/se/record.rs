@@ -103,6 +103,10 @@ pub(super) struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hlr: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    technology: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Value>,
 }
 

@@ -27,6 +27,7 @@ fn value_of(field: &str) -> Value {
         "kyc_expiry" => json!("2030-01-01T00:00:00Z"),
         "custodian" => json!("acme"),
         "source" => json!("own"),
+        "technology" => json!("standalone"),
         "state" => json!("registered"),
         "keccak_iterations" | "key_index" => json!(1),
         "accepted" => json!(vec![0; 32]),
@@ -44,7 +45,8 @@ fn lines() -> Vec<String> {
     let line = |(algorithm, form): (&str, &str)| {
         let mut line = json!({ "algorithm": algorithm });
         for field in fields.iter().filter(|field| **field != "algorithm") {
-            if **field == form || !operator.contains(&field.as_str()) {
+            // Which HLR is said only of a device that has no key here, and so is no secure element's line.
+            if **field == form || !(operator.contains(&field.as_str()) || **field == "hlr") {
                 line[field.as_str()] = value_of(field);
             }
         }
