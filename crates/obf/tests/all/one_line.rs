@@ -90,5 +90,5 @@ fn a_file_that_an_element_has_written_is_still_a_line_to_import() {
     assert!(written.contains("\"accepted\": ["), "{written}");
     let (before, after) = (home(&line).unwrap(), home(&written).unwrap());
     assert_eq!(format!("{before:?}"), format!("{after:?}"), "nothing of it was lost");
-    assert!(after.key.is_some() && before.key.is_some());
+    assert!(after.source.key().is_some() && before.source.key().is_some());
 }

@@ -64,7 +64,7 @@ on_each_engine! {
         assert_eq!((again.id, again.version, again.until), (own.id, 2, None));
         assert_eq!(denied(&db, 1, "a.example").await, Some(Denied { until: None }));
         // Vectors bring it along.
-        let taken = db.take_sqn(imsi(1), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+        let taken = db.take_sqn(imsi(1), Mode::Aka, 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
         assert_eq!(taken.rights.grants[0].denied, Some(Denied { until: None }));
 
         // A group's concerns its members, those who are granted nothing too; whoever joins or leaves is told.
