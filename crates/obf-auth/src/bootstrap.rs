@@ -40,7 +40,7 @@ const NOBODY: &[u8] = b"limited@nobody.invalid";
 #[derive(Debug)]
 pub(crate) struct Bootstraps {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) sealing: Arc<Sealing>,
     pub(crate) locator: Arc<Locator>,

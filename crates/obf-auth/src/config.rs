@@ -53,6 +53,7 @@
 //! ```
 
 use crate::rules::{RuleError, Rules, ServerRules};
+use obf_files::SecretFile;
 use obf_net::ConnectionLimits;
 use obf_store::Location;
 use obf_types::{Domain, Lifetime};
@@ -77,7 +78,7 @@ pub struct Config {
     /// Where the tokens are kept: a SQLite file that the nodes of this host share, or a PostgreSQL database that nodes
     /// on any hosts share.
     pub database: Location,
-    /// The password for a PostgreSQL database; line ends behind it are not part of it.
+    /// The password for a PostgreSQL database; whitespace around it is none of it.
     pub database_password_file: Option<PathBuf>,
     /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
     pub kek_file: PathBuf,
@@ -415,24 +416,10 @@ impl ResourceServerConfig {
     }
 }
 
-/// Reads a file of 32 octets, or of 64 hex digits with spaces around them allowed.
+/// Reads a key of 32 octets, or of 64 hex digits, from a file that only its owner may read.
 pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secret<32>, ConfigError> {
-    let failed =
-        |reason: &dyn fmt::Display| ConfigError::new(key, format_args!("{}: {reason}", path.display()));
-    #[cfg(unix)]
-    {
-        let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
-        let mode = std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(failed(&format_args!(
-                "others may read it (permissions {mode:04o}): chmod 600, and if they could have read it, make another"
-            )));
-        }
-    }
-    let octets = std::fs::read(path).map(zeroize::Zeroizing::new).map_err(|error| failed(&error))?;
-    let written = || obf_types::hex::secret(std::str::from_utf8(&octets).ok()?.trim());
-    let read = obf_types::Secret::from_slice(&octets).or_else(written);
-    read.ok_or_else(|| failed(&"neither 32 octets nor 64 hex digits"))
+    let read = SecretFile::open_private(path).and_then(|file| file.key());
+    read.map_err(|error| ConfigError::new(key, error))
 }
 
 fn yes() -> bool {

@@ -7,8 +7,8 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use obf_net::http::Reply;
-use obf_token::Algorithm;
-use obf_types::{Domain, UaClass};
+use obf_rpb::server::Settings;
+use obf_types::{Domain, KeySchema, UaClass};
 use serde_json::{Map, Value, json};
 use std::{
     net::SocketAddr,
@@ -30,14 +30,14 @@ impl Discovery {
         reply
     }
 
-    /// From now on: what a server of that domain offers at those addresses, to devices of which Resource Servers.
+    /// From now on: what a server with these settings offers at those addresses, to devices of which Resource Servers.
     pub(crate) fn publish<'a>(
         &self,
-        domain: &Domain,
+        settings: &Settings,
         resource_servers: impl Iterator<Item = &'a Domain>,
         endpoints: &[(&'static str, SocketAddr, bool)],
     ) {
-        let offer = offer(domain.as_str(), resource_servers, endpoints);
+        let offer = offer(settings, resource_servers, endpoints);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = offer;
     }
 }
@@ -47,28 +47,31 @@ pub(crate) fn asked<B>(request: &Request<B>) -> bool {
     request.uri().path() == PATH && matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
-/// What a server of that domain offers.
+/// What a server with these settings offers at those addresses, to devices of those Resource Servers. What the
+/// configuration decides is asked of the one thing that acts on it, so that no claim outlives a change of either.
 fn offer<'a>(
-    domain: &str,
+    settings: &Settings,
     resource_servers: impl Iterator<Item = &'a Domain>,
     endpoints: &[(&'static str, SocketAddr, bool)],
 ) -> Bytes {
     let resource_servers: Vec<&str> = resource_servers.map(Domain::as_str).collect();
+    let algorithms: Vec<&str> = settings.offered().iter().map(|algorithm| algorithm.name()).collect();
+    let schemas = [KeySchema::GbaMe, KeySchema::Obf1].map(KeySchema::name);
     let addresses: Map<String, Value> =
         endpoints.iter().map(|(point, address, _)| ((*point).into(), address.to_string().into())).collect();
     let mut offer = json!({
         "node": "authentication-server",
         "version": env!("CARGO_PKG_VERSION"),
-        "domain": domain,
+        "domain": settings.domain.as_str(),
         "resource_servers": &resource_servers,
         "addresses": addresses,
-        "bootstrap_algorithms": Algorithm::ALL.map(Algorithm::name),
-        "key_schemas": ["gba-me", "obf-1"],
+        "bootstrap_algorithms": algorithms,
+        "key_schemas": schemas,
         "ua": UaClass::NAMES,
         "registration": {
             "devices": "by an operator, at the Resource Server",
             "applications": "by their provider or an operator, at the Resource Server",
-            "application_providers": "POST /v1/application-providers:register at the Resource Server; an operator approves",
+            "application_providers": "at the Resource Server, which says how at its own /.well-known/obf",
         },
     });
     if let ([only], Some(offer)) = (resource_servers.as_slice(), offer.as_object_mut()) {

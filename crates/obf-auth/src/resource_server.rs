@@ -1,6 +1,7 @@
 //! A Resource Server as this node reaches it (reference point RPR): asked over UDP or TLS, and whether it was heard.
 
 use crate::config::{CheckedServer, ConfigError, ResourceServerConfig, Transport};
+use obf_files::SecretFile;
 use obf_net::{
     Running,
     certificates::{self, CertificateFiles},
@@ -238,17 +239,15 @@ fn heartbeat(stale_after: Duration) -> Duration {
     (stale_after / 4).min(Duration::from_secs(10))
 }
 
-/// The shared secret of RADIUS/UDP: one line.
+/// The shared secret of RADIUS/UDP.
 pub(crate) fn read_secret(config: &ResourceServerConfig) -> Result<SecretBytes, ConfigError> {
     let path = config.secret_file.as_deref().unwrap_or(Path::new(""));
-    let text = std::fs::read(path)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|error| config.wrong("secret_file", format_args!("{}: {error}", path.display())))?;
-    let secret = text.trim_ascii();
-    if secret.is_empty() || (config.allow_udp && secret.len() < 32) {
+    let secret = SecretFile::open(path).and_then(|file| file.line());
+    let secret = secret.map_err(|error| config.wrong("secret_file", error))?;
+    if config.allow_udp && secret.expose().len() < 32 {
         return Err(config.wrong("secret_file", "too short: 32 random octets or more"));
     }
-    Ok(SecretBytes::from(secret))
+    Ok(secret)
 }
 
 fn read<T>(answer: Result<T, AnswerError>) -> Result<T, RprError> {

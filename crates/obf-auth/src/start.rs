@@ -109,7 +109,7 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
     running.spawn(Arc::clone(&notices).run(reverse, running.clone()));
 
     let mut endpoints = vec![
-        serve_rpb(&config, &checked, &parts, sealing, &clock, &running, rpb)?,
+        serve_rpb(&config, &parts, sealing, &clock, &running, rpb)?,
         serve_rpo(&config, &parts, &clock, &running, rpo)?,
     ];
     if let Some((socket, address)) = das {
@@ -128,6 +128,7 @@ type Endpoint = (&'static str, SocketAddr, bool);
 #[derive(Debug)]
 struct Parts {
     domain: Domain,
+    authenticator: Arc<Authenticator>,
     admission: Arc<Admission>,
     locator: Arc<Locator>,
     tokens: Arc<Tokens>,
@@ -138,7 +139,7 @@ impl Parts {
     fn publish(&self, endpoints: &[Endpoint]) {
         let table = self.locator.table();
         let servers = table.servers().iter().map(|served| served.server.token_domain());
-        self.discovery.publish(&self.domain, servers, endpoints);
+        self.discovery.publish(self.authenticator.settings(), servers, endpoints);
     }
 }
 
@@ -158,8 +159,15 @@ async fn open(
     let asker = Asker { domain: checked.domain.clone(), node: checked.node };
     let (locator, reverse) =
         Locator::open(checked, Ourselves { asker, vendor: Vendor(config.vendor) }).await?;
+    let settings = Settings {
+        challenge_life: config.limits.challenge_life,
+        max_lifetime: checked.max_lifetime,
+        offer_akav1: config.rpb.offer_akav1,
+        ..Settings::new(checked.domain.clone())
+    };
     let parts = Parts {
         domain: checked.domain.clone(),
+        authenticator: Arc::new(Authenticator::new(settings)),
         admission: Arc::new(Admission::new(&config.limits)),
         locator: Arc::new(locator),
         tokens: Arc::new(tokens),
@@ -188,7 +196,6 @@ fn until_stopped(running: &Running, task: impl Future<Output = ()> + Send + 'sta
 
 fn serve_rpb(
     config: &Config,
-    checked: &Checked,
     parts: &Parts,
     sealing: Arc<Sealing>,
     clock: &Arc<dyn Clock>,
@@ -206,15 +213,9 @@ fn serve_rpb(
     };
     let limits = HttpLimits { connections: connections(config), ..HttpLimits::default() };
     let endpoint = ("rpb", address(&listener, "rpb", config.rpb.listen)?, tls.is_some());
-    let settings = Settings {
-        challenge_life: config.limits.challenge_life,
-        max_lifetime: checked.max_lifetime,
-        offer_akav1: config.rpb.offer_akav1,
-        ..Settings::new(checked.domain.clone())
-    };
     let bootstraps = Arc::new(Bootstraps {
         clock: Arc::clone(clock),
-        authenticator: Authenticator::new(settings),
+        authenticator: Arc::clone(&parts.authenticator),
         admission: Arc::clone(&parts.admission),
         sealing,
         locator: Arc::clone(&parts.locator),

@@ -213,8 +213,9 @@ async fn open(config: &Config) -> Result<ResourceDb, StartError> {
                 Some(path) => Some(config::read_password(path)?),
                 None => None,
             };
-            let options = PostgresOptions::new(connection, password.as_ref().map(|octets| octets.as_slice()))
-                .map_err(|error| ConfigError::new("database", error))?;
+            let options =
+                PostgresOptions::new(connection, password.as_ref().map(obf_types::SecretBytes::expose))
+                    .map_err(|error| ConfigError::new("database", error))?;
             let connecting = tokio::task::spawn_blocking(move || ResourceDb::connect(&options));
             connecting.await.unwrap_or(Err(StoreError::Closed.into())).map_err(failed)
         }

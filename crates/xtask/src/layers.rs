@@ -17,6 +17,8 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("obf-rpb", 2),
     ("obf-rpo", 2),
     ("obf-rpr", 2),
+    ("obf-files", 3),
+    ("obf-files", 3),
     ("obf-net", 3),
     ("obf-store", 3),
     ("obf-admin-http", 4),

@@ -2,7 +2,7 @@
 //!
 //! Ks lies here wrapped under a key of this process; [`TokenTable::ks`] opens one for one derivation. No lock is held
 //! across an `.await`: every method takes its shard's lock, copies at most one record out and lets go.
-//! Durable copies are the store's business ([`crate::store`]); this table forgets with the process.
+//! Durable copies are the business of [`obf_store::auth`]; this table forgets with the process.
 
 mod record;
 mod rights;

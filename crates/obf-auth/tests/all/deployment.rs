@@ -56,7 +56,7 @@ impl Deployment {
         Self::start_with(rpr, 1, "").await
     }
 
-    /// So many Authentication Server nodes on one store; `extra` is appended to the configuration of each.
+    /// So many Authentication Server nodes on one store; `extra` is appended to the configuration of each, behind its `[rpb]`.
     pub async fn start_with(rpr: Rpr, nodes: usize, extra: &str) -> Self {
         let mut deployment = Self::new(rpr, nodes, extra);
         deployment.start_resource().await;
@@ -364,12 +364,12 @@ impl Deployment {
         };
         format!(
             "domain = \"{DOMAIN}\"\nnode = {node}\ndatabase = \"{dir}/auth.db\"\nkek_file = \"{dir}/kek.hex\"\n\
-             [rpb]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              [rpo]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              client_ca_file = \"{dir}/ca.pem\"\n{dae}\
              [admin]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              token_sha256 = \"{hash}\"\n\
-             {server}{}",
+             {server}\
+             [rpb]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n{}",
             self.extra
         )
     }
