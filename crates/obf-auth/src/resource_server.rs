@@ -93,11 +93,8 @@ impl ResourceServer {
                 let tls = certificates::mutual_client(&own, &path(&server.ca_file))
                     .map_err(|error| ConfigError::new("resource_server.cert_file", error))?;
                 let name = server.server_name.clone().unwrap_or_default();
-                let servers = server
-                    .servers
-                    .iter()
-                    .map(|address| TlsServerAddress { address: *address, name: name.clone() })
-                    .collect();
+                let servers =
+                    server.servers.iter().map(|address| TlsServerAddress::new(address, &name)).collect();
                 Link::Tls(RadiusTlsClient::start(TlsClientSettings::new(servers, tls), running, events))
             }
         };

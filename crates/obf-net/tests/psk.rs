@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use obf_net::psk::{
-    Accepted, KeySource, PskAcceptError, PskAcceptor, PskConnectError, PskConnector, PskServer, Versions,
-    Wanted,
+    Accepted, KeyQuery, KeySource, PskAcceptError, PskAcceptor, PskConnectError, PskConnector, PskServer,
+    Versions,
 };
 use obf_rpa::Suite;
 use obf_token::{AppKey, TokenId};
@@ -57,15 +57,15 @@ struct Keys {
 impl KeySource for Keys {
     type Grant = UaId;
 
-    async fn key(&self, wanted: Wanted) -> Option<(AppKey, UaId)> {
+    async fn key(&self, query: KeyQuery) -> Option<(AppKey, UaId)> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        assert_eq!(wanted.app, app());
-        match wanted.need.token.rand()[0] {
+        assert_eq!(query.app, app());
+        match query.need.token.rand()[0] {
             5 => self.five.notified().await,
             1..=9 => {}
             _ => return None,
         }
-        Some((key(&wanted.need.token, wanted.need.ua), wanted.need.ua))
+        Some((key(&query.need.token, query.need.ua), query.need.ua))
     }
 }
 
@@ -163,7 +163,7 @@ async fn line_through(mut client: Child) -> String {
 
 #[tokio::test]
 async fn r13_ours_with_ours_in_both_versions_each_with_its_own_key() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     for (versions, expected) in [
         (Versions::Both, UaId::TLS13_PSK),
         (Versions::Tls13, UaId::TLS13_PSK),
@@ -177,7 +177,7 @@ async fn r13_ours_with_ours_in_both_versions_each_with_its_own_key() {
 /// WIRES "RPA": unknown, expired and wrong keys look alike to the peer, in either version: `decrypt_error`.
 #[tokio::test]
 async fn r13_unknown_and_wrong_keys_look_alike() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     for (versions, flag) in [(Versions::Tls13, "-tls1_3"), (Versions::Tls12, "-tls1_2")] {
         for (token, wrong) in [(token(1), true), (token(77), false)] {
             let refused = connect(server.address, versions, token, wrong).await.unwrap_err();
@@ -200,7 +200,7 @@ async fn r13_unknown_and_wrong_keys_look_alike() {
 
 #[tokio::test]
 async fn r13_openssl_s_client_in_1_3_and_every_suite_of_1_2() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let mut cases = vec![("-tls1_3", "-ciphersuites", Suite::TLS13[0].openssl, UaId::TLS13_PSK)];
     cases.extend(Suite::TLS12.map(|suite| ("-tls1_2", "-cipher", suite.openssl, UaId::tls12(suite.number))));
     for (version, list, suite, ua) in cases {
@@ -219,7 +219,7 @@ async fn r13_openssl_s_client_in_1_3_and_every_suite_of_1_2() {
 /// A key of one version or suite opens no other (WIRES "Ua ids").
 #[tokio::test]
 async fn r13_a_key_for_one_protocol_opens_no_other() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let (tls13, tls12) = (UaId::TLS13_PSK, UaId::tls12(0x00A8));
     for (version, suite, of) in [
         ("-tls1_3", "PSK-AES128-GCM-SHA256", tls12),
@@ -240,7 +240,7 @@ async fn r13_a_key_for_one_protocol_opens_no_other() {
 /// On TLS 1.2 with plain PSK: gnutls-cli 3.7.9 crashes at its end of an established (EC)DHE-PSK handshake.
 #[tokio::test]
 async fn r13_gnutls_cli_in_1_3_and_1_2() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let cases = [
         ("NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+PSK:+DHE-PSK:+ECDHE-PSK", UaId::TLS13_PSK),
         ("NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+PSK:-CIPHER-ALL:+AES-128-GCM", UaId::tls12(0x00A8)),
@@ -349,7 +349,7 @@ async fn r13_our_client_with_gnutls_serv() {
 /// Issue sentence 7: a key that is slow to come holds up its own handshake and no other, in either version.
 #[tokio::test]
 async fn r13_a_slow_key_blocks_nobody_else() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let slow: Vec<_> = [Versions::Tls13, Versions::Tls12]
         .map(|versions| tokio::spawn(connect(server.address, versions, token(5), false)))
         .into();
@@ -375,31 +375,44 @@ async fn r13_a_slow_key_blocks_nobody_else() {
 }
 
 #[tokio::test]
-async fn look_ups_of_one_source_and_a_handshake_s_time_are_limited() {
-    let mut settings = PskServer::for_app(app());
-    settings.lookups.per_source = 1;
+async fn a_handshake_s_time_is_limited_key_look_up_included() {
+    let mut settings = PskServer::new(vec![app()]);
     settings.time = SECOND;
     let mut server = serve(settings).await;
-    let waiting = tokio::spawn(connect(server.address, Versions::Tls13, token(5), false));
-    tokio::time::timeout(LONG, async {
-        while server.keys.asked.load(Ordering::SeqCst) < 1 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
-    let refused = connect(server.address, Versions::Tls13, token(1), false).await;
-    assert!(matches!(refused, Err(PskConnectError::KeyNotAccepted)));
-    assert_eq!(server.keys.asked.load(Ordering::SeqCst), 1);
-    assert!(matches!(server.outcome().await, Err(PskAcceptError::KeyNotAccepted)));
+    let waiting = connect(server.address, Versions::Tls13, token(5), false).await;
+    assert!(waiting.is_err());
     assert!(matches!(server.outcome().await, Err(PskAcceptError::Slow)));
-    assert!(waiting.await.unwrap().is_err());
     assert!(connect(server.address, Versions::Tls13, token(1), false).await.is_ok());
+}
+
+/// WIRES "RPA": a listener that serves several applications requires SNI; names come in any case.
+#[tokio::test]
+async fn several_applications_on_one_listener_are_told_apart_by_server_name() {
+    let names = ["zoo.example", "track.example", "a.example"];
+    let mut server = serve(PskServer::new(names.map(|name| AppId::new(name).unwrap()).into())).await;
+    assert!(connect(server.address, Versions::Tls13, token(1), false).await.is_ok());
+    assert!(server.outcome().await.is_ok());
+    let identity = token(1).psk_identity();
+    for (name, accepted) in [(Some("TRACK.example"), true), (Some("other.example"), false), (None, false)] {
+        let mut client = program("openssl", "openssl");
+        client.args(["s_client", "-quiet", "-tls1_3", "-connect", &server.address.to_string()]);
+        client.args(["-psk_identity", &identity, "-psk", &hex(&key(&token(1), UaId::TLS13_PSK))]);
+        match name {
+            Some(name) => client.args(["-servername", name]),
+            None => client.arg("-noservername"),
+        };
+        let said = line_through(client.spawn().unwrap()).await;
+        let outcome = server.outcome().await;
+        assert_eq!(outcome.is_ok(), accepted, "{name:?}: {outcome:?} {said}");
+        if !accepted {
+            assert!(matches!(outcome, Err(PskAcceptError::OtherApplication(_))), "{outcome:?}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn server_names_and_protocols_are_checked_where_offered() {
-    let mut settings = PskServer::for_app(app());
+    let mut settings = PskServer::new(vec![app()]);
     settings.protocols = vec!["http/1.1".into()];
     let mut server = serve(settings).await;
     let derive = |ua| Some(key(&token(1), ua));
@@ -422,7 +435,7 @@ async fn server_names_and_protocols_are_checked_where_offered() {
 /// No tickets, no CBC, nothing below 1.2, no resumption, no renegotiation.
 #[tokio::test]
 async fn what_rpa_does_not_allow_is_refused() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let identity = token(2).psk_identity();
     for (arguments, alert) in [
         (&["-tls1_2", "-cipher", "PSK-AES128-CBC-SHA256"][..], "handshake_failure"),
@@ -458,7 +471,7 @@ async fn what_rpa_does_not_allow_is_refused() {
 
 #[tokio::test]
 async fn what_is_no_tls_ends_at_once() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     assert!(matches!(server.outcome().await, Err(PskAcceptError::NotAHandshake(_))));
