@@ -1,7 +1,7 @@
 //! Checks of the house that no compiler makes: `cargo xtask tidy`, `cargo xtask licences`, `cargo xtask no-std`; and
 //! what is made from the code: `cargo xtask openapi`.
 //!
-//! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`sources`],
+//! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`sources`], [`places`],
 //! [`conformance`], [`licences`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
 
 mod code;
@@ -10,6 +10,7 @@ mod layers;
 mod licences;
 mod nostd;
 mod openapi;
+mod places;
 mod sources;
 mod spdx;
 mod workspace;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
 fn tidy(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut complaints = layers::check(workspace);
     complaints.extend(sources::check(workspace)?);
+    complaints.extend(places::check(workspace)?);
     complaints.extend(conformance::check(workspace)?);
     for line in sources::long_files(workspace)? {
         println!("tidy: note: {line}");
