@@ -32,10 +32,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const TIME: Duration = Duration::from_secs(10);
 /// From the command to the closed socket (issue: ≤ 1 s).
