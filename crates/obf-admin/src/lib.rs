@@ -1,23 +1,24 @@
 //! The wire of administration: **one description of each resource**, from which everything else is made.
 //!
-//! Reading order: [`resource`] (the JSON of each resource and its operations, a file each), [`operation`] (what an
+//! Reading order: [`api`] (which server has which operations), [`resource`] (the JSON of each resource and its operations, a file each), [`operation`] (what an
 //! operation is), [`role`] (who may), [`routing`] (a request's operation and parameters), [`check`] (a value against its
 //! schema, with the place of each fault), [`openapi`] (the document), [`problem`] (errors), [`merge`] (PATCH).
-//! The Resource Server dispatches on [`Operation::id`], the `obf` command builds its subcommands from
-//! [`Operation::words`], `/v1/openapi.json` and `docs/openapi.json` are [`openapi::document`].
+//! The servers dispatch on [`Operation::id`], the `obf` command builds its subcommands from [`Operation::words`],
+//! `/v1/openapi.json` and `docs/openapi.json` are [`openapi::document`].
 //!
 //! # To add a resource
 //! 1. `src/resource/NAME.rs`: the record that comes in and the view that goes out, with serde and
 //!    [`schemars::JsonSchema`]; each field's comment is its description, each limit an attribute, each pattern one of
 //!    [`pattern`], `deny_unknown_fields` on what comes in. A PATCH needs no type: it is made from the record's.
 //! 2. In the same file `OPERATIONS`, an [`Operation`] each: `Operation { id: "groups.show", …, ..Operation::GET }`.
-//! 3. Name the slice in [`resource::ALL`]; `words` make it a command of `obf`.
-//! 4. In `obf-resource/src/admin/handlers/`: a handler for each id, and its line in `handlers::dispatch`.
+//! 3. Name the slice in [`resource::RESOURCE_SERVER`]; `words` make it a command of `obf`.
+//! 4. In `obf-resource/src/admin/handlers/`: a handler for each id, and its line in the table of handlers.
 //! 5. `cargo xtask openapi` writes `docs/openapi.json`; tests say when it is stale, and when an id has no handler.
 //!
 //! Deliberately absent: sockets, time, storage. A path stands in the table only when its handler works.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod check;
 pub mod merge;
 pub mod openapi;
@@ -31,15 +32,16 @@ pub mod routing;
 pub mod schema;
 pub mod time;
 
+pub use api::Api;
 pub use check::Fault;
 pub use operation::{Access, Answer, Body, Content, Method, Operation, Words};
 pub use parameter::{Parameter, Values};
 pub use problem::{ProblemDocument, ProblemFault};
 pub use role::{Role, Roles};
-pub use routing::{NoRoute, Route, route};
+pub use routing::{NoRoute, Route};
 pub use time::Timestamp;
 
-/// Every operation there is.
+/// Every operation of every server.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    resource::ALL.iter().copied().flatten()
+    Api::ALL.into_iter().flat_map(Api::operations)
 }

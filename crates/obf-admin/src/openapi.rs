@@ -1,24 +1,26 @@
-//! The OpenAPI 3.1 document of all operations.
+//! The OpenAPI 3.1 documents.
 
 use crate::{
-    Access, Answer, Body, Content, Operation, Parameter, parameter, problem,
+    Access, Answer, Api, Body, Content, Operation, Parameter, parameter, problem,
     schema::{Schemas, schemas},
 };
 use serde_json::{Map, Value, json};
 
-const DESCRIPTION: &str = "\
+const RESOURCE: &str = "\
 Administration of a Resource Server of the Open Bootstrap Framework: devices and their keys, applications, grants, \
 custodians and their KYC, providers, administrators, key management, audit.
 
+";
+const CONVENTIONS: &str = "\
 Every answer that is an error is a problem document (RFC 9457) with a stable `code`. Listings come in pages: `next` of \
 one is `after` of the following. An object's `ETag` is its version; `If-Match` makes a change conditional. \
 A change may carry `Obf-Reason`, which goes into the audit, and `Idempotency-Key`.";
 
-/// The document.
-pub fn document() -> Value {
+/// The document of an API.
+pub fn document(api: Api) -> Value {
     let schemas = schemas();
     let mut paths: Map<String, Value> = Map::new();
-    for operation in crate::operations() {
+    for operation in api.operations() {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
             path.insert(operation.method.name().to_ascii_lowercase(), described(operation, schemas));
@@ -26,15 +28,20 @@ pub fn document() -> Value {
     }
     let tags: Vec<Value> = crate::resource::TAGS
         .iter()
-        .filter(|(name, _)| crate::operations().any(|operation| tag(operation) == *name))
+        .filter(|(name, _)| api.operations().any(|operation| tag(operation) == *name))
         .map(|(name, description)| json!({ "name": name, "description": description }))
         .collect();
+    let (title, subject) = match api {
+        Api::Resource => ("OBF Resource Server administration", RESOURCE),
+    };
+    let responses = responses(schemas);
+    let named = schemas.definitions_of([&Value::Object(paths.clone()), &responses]);
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "OBF Resource Server administration",
+            "title": title,
             "version": env!("CARGO_PKG_VERSION"),
-            "description": DESCRIPTION,
+            "description": format!("{subject}{CONVENTIONS}"),
             "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
         },
         "servers": [{ "url": "/" }],
@@ -42,8 +49,8 @@ pub fn document() -> Value {
         "security": [{ "token": [] }, { "certificate": [] }],
         "paths": paths,
         "components": {
-            "schemas": schemas.definitions(),
-            "responses": responses(schemas),
+            "schemas": named,
+            "responses": responses,
             "securitySchemes": {
                 "token": {
                     "type": "http", "scheme": "bearer",

@@ -95,6 +95,32 @@ impl Schemas {
         &self.definitions
     }
 
+    /// Those of them that `values` refer to, and those that these refer to.
+    pub fn definitions_of<'a>(&self, values: impl IntoIterator<Item = &'a Value>) -> Map<String, Value> {
+        let mut found = Map::new();
+        values.into_iter().for_each(|value| self.collect(value, &mut found));
+        // In the order of all of them.
+        self.definitions
+            .iter()
+            .filter(|(name, _)| found.contains_key(*name))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect()
+    }
+
+    fn collect(&self, value: &Value, found: &mut Map<String, Value>) {
+        if let Some(name) = reference(value)
+            && let Some(definition) = self.definitions.get(name)
+            && found.insert(name.to_owned(), Value::Null).is_none()
+        {
+            self.collect(definition, found);
+        }
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.collect(item, found)),
+            Value::Object(fields) => fields.values().for_each(|field| self.collect(field, found)),
+            _ => {}
+        }
+    }
+
     /// Of what the operation's request carries, if that is JSON.
     pub fn body(&self, id: &str) -> Option<&Value> {
         self.bodies.get(id)

@@ -1,13 +1,14 @@
 //! The node: configuration in, listeners out.
 
 use crate::{
-    admin::{AdminApi, Administrator, Administrators, Offer, Rates},
+    admin::{Administration, Administrative, Offer},
     config::{self, Config, ConfigError},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
     vectors::{Hlr, Vectors},
 };
 use obf_admin::Role;
+use obf_admin_http::{Administrator, Administrators, Door, Rates};
 use obf_kms::{KekError, Kms, KmsError, Settings, kek};
 use obf_net::{
     Clock, Environment, Running, Stopper,
@@ -94,11 +95,8 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         .await
         .map_err(|error| StartError::Listen { point: "dae", address: ([0, 0, 0, 0], 0).into(), error })?;
     let addressees = servers.iter().map(|server| server.name.to_string()).collect();
-    let wake = notices.clone();
     let policy = config.kyc.policy();
-    let registry = Registry::new(store.clone(), kms.clone(), addressees)
-        .announcing(Arc::new(move || wake.wake()))
-        .under(policy);
+    let registry = Registry::new(store.clone(), kms.clone(), addressees).under(policy);
     let hlr_name = config.hlr_name()?;
 
     let mut node = Handle { endpoints: Vec::new(), stopper: Stopper::new(), store };
@@ -129,11 +127,8 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
                 Some(ca) => certificates::server_that_knows_clients(&own, ca)?,
                 None => certificates::server(&own)?,
             };
-            let rates = Rates {
-                administrator: admin.requests_per_second,
-                stranger: admin.strangers_per_second,
-                registrations: admin.most_registrations.into(),
-            };
+            let rates =
+                Rates { administrator: admin.requests_per_second, stranger: admin.strangers_per_second };
             Some((bind_tcp(&mut node, "admin", admin.listen).await?, server, administrators, rates))
         }
         None => None,
@@ -171,8 +166,17 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
             let age = u64::from(admin.registrations_expire_days) * 86_400;
             running.spawn(expire_registrations(node.store.clone(), age, clock.clone(), running.clone()));
         }
-        let api = AdminApi::new(registry, administrators, offer, rates, network, clock, running.clone());
-        let handler = move |request, peer| api.clone().handle(request, peer);
+        let most_registrations = config.admin.as_ref().map_or(0, |admin| admin.most_registrations.into());
+        let administration = Administration {
+            registry,
+            home_network: network,
+            offer: Arc::new(offer),
+            running: running.clone(),
+            clock,
+            most_registrations,
+        };
+        let door = Door::new(Administrative::new(administration), administrators, rates);
+        let handler = move |request, peer| door.clone().handle(request, peer);
         running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
     }
     notices.start(&running);

@@ -54,6 +54,9 @@ pub trait Row {
 
 /// A transaction on one connection of an engine.
 pub trait Session {
+    /// Notices were put into this transaction.
+    fn note_notices(&mut self) {}
+
     /// Runs a statement and says how many rows it changed.
     ///
     /// # Errors

@@ -20,6 +20,11 @@ macro_rules! refusals {
                 match self { $(Self::$name => $code),* }
             }
 
+            /// The code as text, `OBF-nnn`.
+            pub const fn tag(self) -> &'static str {
+                match self { $(Self::$name => concat!("OBF-", $code)),* }
+            }
+
             /// The words that stand behind the code.
             pub const fn text(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
@@ -111,6 +116,7 @@ mod tests {
         for refusal in Refusal::ALL {
             assert_eq!(Refusal::from_code(refusal.code()), Some(*refusal));
             assert_eq!(Refusal::from_reply_message(&format!("{refusal}")), Some(*refusal));
+            assert_eq!(format!("{refusal}"), format!("{} {}", refusal.tag(), refusal.text()));
         }
         assert_eq!(Refusal::from_reply_message("OBF-999 x"), None);
         assert_eq!(Refusal::from_reply_message("no"), None);

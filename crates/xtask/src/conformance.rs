@@ -16,7 +16,7 @@ const TERMS: &[&str] = &["3.1.1", "3.1.8", "3.1.9", "3.2.1", "3.2.8"];
 pub fn check(workspace: &Workspace) -> Result<Vec<String>, String> {
     let page = workspace.read(PAGE)?;
     let mut tests = BTreeSet::new();
-    for file in workspace.files_under("crates", ".rs") {
+    for file in workspace.files_under("", ".rs") {
         tests.extend(test_names(&code_of(&workspace.read(file)?)));
     }
     let exists = |path: &str| workspace.root.join(path).exists();

@@ -19,6 +19,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("obf-rpr", 2),
     ("obf-net", 3),
     ("obf-store", 3),
+    ("obf-admin-http", 4),
     ("obf-kms", 4),
     ("obf-app", 5),
     ("obf-auth", 5),
@@ -31,6 +32,7 @@ pub const LAYERS: &[(&str, u8)] = &[
     ("obf", 8),
     ("obf-testkit", DEVELOPMENT),
     ("xtask", DEVELOPMENT),
+    ("peers", DEVELOPMENT),
 ];
 
 /// Above everything: no crate may depend on these, except for its tests.

@@ -1,13 +1,15 @@
-//! `docs/openapi.json`: the description of the admin API for those who read files. A test of `obf-admin` says when it
-//! is stale.
+//! `docs/openapi.json`: the descriptions of the admin APIs for those who read files. A test
+//! of `obf-admin` says when one is stale.
 
 use crate::workspace::Workspace;
 
-/// Writes it.
+/// Writes them.
 pub fn write(workspace: &Workspace) -> Result<Vec<String>, String> {
-    let document = obf_admin::openapi::document();
-    let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
-    let path = workspace.root.join("docs/openapi.json");
-    std::fs::write(&path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
+    for api in obf_admin::Api::ALL {
+        let document = obf_admin::openapi::document(api);
+        let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
+        let path = workspace.root.join("docs").join(api.file());
+        std::fs::write(&path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     Ok(Vec::new())
 }

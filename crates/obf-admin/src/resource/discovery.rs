@@ -53,22 +53,22 @@ pub struct OpenApi {
     pub document: BTreeMap<String, serde_json::Value>,
 }
 
-/// What anyone may ask.
-pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        id: "discovery.openapi",
-        path: "/v1/openapi.json",
-        summary: "This description",
-        answers: &[Answer { when: "OpenAPI 3.1.", ..Answer::json(of::<OpenApi>()) }],
-        access: Access::Anyone,
-        ..Operation::GET
-    },
-    Operation {
-        id: "discovery.show",
-        path: "/.well-known/obf",
-        summary: "What this server offers, and how to be registered",
-        answers: &[Answer { when: "What it offers.", ..Answer::json(of::<Discovery>()) }],
-        access: Access::Anyone,
-        ..Operation::GET
-    },
-];
+/// The description itself, of whichever server.
+pub const DOCUMENT: &[Operation] = &[Operation {
+    id: "discovery.openapi",
+    path: "/v1/openapi.json",
+    summary: "This description",
+    answers: &[Answer { when: "OpenAPI 3.1.", ..Answer::json(of::<OpenApi>()) }],
+    access: Access::Anyone,
+    ..Operation::GET
+}];
+
+/// What anyone may ask of a Resource Server.
+pub const OPERATIONS: &[Operation] = &[Operation {
+    id: "discovery.show",
+    path: "/.well-known/obf",
+    summary: "What this server offers, and how to be registered",
+    answers: &[Answer { when: "What it offers.", ..Answer::json(of::<Discovery>()) }],
+    access: Access::Anyone,
+    ..Operation::GET
+}];

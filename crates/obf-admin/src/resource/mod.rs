@@ -17,8 +17,8 @@ pub use obf_types::State;
 
 use crate::{Operation, Parameter, Values, pattern};
 
-/// The operations of each resource.
-pub const ALL: &[&[Operation]] = &[
+/// The operations of each resource of a Resource Server.
+pub const RESOURCE_SERVER: &[&[Operation]] = &[
     devices::OPERATIONS,
     groups::OPERATIONS,
     applications::OPERATIONS,
@@ -32,6 +32,7 @@ pub const ALL: &[&[Operation]] = &[
     kms::OPERATIONS,
     backup::OPERATIONS,
     audit::OPERATIONS,
+    discovery::DOCUMENT,
     discovery::OPERATIONS,
 ];
 

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
-#[path = "../nodes/application.rs"]
+#[path = "../all/application.rs"]
 mod application;
-#[path = "../nodes/deployment.rs"]
+#[path = "../all/deployment.rs"]
 mod deployment;
-#[path = "../nodes/device.rs"]
+#[path = "../all/device.rs"]
 mod device;
 
 use application::Application;

@@ -1,18 +1,13 @@
-//! Admin API: serves the operations that [`obf_admin`] describes, over HTTPS, errors as problem documents (RFC 9457).
+//! Administration of a Resource Server: the operations that [`obf_admin`] describes, behind the door that all nodes have
+//! ([`obf_admin_http`]).
 //!
-//! Reading order: [`api`] (a request's way through), [`authentication`] (who asks), [`limits`] (how often),
-//! [`request`] (what is asked, checked against its description), [`handlers`] (a file each resource),
-//! [`body`] and [`problem`] (what is answered). What an operation is called, takes and answers stands in `obf-admin`.
+//! Reading order: [`administration`] (what handlers work with), [`handlers`] (a file each resource), [`service`] (from
+//! the door to the handlers; who is an administrator; a request done once), [`problem`] (what went wrong, in words).
 
-mod api;
-mod authentication;
-mod body;
+mod administration;
 mod handlers;
-mod limits;
 mod problem;
-mod request;
+mod service;
 
-pub use api::{AdminApi, Rates};
-pub use authentication::{Administrator, AdministratorError, Administrators, Caller};
-pub use handlers::Offer;
-pub use problem::Problem;
+pub use administration::{Administration, Offer};
+pub use service::Administrative;

@@ -1,14 +1,20 @@
 //! Devices: registered once, found by any identity, suspended, revoked, removed.
 
 use super::DeviceRecord;
-use crate::authorisation::Policy;
-use obf_kms::{Envelope, Kms, KmsError, Sealer};
+use crate::{
+    authorisation::Policy,
+    backup::{self, BackupError},
+};
+use bytes::Bytes;
+use hyper::body::Body;
+use obf_kms::{Envelope, Kms, KmsError, Sealer, rotation::Rotation};
 use obf_store::{
     StoreError,
     resource::{Act, Added, Audit, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
 };
 use obf_types::{GlobalIdentity, IdentityKind, UnixTime};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// Why the registry did not do something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,27 +82,18 @@ impl Prepared {
 /// The registry on its store and key management system.
 #[derive(Clone)]
 pub struct Registry {
-    pub(crate) store: ResourceDb,
+    pub(super) store: ResourceDb,
     kms: Kms,
-    actor: Arc<str>,
-    reason: Arc<str>,
+    pub(super) actor: Arc<str>,
+    pub(super) reason: Arc<str>,
     addressees: Arc<[String]>,
-    announce: Arc<dyn Fn() + Send + Sync>,
     pub(crate) policy: Policy,
 }
 
 impl Registry {
     /// `addressees` are the Authentication Servers that are told of changes.
     pub fn new(store: ResourceDb, kms: Kms, addressees: Arc<[String]>) -> Self {
-        Self {
-            store,
-            kms,
-            actor: "obf".into(),
-            reason: "".into(),
-            addressees,
-            announce: Arc::new(|| {}),
-            policy: Policy::default(),
-        }
+        Self { store, kms, actor: "obf".into(), reason: "".into(), addressees, policy: Policy::default() }
     }
 
     /// The same registry under that policy.
@@ -109,12 +106,6 @@ impl Registry {
     #[must_use]
     pub fn acting(&self, actor: &str, reason: &str) -> Self {
         Self { actor: actor.into(), reason: reason.into(), ..self.clone() }
-    }
-
-    /// Calls `announce` whenever a notice was put into the outbox.
-    #[must_use]
-    pub fn announcing(self, announce: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { announce, ..self }
     }
 
     /// Registers devices, each or not at all, and says for each what became of it, in order.
@@ -190,14 +181,36 @@ impl Registry {
         }
     }
 
+    /// Starts a rotation of keys, or goes on with the one under way.
+    ///
+    /// # Errors
+    /// The key management system's.
+    pub async fn rotate(&self, full: bool, now: UnixTime) -> Result<Rotation, RegistryError> {
+        Ok(self.kms.rotate(full, self.change(now)).await?)
+    }
+
+    /// Writes a backup of everything into `out`, all of it or without its end; says how many rows it has.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub async fn write_backup(&self, out: &mpsc::Sender<Bytes>) -> Result<u64, BackupError> {
+        backup::write(&self.store, &self.kms, out).await
+    }
+
+    /// Restores the backup that comes as `body` into an empty database; says how many rows it had.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub async fn restore<B>(&self, body: B, now: UnixTime) -> Result<u64, BackupError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        backup::restore(&self.store, &self.kms, self.change(now), body).await
+    }
+
     /// Its key management system.
     pub(crate) const fn kms(&self) -> &Kms {
         &self.kms
-    }
-
-    /// Something may have been put into the outbox.
-    pub(crate) fn announce(&self) {
-        (self.announce)();
     }
 
     /// A change by whom this registry acts for.

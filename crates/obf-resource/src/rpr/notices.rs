@@ -90,15 +90,17 @@ impl Notices {
         let (shared, group) = (self.0.clone(), running.clone());
         running.spawn(async move {
             tokio::select! {
+                () = shared.hear_commits() => {}
+                () = group.stopping() => {}
+            }
+        });
+        let (shared, group) = (self.0.clone(), running.clone());
+        running.spawn(async move {
+            tokio::select! {
                 () = shared.purge() => {}
                 () = group.stopping() => {}
             }
         });
-    }
-
-    /// There is something new for everybody: sent now rather than at the next look.
-    pub fn wake(&self) {
-        self.0.routes.values().for_each(|route| route.wake());
     }
 
     /// A connection of that server, which takes notices in reverse.
@@ -115,6 +117,14 @@ impl Notices {
 }
 
 impl Shared {
+    /// What this process committed is sent now rather than at the next look.
+    async fn hear_commits(&self) {
+        loop {
+            self.store.notices_committed().await;
+            self.routes.values().for_each(|route| route.wake());
+        }
+    }
+
     /// Forgets what waits for servers that nobody knows any more, once nothing it says can matter to them.
     async fn purge(&self) {
         let mut hourly = tokio::time::interval(PURGE);

@@ -1,7 +1,7 @@
 //! Many devices at once, and several nodes that add the same ones at the same time.
 
-use super::{Added, Change, NewDevice, device_rows::Adding};
-use crate::{Engine, StoreError, sql::Session};
+use super::{Added, Change, NewDevice, device_rows::Adding, signal::Signalling};
+use crate::{StoreError, sql::Session};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// one of the two transactions: it is tried again, now in the order of the identities so that two of them do not wait for
 /// each other, and at last device by device, so that each has its own outcome.
 pub(super) async fn add(
-    engine: &Engine,
+    engine: &Signalling,
     devices: Vec<NewDevice>,
     change: Change,
 ) -> Result<Vec<Added>, StoreError> {
@@ -25,7 +25,7 @@ pub(super) async fn add(
     let mut order: Vec<usize> = (0..devices.len()).collect();
     for _ in 0..TRIES {
         match attempt(engine, &devices, &order, &change).await {
-            Err(error) if in_the_way(engine, &error) && Instant::now() < patient => {}
+            Err(error) if is_conflict(engine, &error) && Instant::now() < patient => {}
             outcome => return Ok(in_their_places(&order, outcome?)),
         }
         order.sort_by(|a, b| {
@@ -41,7 +41,7 @@ pub(super) async fn add(
 }
 
 async fn one(
-    engine: &Engine,
+    engine: &Signalling,
     devices: &Arc<[NewDevice]>,
     place: usize,
     change: &Change,
@@ -55,7 +55,7 @@ async fn one(
         }
         match attempt(engine, devices, &[place], change).await {
             Ok(added) => return added.into_iter().next().ok_or(StoreError::Closed),
-            Err(error) if in_the_way(engine, &error) => last = error,
+            Err(error) if is_conflict(engine, &error) => last = error,
             Err(error) => return Err(error),
         }
     }
@@ -64,7 +64,7 @@ async fn one(
 
 /// Those at these places, in this order, in one transaction.
 async fn attempt(
-    engine: &Engine,
+    engine: &Signalling,
     devices: &Arc<[NewDevice]>,
     order: &[usize],
     change: &Change,
@@ -79,8 +79,8 @@ async fn attempt(
 }
 
 /// SQLite has one writer, and there it is a rule of our own that was broken.
-const fn in_the_way(engine: &Engine, error: &StoreError) -> bool {
-    matches!(engine, Engine::Postgres(_)) && matches!(error, StoreError::Locked | StoreError::Constraint(_))
+const fn is_conflict(engine: &Signalling, error: &StoreError) -> bool {
+    engine.has_several_writers() && matches!(error, StoreError::Locked | StoreError::Constraint(_))
 }
 
 fn in_their_places(order: &[usize], outcomes: Vec<Added>) -> Vec<Added> {

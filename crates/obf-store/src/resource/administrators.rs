@@ -107,8 +107,7 @@ impl AdministratorAccounts for ResourceDb {
 
     async fn administrator(&self, id: &str) -> Result<Option<AdministratorAccount>, StoreError> {
         let id = id.to_owned();
-        let sql = format!("SELECT {COLUMNS} FROM administrators WHERE id = ?1");
-        self.engine.read(move |s| s.one(&sql, values![&id], read)).await
+        self.engine.read(move |s| find(s, &id)).await
     }
 
     async fn administrator_of_token(
@@ -152,40 +151,7 @@ impl AdministratorAccounts for ResourceDb {
         expected: Option<u64>,
         change: Change,
     ) -> Result<Outcome<AdministratorAccount>, StoreError> {
-        let replace = format!(
-            "UPDATE administrators SET role = ?2, application_provider = ?3, token_sha256 = ?4, cert_name = ?5,
-                                       state = ?6, updated_at = ?7, version = version + 1
-             WHERE id = ?1 RETURNING {COLUMNS}"
-        );
-        self.engine
-            .write(move |s| {
-                let found = standing(s, STANDING, values![&account.id])?;
-                let was = match check(found, expected, Some(account.state)) {
-                    Ok(was) => was,
-                    Err(outcome) => return Ok(outcome),
-                };
-                let taken = "SELECT 1 FROM administrators WHERE cert_name = ?1 AND id <> ?2";
-                if s.exists(taken, values![account.cert_name.as_deref(), &account.id])? {
-                    return Ok(Outcome::InUse);
-                }
-                let replaced = s.one(
-                    &replace,
-                    values![
-                        &account.id,
-                        &account.role,
-                        account.application_provider.as_deref(),
-                        &account.token_sha256,
-                        account.cert_name.as_deref(),
-                        account.state as u8,
-                        change.at.0
-                    ],
-                    read,
-                )?;
-                let action = format!("administrator.{}", change_of_state(was, account.state));
-                change.record(s, &action, &account.id, &account.role)?;
-                Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
-            })
-            .await
+        self.engine.write(move |s| replace(s, &account, expected, &change)).await
     }
 
     async fn remove_administrator(
@@ -207,6 +173,50 @@ impl AdministratorAccounts for ResourceDb {
             })
             .await
     }
+}
+
+/// The administrator of that name.
+pub(super) fn find(s: &mut dyn Session, id: &str) -> Result<Option<AdministratorAccount>, StoreError> {
+    s.one(&format!("SELECT {COLUMNS} FROM administrators WHERE id = ?1"), values![id], read)
+}
+
+/// As [`AdministratorAccounts::replace_administrator`], in a transaction of others.
+pub(super) fn replace(
+    s: &mut dyn Session,
+    account: &AdministratorAccount,
+    expected: Option<u64>,
+    change: &Change,
+) -> Result<Outcome<AdministratorAccount>, StoreError> {
+    let replace = format!(
+        "UPDATE administrators SET role = ?2, application_provider = ?3, token_sha256 = ?4, cert_name = ?5,
+                                   state = ?6, updated_at = ?7, version = version + 1
+         WHERE id = ?1 RETURNING {COLUMNS}"
+    );
+    let found = standing(s, STANDING, values![&account.id])?;
+    let was = match check(found, expected, Some(account.state)) {
+        Ok(was) => was,
+        Err(outcome) => return Ok(outcome),
+    };
+    let taken = "SELECT 1 FROM administrators WHERE cert_name = ?1 AND id <> ?2";
+    if s.exists(taken, values![account.cert_name.as_deref(), &account.id])? {
+        return Ok(Outcome::InUse);
+    }
+    let replaced = s.one(
+        &replace,
+        values![
+            &account.id,
+            &account.role,
+            account.application_provider.as_deref(),
+            &account.token_sha256,
+            account.cert_name.as_deref(),
+            account.state as u8,
+            change.at.0
+        ],
+        read,
+    )?;
+    let action = format!("administrator.{}", change_of_state(was, account.state));
+    change.record(s, &action, &account.id, &account.role)?;
+    Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
 }
 
 /// Adds one whose names are free.

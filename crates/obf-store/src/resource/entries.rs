@@ -139,36 +139,7 @@ impl Entries for ResourceDb {
         expected: Option<u64>,
         change: Change,
     ) -> Result<Outcome<Entry>, StoreError> {
-        self.engine
-            .write(move |s| {
-                let found = standing(s, STANDING, values![entry.kind as u8, &entry.id])?;
-                let was = match check(found, expected, Some(entry.state)) {
-                    Ok(was) => was,
-                    Err(outcome) => return Ok(outcome),
-                };
-                let replaced = s.one(
-                    "UPDATE entries SET parent = ?3, state = ?4, document = ?5, updated_at = ?6,
-                                        version = version + 1
-                     WHERE kind = ?1 AND id = ?2
-                     RETURNING kind, id, parent, state, version, document, created_at, updated_at",
-                    values![
-                        entry.kind as u8,
-                        &entry.id,
-                        &entry.parent,
-                        entry.state as u8,
-                        &entry.document,
-                        change.at.0
-                    ],
-                    read,
-                )?;
-                let action = format!("{}.{}", entry.kind.name(), change_of_state(was, entry.state));
-                change.record(s, &action, &entry.id, "")?;
-                if entry.kind == EntryKind::ApplicationProvider {
-                    applications::follow_provider(s, &entry.id, entry.state != State::Active, &change)?;
-                }
-                Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
-            })
-            .await
+        self.engine.write(move |s| replace(s, &entry, expected, &change)).await
     }
 
     async fn remove_entry(
@@ -205,6 +176,34 @@ impl Entries for ResourceDb {
             })
             .await
     }
+}
+
+/// As [`Entries::replace_entry`], in a transaction of others.
+pub(super) fn replace(
+    s: &mut dyn Session,
+    entry: &Entry,
+    expected: Option<u64>,
+    change: &Change,
+) -> Result<Outcome<Entry>, StoreError> {
+    let found = standing(s, STANDING, values![entry.kind as u8, &entry.id])?;
+    let was = match check(found, expected, Some(entry.state)) {
+        Ok(was) => was,
+        Err(outcome) => return Ok(outcome),
+    };
+    let replaced = s.one(
+        "UPDATE entries SET parent = ?3, state = ?4, document = ?5, updated_at = ?6,
+                            version = version + 1
+         WHERE kind = ?1 AND id = ?2
+         RETURNING kind, id, parent, state, version, document, created_at, updated_at",
+        values![entry.kind as u8, &entry.id, &entry.parent, entry.state as u8, &entry.document, change.at.0],
+        read,
+    )?;
+    let action = format!("{}.{}", entry.kind.name(), change_of_state(was, entry.state));
+    change.record(s, &action, &entry.id, "")?;
+    if entry.kind == EntryKind::ApplicationProvider {
+        applications::follow_provider(s, &entry.id, entry.state != State::Active, change)?;
+    }
+    Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
 }
 
 /// Adds it; false if there is one.

@@ -23,6 +23,7 @@ mod kyc;
 mod outbox;
 mod registrations;
 mod rights;
+mod signal;
 mod sqn;
 mod tables;
 
@@ -51,11 +52,12 @@ use crate::{
     postgres::Pool,
     sql::{Session, Value},
 };
+use signal::Signalling;
 
 /// The Resource Server's database. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ResourceDb {
-    engine: Engine,
+    engine: Signalling,
 }
 
 impl ResourceDb {
@@ -64,7 +66,7 @@ impl ResourceDb {
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        Ok(Self { engine: Engine::Sqlite(Database::open(options, &tables::SCHEMA)?) })
+        Ok(Self { engine: Signalling::new(Engine::Sqlite(Database::open(options, &tables::SCHEMA)?)) })
     }
 
     /// Connects to a PostgreSQL database, creating or migrating the tables. Blocks: not for an async task.
@@ -73,7 +75,13 @@ impl ResourceDb {
     /// [`OpenError`].
     pub fn connect(options: &PostgresOptions) -> Result<Self, OpenError> {
         let pool = Pool::open(options, tables::OWNER, tables::SCHEMA.migrations)?;
-        Ok(Self { engine: Engine::Postgres(pool) })
+        Ok(Self { engine: Signalling::new(Engine::Postgres(pool)) })
+    }
+
+    /// Resolves after the next commit of this process that holds notices; one that came while nobody waited is not lost.
+    /// For one task: each commit wakes one.
+    pub async fn notices_committed(&self) {
+        self.engine.notices_committed().await;
     }
 
     /// Commits and jobs so far; on SQLite each commit is an fsync.

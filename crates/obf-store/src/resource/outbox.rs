@@ -199,6 +199,9 @@ impl Change {
         device: Option<(&GlobalIdentity, Epoch)>,
         app: Option<&AppId>,
     ) -> Result<(), StoreError> {
+        if !self.addressees.is_empty() {
+            s.note_notices();
+        }
         for addressee in self.addressees.iter() {
             s.execute(
                 "INSERT INTO notices (addressee, lane, kind, identity_kind, identity, epoch, app, at)
@@ -232,6 +235,9 @@ impl Change {
              SELECT CAST(?1 AS TEXT), 1, CAST(?2 AS BIGINT), d.identity_kind, d.identity, d.epoch, CAST(?3 AS BIGINT)
              FROM devices d WHERE {condition} ORDER BY d.id"
         );
+        if !self.addressees.is_empty() {
+            s.note_notices();
+        }
         for addressee in self.addressees.iter() {
             s.execute(&sql, values![addressee, kind as u8, self.at.0, value])?;
         }

@@ -1,6 +1,8 @@
 //! Application providers that registered themselves and that nobody has approved yet (SPEC R1): few, and not for ever.
 
-use super::{AdministratorAccount, Change, Entry, EntryKind, ResourceDb, State, administrators, entries};
+use super::{
+    AdministratorAccount, Change, Entry, EntryKind, Outcome, ResourceDb, State, administrators, entries,
+};
 use crate::{StoreError, sql::values};
 use obf_types::UnixTime;
 use std::future::Future;
@@ -26,6 +28,16 @@ pub trait Registrations {
         most: u64,
         change: Change,
     ) -> impl Future<Output = Result<Registered, StoreError>> + Send;
+
+    /// Takes an application provider into use, if it is at the version `expected`, and the administrator that came with it,
+    /// if that waits still: both or none.
+    fn approve_provider(
+        &self,
+        provider: Entry,
+        expected: Option<u64>,
+        administrator: &str,
+        change: Change,
+    ) -> impl Future<Output = Result<Outcome<Entry>, StoreError>> + Send;
 
     /// Forgets those that registered before that time, were never approved and have no applications, with their
     /// administrators, and says which.
@@ -69,6 +81,30 @@ impl Registrations for ResourceDb {
                 }
                 administrators::insert(s, &administrator, &change)?;
                 Ok(Registered::Done)
+            })
+            .await
+    }
+
+    async fn approve_provider(
+        &self,
+        provider: Entry,
+        expected: Option<u64>,
+        administrator: &str,
+        change: Change,
+    ) -> Result<Outcome<Entry>, StoreError> {
+        let administrator = administrator.to_owned();
+        self.engine
+            .write(move |s| {
+                let outcome = entries::replace(s, &provider, expected, &change)?;
+                if !matches!(outcome, Outcome::Done(_)) {
+                    return Ok(outcome);
+                }
+                let waiting = administrators::find(s, &administrator)?;
+                if let Some(account) = waiting.filter(|account| account.state == State::Registered) {
+                    let account = AdministratorAccount { state: State::Active, ..account };
+                    administrators::replace(s, &account, None, &change)?;
+                }
+                Ok(outcome)
             })
             .await
     }

@@ -1,81 +1,82 @@
 //! Administrators. A token is told once and kept as its SHA-256.
 
-use super::{Reply, done, led_to, page, patched, settled, versioned};
-use crate::admin::{Problem, api::AdminApi, authentication::CONFIGURED, request::Asked};
+use super::{Reply, done, page, patched, settled, target_state, versioned};
+use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::{
     Role,
     resource::administrators::{Administrator as View, AdministratorRecord, AdministratorToken},
 };
-use obf_store::resource::{AdministratorAccount, AdministratorAccounts, Entries, EntryKind, State};
+use obf_admin_http::{Asked, Problem, authentication::CONFIGURED};
+use obf_store::resource::{AdministratorAccount, EntryKind, State};
 use obf_types::hex;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let after = asked.query("after").unwrap_or_default();
-    let accounts = api.store().list_administrators(after, asked.limit() + 1).await?;
+    let accounts = work.registry.list_administrators(after, asked.limit() + 1).await?;
     page("administrators", accounts, asked.limit(), |account| account.id.clone(), shown)
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let record: AdministratorRecord = asked.record()?;
     if record.administrator == CONFIGURED {
         return Err(Problem::exists("administrator", CONFIGURED));
     }
-    check(api, &record).await?;
+    check(work, &record).await?;
     let token = new_token()?;
-    let account = account(api, &record, &token, State::Active);
-    if !api.store().add_administrator(account.clone(), api.change()).await? {
+    let account = account(work, &record, &token, State::Active);
+    if !work.registry.add_administrator(account.clone(), work.now()).await? {
         return Err(Problem::exists("administrator", &record.administrator));
     }
     told(StatusCode::CREATED, &account, &token)
 }
 
-pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    answer(&load(api, asked.path(0)).await?)
+pub async fn show(work: &Administration, asked: Asked) -> Reply {
+    answer(&load(work, asked.path(0)).await?)
 }
 
-pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
-    let there = load(api, asked.path(0)).await?;
+pub async fn set(work: &Administration, asked: Asked) -> Reply {
+    let there = load(work, asked.path(0)).await?;
     let record: AdministratorRecord = patched(&described(&there), &asked)?;
-    check(api, &record).await?;
+    check(work, &record).await?;
     let changed = AdministratorAccount {
         role: record.role.name().to_owned(),
         application_provider: record.application_provider,
         cert_name: record.cert_name,
         ..there
     };
-    answer(&apply(api, &asked, changed).await?)
+    answer(&apply(work, &asked, changed).await?)
 }
 
-pub async fn set_state(api: &AdminApi, asked: Asked) -> Reply {
-    let there = load(api, asked.path(0)).await?;
-    let state = led_to(&asked, asked.path(0), there.state)?;
-    answer(&apply(api, &asked, AdministratorAccount { state, ..there }).await?)
+pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+    let there = load(work, asked.path(0)).await?;
+    let state = target_state(&asked, asked.path(0), there.state)?;
+    answer(&apply(work, &asked, AdministratorAccount { state, ..there }).await?)
 }
 
-pub async fn renew_token(api: &AdminApi, asked: Asked) -> Reply {
-    let there = load(api, asked.path(0)).await?;
+pub async fn renew_token(work: &Administration, asked: Asked) -> Reply {
+    let there = load(work, asked.path(0)).await?;
     let token = new_token()?;
     let changed = AdministratorAccount { token_sha256: Sha256::digest(token.as_bytes()).into(), ..there };
-    told(StatusCode::OK, &apply(api, &asked, changed).await?, &token)
+    told(StatusCode::OK, &apply(work, &asked, changed).await?, &token)
 }
 
-pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
-    let outcome = api.store().remove_administrator(asked.path(0), asked.expected, api.change()).await?;
+pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+    let outcome = work.registry.remove_administrator(asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, "administrator", asked.path(0))?;
     Ok(done())
 }
 
 async fn apply(
-    api: &AdminApi,
+    work: &Administration,
     asked: &Asked,
     changed: AdministratorAccount,
 ) -> Result<AdministratorAccount, Problem> {
     let expected = asked.expected.or(Some(changed.version));
     settled(
-        api.store().replace_administrator(changed, expected, api.change()).await?,
+        work.registry.replace_administrator(changed, expected, work.now()).await?,
         "administrator",
         asked.path(0),
     )
@@ -90,12 +91,12 @@ pub fn new_token() -> Result<Zeroizing<String>, Problem> {
 
 /// The account that a record describes.
 pub fn account(
-    api: &AdminApi,
+    work: &Administration,
     record: &AdministratorRecord,
     token: &str,
     state: State,
 ) -> AdministratorAccount {
-    let now = api.now();
+    let now = work.now();
     AdministratorAccount {
         id: record.administrator.clone(),
         role: record.role.name().to_owned(),
@@ -109,10 +110,10 @@ pub fn account(
     }
 }
 
-async fn check(api: &AdminApi, record: &AdministratorRecord) -> Result<(), Problem> {
+async fn check(work: &Administration, record: &AdministratorRecord) -> Result<(), Problem> {
     match (record.role, &record.application_provider) {
         (Role::ApplicationProvider, Some(provider)) => {
-            let found = api.store().entry(EntryKind::ApplicationProvider, provider).await?;
+            let found = work.registry.entry(EntryKind::ApplicationProvider, provider).await?;
             found.map(|_| ()).ok_or_else(|| Problem::unknown("application-provider", provider))
         }
         (Role::ApplicationProvider, None) => {
@@ -123,8 +124,8 @@ async fn check(api: &AdminApi, record: &AdministratorRecord) -> Result<(), Probl
     }
 }
 
-async fn load(api: &AdminApi, id: &str) -> Result<AdministratorAccount, Problem> {
-    api.store().administrator(id).await?.ok_or_else(|| Problem::unknown("administrator", id))
+async fn load(work: &Administration, id: &str) -> Result<AdministratorAccount, Problem> {
+    work.registry.administrator(id).await?.ok_or_else(|| Problem::unknown("administrator", id))
 }
 
 fn answer(account: &AdministratorAccount) -> Reply {

@@ -1,8 +1,8 @@
 //! Applications. An application provider sees its own, and none besides.
 
-use super::{Reply, done, led_to, page, patched, settled, state_asked, versioned};
+use super::{Reply, done, page, patched, settled, state_asked, target_state, versioned};
 use crate::{
-    admin::{Caller, Problem, api::AdminApi, request::Asked},
+    admin::Administration,
     registry::{Registration, application, described},
 };
 use hyper::StatusCode;
@@ -10,20 +10,21 @@ use obf_admin::{
     Role,
     resource::applications::{Application as View, ApplicationRecord},
 };
-use obf_store::resource::{Application, ApplicationFilter, Applications, Entries, EntryKind, State};
+use obf_admin_http::{Asked, Caller, Problem};
+use obf_store::resource::{Application, ApplicationFilter, EntryKind, State};
 use obf_types::AppId;
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let provider = match asked.caller.role {
         Role::ApplicationProvider => Some(asked.caller.provider.clone().unwrap_or_default()),
         _ => asked.query("provider").map(str::to_owned),
     };
     let filter = ApplicationFilter { provider, state: state_asked(&asked) };
-    let apps = api.store().list_applications(filter, asked.query_as("after")?, asked.limit() + 1).await?;
+    let apps = work.registry.list_applications(filter, asked.query_as("after")?, asked.limit() + 1).await?;
     page("apps", apps, asked.limit(), |app| app.id.to_string(), shown)
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let mut record: ApplicationRecord = asked.record()?;
     let mut state = State::Active;
     if asked.caller.role == Role::ApplicationProvider {
@@ -33,54 +34,52 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
         record.provider.clone_from(&asked.caller.provider);
         state = State::Registered;
     }
-    provider_is_there(api, &record).await?;
-    let application = application(&record, state, api.now())?;
+    provider_is_there(work, &record).await?;
+    let application = application(&record, state, work.now())?;
     let id = application.id.clone();
-    let status = match api.registry.register_application(application).await? {
+    let status = match work.registry.register_application(application).await? {
         Registration::Unchanged => StatusCode::OK,
         Registration::Added => StatusCode::CREATED,
     };
-    let app = api.registry.application(id).await?;
+    let app = work.registry.application(id).await?;
     versioned(status, &shown(&app), app.version)
 }
 
-pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    answer(&visible(api, &asked.caller, asked.path(0)).await?)
+pub async fn show(work: &Administration, asked: Asked) -> Reply {
+    answer(&visible(work, &asked.caller, asked.path(0)).await?)
 }
 
-pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
-    let app = visible(api, &asked.caller, asked.path(0)).await?;
+pub async fn set(work: &Administration, asked: Asked) -> Reply {
+    let app = visible(work, &asked.caller, asked.path(0)).await?;
     let record: ApplicationRecord = patched(&described(&app), &asked)?;
-    provider_is_there(api, &record).await?;
+    provider_is_there(work, &record).await?;
     let changed = application(&record, app.state, app.created_at)?;
-    apply(api, &asked, app.version, changed).await
+    apply(work, &asked, app.version, changed).await
 }
 
-pub async fn set_state(api: &AdminApi, asked: Asked) -> Reply {
-    let app = visible(api, &asked.caller, asked.path(0)).await?;
-    let changed = Application { state: led_to(&asked, asked.path(0), app.state)?, ..app };
-    apply(api, &asked, changed.version, changed).await
+pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+    let app = visible(work, &asked.caller, asked.path(0)).await?;
+    let changed = Application { state: target_state(&asked, asked.path(0), app.state)?, ..app };
+    apply(work, &asked, changed.version, changed).await
 }
 
-async fn apply(api: &AdminApi, asked: &Asked, version: u64, changed: Application) -> Reply {
+async fn apply(work: &Administration, asked: &Asked, version: u64, changed: Application) -> Reply {
     let expected = asked.expected.or(Some(version));
-    let outcome = api.store().replace_application(changed, expected, api.change()).await?;
-    api.registry.announce();
+    let outcome = work.registry.replace_application(changed, expected, work.now()).await?;
     answer(&settled(outcome, "app", asked.path(0))?)
 }
 
-pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
-    let app = visible(api, &asked.caller, asked.path(0)).await?;
-    let outcome = api.store().remove_application(app.id, asked.expected, api.change()).await?;
-    api.registry.announce();
+pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+    let app = visible(work, &asked.caller, asked.path(0)).await?;
+    let outcome = work.registry.remove_application(app.id, asked.expected, work.now()).await?;
     settled(outcome, "app", asked.path(0))?;
     Ok(done())
 }
 
 /// The application, if the caller may know that it is there.
-pub async fn visible(api: &AdminApi, caller: &Caller, id: &str) -> Result<Application, Problem> {
+pub async fn visible(work: &Administration, caller: &Caller, id: &str) -> Result<Application, Problem> {
     let id = AppId::new(id).map_err(|error| Problem::parameter("app", error))?;
-    let app = api.registry.application(id.clone()).await?;
+    let app = work.registry.application(id.clone()).await?;
     let own = caller.provider.as_deref() == Some(app.provider.as_str());
     if caller.role == Role::ApplicationProvider && !own {
         return Err(Problem::unknown("app", id.as_str()));
@@ -88,9 +87,9 @@ pub async fn visible(api: &AdminApi, caller: &Caller, id: &str) -> Result<Applic
     Ok(app)
 }
 
-async fn provider_is_there(api: &AdminApi, record: &ApplicationRecord) -> Result<(), Problem> {
+async fn provider_is_there(work: &Administration, record: &ApplicationRecord) -> Result<(), Problem> {
     let Some(provider) = &record.provider else { return Ok(()) };
-    match api.store().entry(EntryKind::ApplicationProvider, provider).await? {
+    match work.registry.entry(EntryKind::ApplicationProvider, provider).await? {
         Some(entry) if entry.state != State::Retired => Ok(()),
         Some(entry) => Err(Problem::state(provider, entry.state)),
         None => Err(Problem::unknown("application-provider", provider)),

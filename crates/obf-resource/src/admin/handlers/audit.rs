@@ -1,14 +1,12 @@
 //! The audit: read, exported, verified.
 
-use super::{Reply, object, page};
-use crate::admin::{Problem, api::AdminApi, body, request::Asked};
+use super::{Reply, object, page, streamed};
+use crate::{admin::Administration, registry::Registry};
 use bytes::Bytes;
-use hyper::{
-    Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderValue},
-};
+use hyper::StatusCode;
 use obf_admin::resource::audit::{AuditRow as View, AuditVerified};
-use obf_store::resource::{Audit, AuditFilter, AuditRow, Fault, ResourceDb};
+use obf_admin_http::{Asked, Problem, body};
+use obf_store::resource::{AuditFilter, AuditRow, Fault};
 use obf_types::hex;
 use std::time::Duration;
 use tokio::{sync::mpsc, time::timeout};
@@ -18,35 +16,33 @@ const ROWS: u32 = 1000;
 /// How long the other end may take nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
-    let rows = api.store().audit_rows(filter(&asked), after, asked.limit() + 1).await?;
+    let rows = work.registry.audit_rows(filter(&asked), after, asked.limit() + 1).await?;
     page("audit", rows, asked.limit(), |row| row.seq.to_string(), shown)
 }
 
-pub async fn export(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn export(work: &Administration, asked: Asked) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
     let (lines, ending, answer) = body::stream(body::WAITING_LINES);
-    let (store, filter) = (api.store().clone(), filter(&asked));
-    api.running.spawn(async move {
-        match write(&store, filter, after, &lines).await {
+    let (registry, filter) = (work.registry.clone(), filter(&asked));
+    work.running.spawn(async move {
+        match write(&registry, filter, after, &lines).await {
             Ok(()) => ending.whole(),
             Err(problem) => tracing::warn!(detail = problem.detail, "an export of the audit broke off"),
         }
     });
-    let mut response = Response::new(answer);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
-    Ok(response)
+    Ok(streamed("application/jsonl", answer))
 }
 
 async fn write(
-    store: &ResourceDb,
+    registry: &Registry,
     filter: AuditFilter,
     mut after: i64,
     lines: &mpsc::Sender<Bytes>,
 ) -> Result<(), Problem> {
     loop {
-        let rows = store.audit_rows(filter.clone(), after, ROWS).await?;
+        let rows = registry.audit_rows(filter.clone(), after, ROWS).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = last.seq;
         for row in &rows {
@@ -60,9 +56,9 @@ async fn write(
     }
 }
 
-pub async fn verify(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn verify(work: &Administration, asked: Asked) -> Reply {
     let noted = asked.query("head").and_then(hex::array);
-    let verified = api.store().verify_audit(noted).await?;
+    let verified = work.registry.verify_audit(noted).await?;
     let said = AuditVerified {
         intact: verified.faults.is_empty(),
         records: verified.rows,

@@ -1,31 +1,19 @@
 //! Backups out and in.
 
-use super::{Reply, object};
-use crate::{
-    admin::{Problem, api::AdminApi, body, request::Asked},
-    backup::{self, BackupError},
-};
-use hyper::{
-    Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderValue},
-};
+use super::{Reply, object, streamed};
+use crate::{admin::Administration, backup::BackupError, registry::RegistryError};
+use hyper::StatusCode;
 use obf_admin::resource::backup::{MEDIA_TYPE, Restored};
+use obf_admin_http::{Asked, Problem, body};
 use obf_kms::KmsError;
-use obf_store::resource::{Act, Audit, RestoreError};
+use obf_store::resource::RestoreError;
 
-pub async fn make(api: &AdminApi, asked: Asked) -> Reply {
-    let act = Act {
-        actor: (*asked.caller.name).to_owned(),
-        action: "database.backup".into(),
-        object: "database".into(),
-        reason: String::new(),
-        detail: String::new(),
-    };
-    api.store().record_acts(vec![act], api.now()).await?;
+pub async fn make(work: &Administration, _: Asked) -> Reply {
+    work.registry.note("database.backup", "database", "", work.now()).await?;
     let (octets, ending, answer) = body::stream(body::WAITING_PIECES);
-    let (store, kms) = (api.store().clone(), api.registry.kms().clone());
-    api.running.spawn(async move {
-        match backup::write(&store, &kms, &octets).await {
+    let registry = work.registry.clone();
+    work.running.spawn(async move {
+        match registry.write_backup(&octets).await {
             Ok(rows) => {
                 tracing::info!(rows, "backup made");
                 ending.whole();
@@ -33,15 +21,12 @@ pub async fn make(api: &AdminApi, asked: Asked) -> Reply {
             Err(error) => tracing::error!(%error, "a backup broke off"),
         }
     });
-    let mut response = Response::new(answer);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    Ok(response)
+    Ok(streamed(MEDIA_TYPE, answer))
 }
 
-pub async fn restore(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn restore(work: &Administration, asked: Asked) -> Reply {
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
-    let restored = backup::restore(api.store(), api.registry.kms(), api.change(), stream).await;
-    api.registry.announce();
+    let restored = work.registry.restore(stream, work.now()).await;
     if let Err(error) = &restored {
         tracing::warn!(%error, "a backup was not restored, nothing was changed");
     }
@@ -68,7 +53,7 @@ fn problem(error: BackupError) -> Problem {
             ),
             "configure that key-encryption key, at least as [[resource.kms.former]], and start the server anew",
         ),
-        BackupError::Kms(error) => error.into(),
+        BackupError::Kms(error) => RegistryError::from(error).into(),
         _ => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "bad-backup",

@@ -1,28 +1,29 @@
 //! Custodians, with what their KYC says.
 
-use super::{Reply, done, led_to, object, patched, settled, state_asked, versioned};
-use crate::admin::{Problem, api::AdminApi, request::Asked};
+use super::{Reply, done, object, patched, settled, state_asked, target_state, versioned};
+use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::custodians::{Custodian as View, CustodianKind as Kind, CustodianRecord, Standing};
-use obf_store::resource::{Custodian, CustodianKind, Custodians, KycRecords, State};
+use obf_admin_http::{Asked, Problem};
+use obf_store::resource::{Custodian, CustodianKind, State};
 use serde_json::json;
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let after = asked.query("after").unwrap_or_default();
-    let mut custodians = api.store().list_custodians(state_asked(&asked), after, asked.limit() + 1).await?;
+    let mut custodians = work.registry.list_custodians(state_asked(&asked), after, asked.limit() + 1).await?;
     let more = custodians.len() > asked.limit() as usize;
     custodians.truncate(asked.limit() as usize);
     let next = custodians.last().filter(|_| more).map(|custodian| custodian.id.clone());
     let mut rows = Vec::with_capacity(custodians.len());
     for custodian in &custodians {
-        rows.push(shown(api, custodian).await?);
+        rows.push(shown(work, custodian).await?);
     }
     object(StatusCode::OK, &json!({ "custodians": rows, "next": next }))
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let record: CustodianRecord = asked.record()?;
-    let now = api.now();
+    let now = work.now();
     let custodian = Custodian {
         id: record.custodian.clone(),
         name: record.name.clone(),
@@ -33,52 +34,51 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
         created_at: now,
         updated_at: now,
     };
-    let added = api.store().add_custodian(custodian, api.change()).await?;
-    let there = load(api, &record.custodian).await?;
+    let added = work.registry.add_custodian(custodian, work.now()).await?;
+    let there = load(work, &record.custodian).await?;
     if !added && described(&there) != record {
         return Err(Problem::exists("custodian", &record.custodian));
     }
     let status = if added { StatusCode::CREATED } else { StatusCode::OK };
-    versioned(status, &shown(api, &there).await?, there.version)
+    versioned(status, &shown(work, &there).await?, there.version)
 }
 
-pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    answer(api, &load(api, asked.path(0)).await?).await
+pub async fn show(work: &Administration, asked: Asked) -> Reply {
+    answer(work, &load(work, asked.path(0)).await?).await
 }
 
-pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
-    let custodian = load(api, asked.path(0)).await?;
+pub async fn set(work: &Administration, asked: Asked) -> Reply {
+    let custodian = load(work, asked.path(0)).await?;
     let record: CustodianRecord = patched(&described(&custodian), &asked)?;
     let changed =
         Custodian { name: record.name, kind: kind(record.kind), contact: record.contact, ..custodian };
-    apply(api, &asked, changed).await
+    apply(work, &asked, changed).await
 }
 
-pub async fn set_state(api: &AdminApi, asked: Asked) -> Reply {
-    let custodian = load(api, asked.path(0)).await?;
-    let state = led_to(&asked, asked.path(0), custodian.state)?;
-    apply(api, &asked, Custodian { state, ..custodian }).await
+pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+    let custodian = load(work, asked.path(0)).await?;
+    let state = target_state(&asked, asked.path(0), custodian.state)?;
+    apply(work, &asked, Custodian { state, ..custodian }).await
 }
 
-async fn apply(api: &AdminApi, asked: &Asked, changed: Custodian) -> Reply {
+async fn apply(work: &Administration, asked: &Asked, changed: Custodian) -> Reply {
     let expected = asked.expected.or(Some(changed.version));
-    let outcome = api.store().replace_custodian(changed, expected, api.change()).await?;
-    api.registry.announce();
-    answer(api, &settled(outcome, "custodian", asked.path(0))?).await
+    let outcome = work.registry.replace_custodian(changed, expected, work.now()).await?;
+    answer(work, &settled(outcome, "custodian", asked.path(0))?).await
 }
 
-pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
-    let outcome = api.store().remove_custodian(asked.path(0), asked.expected, api.change()).await?;
+pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+    let outcome = work.registry.remove_custodian(asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, "custodian", asked.path(0))?;
     Ok(done())
 }
 
-async fn load(api: &AdminApi, id: &str) -> Result<Custodian, Problem> {
-    api.store().custodian(id).await?.ok_or_else(|| Problem::unknown("custodian", id))
+async fn load(work: &Administration, id: &str) -> Result<Custodian, Problem> {
+    work.registry.custodian(id).await?.ok_or_else(|| Problem::unknown("custodian", id))
 }
 
-async fn answer(api: &AdminApi, custodian: &Custodian) -> Reply {
-    versioned(StatusCode::OK, &shown(api, custodian).await?, custodian.version)
+async fn answer(work: &Administration, custodian: &Custodian) -> Reply {
+    versioned(StatusCode::OK, &shown(work, custodian).await?, custodian.version)
 }
 
 const fn kind(kind: Kind) -> CustodianKind {
@@ -100,10 +100,10 @@ fn described(custodian: &Custodian) -> CustodianRecord {
     }
 }
 
-async fn shown(api: &AdminApi, custodian: &Custodian) -> Result<View, Problem> {
-    let now = api.now();
-    let records = api.store().kyc_standing(&custodian.id).await?;
-    let grace = api.registry.policy.reverify_grace;
+async fn shown(work: &Administration, custodian: &Custodian) -> Result<View, Problem> {
+    let now = work.now();
+    let records = work.registry.kyc_standing(&custodian.id).await?;
+    let grace = work.registry.policy.reverify_grace;
     let holding = records.iter().map(|record| (record, record.counts_until(grace)));
     // The highest level, and of that the longest.
     let best = holding.filter(|(_, end)| *end > now).max_by_key(|(record, end)| (record.level, *end));

@@ -1,46 +1,44 @@
 //! Devices.
 
-use super::{Reply, done, led_to, page, patched, settled, state_asked, versioned};
+use super::{Reply, done, page, patched, settled, state_asked, streamed, target_state, versioned};
 use crate::{
-    admin::{Problem, api::AdminApi, body, request::Asked},
+    admin::{Administration, problem::explained},
     provisioning::{import::Import, ingest::read_key_file},
     registry::{DeviceRecord, Registration},
 };
-use hyper::{
-    Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderValue},
-};
+use hyper::StatusCode;
 use obf_admin::resource::devices::{
     AlgorithmName, BootstrapAlgorithm, CSV, Device as View, DeviceRecord as Described, DeviceSettings, PSKC,
     Source,
 };
+use obf_admin_http::{Asked, Problem, body};
 use obf_kms::{Format, KeyPart, TransportKey};
-use obf_store::resource::{AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices};
+use obf_store::resource::{AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate};
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let filter = DeviceFilter {
         state: state_asked(&asked),
         custodian: asked.query("custodian").map(str::to_owned),
         group: asked.query("group").map(str::to_owned),
     };
     let after = asked.query_as("after")?.map(DeviceId::from_cursor);
-    let devices = api.store().list_devices(filter, after, asked.limit() + 1).await?;
+    let devices = work.registry.list_devices(filter, after, asked.limit() + 1).await?;
     page("devices", devices, asked.limit(), |device| device.id.to_cursor().to_string(), shown)
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
-    let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, api.home_network)?;
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
+    let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, work.home_network)?;
     let identity = record.primary().map(ToString::to_string).unwrap_or_default();
-    let outcome = api.registry.register(vec![record], api.now()).await?;
+    let outcome = work.registry.register(vec![record], work.now()).await?;
     let status = match outcome.into_iter().next().transpose()? {
         Some(Registration::Unchanged) => StatusCode::OK,
         _ => StatusCode::CREATED,
     };
-    let device = api.registry.device(&identity).await?;
+    let device = work.registry.device(&identity).await?;
     versioned(status, &shown(&device), device.version)
 }
 
-pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn import(work: &Administration, asked: Asked) -> Reply {
     let format = match asked.media_type {
         CSV => Some(Format::Csv),
         PSKC => Some(Format::Pskc),
@@ -50,20 +48,20 @@ pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
     let key = key.and_then(|(name, key)| TransportKey::from_octets(name, key.as_bytes()));
     let key_file = match (format, key) {
         (None, _) => None,
-        (Some(format), Some(key)) => Some(read_key_file(format, key, api.home_network)),
+        (Some(format), Some(key)) => Some(read_key_file(format, key, work.home_network)),
         (Some(_), None) => return Err(Problem::rule("Obf-Transport-Key: is needed for a key file")),
     };
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
     let (report, ending, answer) = body::stream(body::WAITING_PIECES);
     let kept = report.clone();
     let import = Import {
-        explain: |error| Problem::from(error).explained(),
-        registry: api.registry.clone(),
-        home_network: api.home_network,
-        clock: api.clock.clone(),
+        explain: explained,
+        registry: work.registry.clone(),
+        home_network: work.home_network,
+        clock: work.clock.clone(),
         report,
     };
-    api.running.spawn(async move {
+    work.running.spawn(async move {
         let whole = match key_file {
             None => import.lines(stream).await,
             Some(file) => import.key_file(stream, file).await,
@@ -73,17 +71,15 @@ pub async fn import(api: &AdminApi, asked: Asked) -> Reply {
         }
         drop(kept);
     });
-    let mut response = Response::new(answer);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
-    Ok(response)
+    Ok(streamed("application/jsonl", answer))
 }
 
-pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    answer(&api.registry.device(asked.path(0)).await?)
+pub async fn show(work: &Administration, asked: Asked) -> Reply {
+    answer(&work.registry.device(asked.path(0)).await?)
 }
 
-pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
-    let device = api.registry.device(asked.path(0)).await?;
+pub async fn set(work: &Administration, asked: Asked) -> Reply {
+    let device = work.registry.device(asked.path(0)).await?;
     let settings: DeviceSettings = patched(&settings(&device), &asked)?;
     let update = DeviceUpdate {
         state: device.state,
@@ -94,40 +90,37 @@ pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
         kyc_expiry: settings.kyc_expiry.map(|expiry| expiry.0),
         custodian: settings.custodian,
     };
-    apply(api, &asked, &device, update).await
+    apply(work, &asked, &device, update).await
 }
 
-pub async fn set_state(api: &AdminApi, asked: Asked) -> Reply {
-    let device = api.registry.device(asked.path(0)).await?;
+pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+    let device = work.registry.device(asked.path(0)).await?;
     let update = DeviceUpdate {
-        state: led_to(&asked, asked.path(0), device.state)?,
+        state: target_state(&asked, asked.path(0), device.state)?,
         minimum_algorithm: device.minimum_algorithm,
         kyc_expiry: device.kyc_expiry,
         custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
     };
-    apply(api, &asked, &device, update).await
+    apply(work, &asked, &device, update).await
 }
 
 /// At the version that was expected, otherwise at the one that was read.
-async fn apply(api: &AdminApi, asked: &Asked, device: &Device, update: DeviceUpdate) -> Reply {
+async fn apply(work: &Administration, asked: &Asked, device: &Device, update: DeviceUpdate) -> Reply {
     let expected = asked.expected.or(Some(device.version));
-    let updated = api.store().update_device(device.id, update, expected, api.change()).await?;
-    api.registry.announce();
+    let updated = work.registry.update_device(device.id, update, expected, work.now()).await?;
     answer(&settled(updated, "device", asked.path(0))?)
 }
 
-pub async fn revoke(api: &AdminApi, asked: Asked) -> Reply {
-    let device = api.registry.device(asked.path(0)).await?;
-    let ended = api.store().end_tokens(device.id, asked.expected, api.change()).await?;
-    api.registry.announce();
+pub async fn revoke(work: &Administration, asked: Asked) -> Reply {
+    let device = work.registry.device(asked.path(0)).await?;
+    let ended = work.registry.end_tokens(device.id, asked.expected, work.now()).await?;
     settled(ended, "device", asked.path(0))?;
-    show(api, asked).await
+    show(work, asked).await
 }
 
-pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
-    let device = api.registry.device(asked.path(0)).await?;
-    let removed = api.store().remove_device(device.id, asked.expected, api.change()).await?;
-    api.registry.announce();
+pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+    let device = work.registry.device(asked.path(0)).await?;
+    let removed = work.registry.remove_device(device.id, asked.expected, work.now()).await?;
     settled(removed, "device", asked.path(0))?;
     Ok(done())
 }

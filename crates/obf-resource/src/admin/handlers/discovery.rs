@@ -1,31 +1,26 @@
 //! What anyone may know (SPEC R1).
 
 use super::{Reply, object};
-use crate::admin::{api::AdminApi, request::Asked};
+use crate::admin::Administration;
 use hyper::StatusCode;
-use obf_admin::resource::discovery::{Discovery, Registration};
+use obf_admin::{
+    Api,
+    resource::discovery::{Discovery, Registration},
+};
+use obf_admin_http::Asked;
 use obf_token::Algorithm;
 use obf_types::{IdentityKind, UaClass};
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::sync::LazyLock;
 
-/// What of a Resource Server's offer its configuration decides.
-#[derive(Clone, Debug, Default)]
-pub struct Offer {
-    /// Where it listens, by reference point.
-    pub addresses: BTreeMap<String, String>,
-    /// The domains of its Authentication Servers.
-    pub authentication_servers: Vec<String>,
-}
-
-pub async fn show(api: &AdminApi, _: Asked) -> Reply {
+pub async fn show(work: &Administration, _: Asked) -> Reply {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     object(
         StatusCode::OK,
         &Discovery {
             node: "resource-server".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            addresses: api.offer.addresses.clone(),
-            authentication_servers: api.offer.authentication_servers.clone(),
+            addresses: work.offer.addresses.clone(),
+            authentication_servers: work.offer.authentication_servers.clone(),
             algorithms: words(&["milenage", "tuak"]),
             bootstrap_algorithms: words(&Algorithm::ALL.map(Algorithm::name)),
             key_schemas: words(&["gba-me", "obf-1"]),
@@ -42,7 +37,8 @@ pub async fn show(api: &AdminApi, _: Asked) -> Reply {
     )
 }
 
-pub async fn openapi(_: &AdminApi, _: Asked) -> Reply {
-    static DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(obf_admin::openapi::document);
+pub async fn openapi(_: &Administration, _: Asked) -> Reply {
+    static DOCUMENT: LazyLock<serde_json::Value> =
+        LazyLock::new(|| obf_admin::openapi::document(Api::Resource));
     object(StatusCode::OK, &*DOCUMENT)
 }

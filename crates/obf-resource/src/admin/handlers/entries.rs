@@ -1,13 +1,14 @@
 //! Providers, Resource Servers and application providers: records of one form, told apart by their kind.
 
-use super::{Reply, done, led_to, page, settled, state_asked, versioned};
-use crate::admin::{Problem, api::AdminApi, request::Asked};
+use super::{Reply, done, page, settled, state_asked, target_state, versioned};
+use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::{
     merge,
     resource::providers::{ApplicationProviderRecord, ProviderRecord, ResourceServerRecord},
 };
-use obf_store::resource::{Entries, Entry, EntryKind, State};
+use obf_admin_http::{Asked, Problem};
+use obf_store::resource::{Entry, EntryKind, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -20,21 +21,21 @@ fn kind(asked: &Asked) -> (EntryKind, &'static str, &'static str) {
     }
 }
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let (kind, name, _) = kind(&asked);
     let parent = asked.query("provider").map(str::to_owned);
     let after = asked.query("after").unwrap_or_default();
     let entries =
-        api.store().list_entries(kind, parent, state_asked(&asked), after, asked.limit() + 1).await?;
+        work.registry.list_entries(kind, parent, state_asked(&asked), after, asked.limit() + 1).await?;
     page(name, entries, asked.limit(), |entry| entry.id.clone(), shown)
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let (kind, ..) = kind(&asked);
-    let entry = entry(api, &asked, asked.body(), State::Active).await?;
+    let entry = entry(work, &asked, asked.body(), State::Active).await?;
     let (id, document) = (entry.id.clone(), entry.document.clone());
-    let added = api.store().add_entry(entry, api.change()).await?;
-    let there = load(api, kind, &id).await?;
+    let added = work.registry.add_entry(entry, work.now()).await?;
+    let there = load(work, kind, &id).await?;
     if !added && there.document != document {
         return Err(Problem::exists(kind.name(), &id));
     }
@@ -42,42 +43,46 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
     versioned(status, &shown(&there), there.version)
 }
 
-pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    answer(&load(api, kind(&asked).0, asked.path(0)).await?)
+pub async fn show(work: &Administration, asked: Asked) -> Reply {
+    answer(&load(work, kind(&asked).0, asked.path(0)).await?)
 }
 
-pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
-    let there = load(api, kind(&asked).0, asked.path(0)).await?;
+pub async fn set(work: &Administration, asked: Asked) -> Reply {
+    let there = load(work, kind(&asked).0, asked.path(0)).await?;
     let mut document: Value =
         serde_json::from_str(&there.document).map_err(|error| Problem::internal(&error))?;
     merge::apply(&mut document, asked.body().clone());
-    let changed = entry(api, &asked, &document, there.state).await?;
-    apply(api, &asked, there.version, changed).await
+    let changed = entry(work, &asked, &document, there.state).await?;
+    apply(work, &asked, there.version, changed).await
 }
 
-pub async fn set_state(api: &AdminApi, asked: Asked) -> Reply {
-    let there = load(api, kind(&asked).0, asked.path(0)).await?;
-    let state = led_to(&asked, asked.path(0), there.state)?;
-    apply(api, &asked, there.version, Entry { state, ..there }).await
+pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+    let there = load(work, kind(&asked).0, asked.path(0)).await?;
+    let state = target_state(&asked, asked.path(0), there.state)?;
+    apply(work, &asked, there.version, Entry { state, ..there }).await
 }
 
-pub async fn apply(api: &AdminApi, asked: &Asked, version: u64, changed: Entry) -> Reply {
+async fn apply(work: &Administration, asked: &Asked, version: u64, changed: Entry) -> Reply {
     let kind = changed.kind;
     let expected = asked.expected.or(Some(version));
-    let outcome = api.store().replace_entry(changed, expected, api.change()).await?;
-    api.registry.announce();
+    let outcome = work.registry.replace_entry(changed, expected, work.now()).await?;
     answer(&settled(outcome, kind.name(), asked.path(0))?)
 }
 
-pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: Asked) -> Reply {
     let (kind, ..) = kind(&asked);
-    let outcome = api.store().remove_entry(kind, asked.path(0), asked.expected, api.change()).await?;
+    let outcome = work.registry.remove_entry(kind, asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, kind.name(), asked.path(0))?;
     Ok(done())
 }
 
 /// What a record describes; what it belongs to must be there.
-pub async fn entry(api: &AdminApi, asked: &Asked, record: &Value, state: State) -> Result<Entry, Problem> {
+pub async fn entry(
+    work: &Administration,
+    asked: &Asked,
+    record: &Value,
+    state: State,
+) -> Result<Entry, Problem> {
     let (kind, _, id) = kind(asked);
     let document = match kind {
         EntryKind::Provider => again::<ProviderRecord>(record),
@@ -87,9 +92,9 @@ pub async fn entry(api: &AdminApi, asked: &Asked, record: &Value, state: State) 
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let parent = if kind == EntryKind::ResourceServer { text("provider") } else { String::new() };
     if !parent.is_empty() {
-        load(api, EntryKind::Provider, &parent).await?;
+        load(work, EntryKind::Provider, &parent).await?;
     }
-    let now = api.now();
+    let now = work.now();
     Ok(Entry { kind, id: text(id), parent, state, version: 1, document, created_at: now, updated_at: now })
 }
 
@@ -99,11 +104,11 @@ fn again<R: Serialize + DeserializeOwned>(record: &Value) -> Result<String, Prob
     serde_json::to_string(&record).map_err(|error| Problem::internal(&error))
 }
 
-pub async fn load(api: &AdminApi, kind: EntryKind, id: &str) -> Result<Entry, Problem> {
-    api.store().entry(kind, id).await?.ok_or_else(|| Problem::unknown(kind.name(), id))
+pub async fn load(work: &Administration, kind: EntryKind, id: &str) -> Result<Entry, Problem> {
+    work.registry.entry(kind, id).await?.ok_or_else(|| Problem::unknown(kind.name(), id))
 }
 
-fn answer(entry: &Entry) -> Reply {
+pub fn answer(entry: &Entry) -> Reply {
     versioned(StatusCode::OK, &shown(entry), entry.version)
 }
 

@@ -1,16 +1,14 @@
 //! Grants, of devices and of groups.
 
 use super::{Reply, applications::visible, done, object};
-use crate::{
-    admin::{Problem, api::AdminApi, request::Asked},
-    registry::terms,
-};
+use crate::{admin::Administration, registry::terms};
 use hyper::StatusCode;
 use obf_admin::{
     Role,
     resource::grants::{Grant as View, GrantRecord},
 };
-use obf_store::resource::{DeviceId, Grant, Grantee, Grants, Groups};
+use obf_admin_http::{Asked, Problem};
+use obf_store::resource::{DeviceId, Grant, Grantee};
 use obf_types::{AppId, Lifetime, hex};
 use serde_json::json;
 
@@ -20,14 +18,14 @@ enum After {
     Group(String, AppId),
 }
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     // Which devices there are is not a provider's to know, whatever its application is told of one that comes to it.
     let anonymous = asked.caller.role == Role::ApplicationProvider;
     if anonymous {
         let Some(app) = asked.query("app") else {
             return Err(Problem::not_yours("the grants of all applications; name one of yours: ?app="));
         };
-        visible(api, &asked.caller, app).await?;
+        visible(work, &asked.caller, app).await?;
         if asked.query("device").is_some() {
             return Err(Problem::not_yours("which devices there are"));
         }
@@ -36,7 +34,7 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
     let group = asked.query("group").map(str::to_owned);
     let device = match asked.query("device") {
         None => None,
-        Some(identity) => Some(api.registry.device(identity).await?.id),
+        Some(identity) => Some(work.registry.device(identity).await?.id),
     };
     let after = asked.query("after").map(cursor).transpose()?;
     let limit = asked.limit();
@@ -47,12 +45,12 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
         None => (None, None),
     };
     if group.is_none() && after_group.is_none() {
-        let grants = api.store().list_grants(device, app.clone(), after_device, limit + 1).await?;
+        let grants = work.registry.list_grants(device, app.clone(), after_device, limit + 1).await?;
         rows.extend(grants.iter().map(|(identity, grant)| (shown(identity.value(), grant), place(grant))));
     }
     if device.is_none() && rows.len() <= limit as usize {
         let left = limit + 1 - u32::try_from(rows.len()).unwrap_or(limit);
-        let grants = api.store().list_group_grants(group, app, after_group, left).await?;
+        let grants = work.registry.list_group_grants(group, app, after_group, left).await?;
         rows.extend(grants.iter().map(|grant| (shown("", grant), place(grant))));
     }
     let more = rows.len() > limit as usize;
@@ -63,45 +61,43 @@ pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
     object(StatusCode::OK, &json!({ "grants": rows, "next": next }))
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let record: GrantRecord = asked.record()?;
     let app = AppId::new(&record.app).map_err(|error| Problem::rule(format_args!("app: {error}")))?;
     let (grantee, device) = match (&record.device, &record.group) {
         (Some(identity), None) => {
-            let device = api.registry.device(identity).await?;
+            let device = work.registry.device(identity).await?;
             let primary = device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default();
             (Grantee::Device(device.id), primary)
         }
         (None, Some(group)) => {
-            if api.store().group(group).await?.is_none() {
+            if work.registry.group(group).await?.is_none() {
                 return Err(Problem::unknown("group", group));
             }
             (Grantee::Group(group.clone()), String::new())
         }
         _ => return Err(Problem::rule("exactly one of device and group is needed")),
     };
-    let grant = Grant { grantee, app: app.clone(), terms: terms(&record)?, created_at: api.now() };
-    let known = api.store().put_grant(grant.clone(), api.change()).await;
-    api.registry.announce();
+    let grant = Grant { grantee, app: app.clone(), terms: terms(&record)?, created_at: work.now() };
+    let known = work.registry.put_grant(grant.clone(), work.now()).await;
     if !known? {
         return Err(Problem::unknown("app", app.as_str()));
     }
     object(StatusCode::CREATED, &shown(&device, &grant))
 }
 
-pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
-    let device = api.registry.device(asked.path(0)).await?;
-    take_back(api, &asked, Grantee::Device(device.id)).await
+pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+    let device = work.registry.device(asked.path(0)).await?;
+    take_back(work, &asked, Grantee::Device(device.id)).await
 }
 
-pub async fn remove_group(api: &AdminApi, asked: Asked) -> Reply {
-    take_back(api, &asked, Grantee::Group(asked.path(0).to_owned())).await
+pub async fn remove_group(work: &Administration, asked: Asked) -> Reply {
+    take_back(work, &asked, Grantee::Group(asked.path(0).to_owned())).await
 }
 
-async fn take_back(api: &AdminApi, asked: &Asked, grantee: Grantee) -> Reply {
+async fn take_back(work: &Administration, asked: &Asked, grantee: Grantee) -> Reply {
     let app = AppId::new(asked.path(1)).map_err(|error| Problem::parameter("app", error))?;
-    let found = api.store().remove_grant(grantee, app.clone(), api.change()).await;
-    api.registry.announce();
+    let found = work.registry.remove_grant(grantee, app.clone(), work.now()).await;
     if found? { Ok(done()) } else { Err(Problem::no_grant(asked.path(0), app.as_str())) }
 }
 

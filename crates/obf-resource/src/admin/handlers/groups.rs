@@ -1,20 +1,22 @@
 //! Groups of devices.
 
 use super::{Reply, done, object, page, patched, settled, versioned};
-use crate::admin::{Problem, api::AdminApi, request::Asked};
+use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::groups::{Group as View, GroupRecord, Member, MembersChange, MembersRecord};
-use obf_store::resource::{DeviceId, Group, Groups};
+use obf_admin_http::{Asked, Problem};
+use obf_store::resource::{DeviceId, Group};
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
-    let groups = api.store().list_groups(asked.query("after").unwrap_or_default(), asked.limit() + 1).await?;
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
+    let groups =
+        work.registry.list_groups(asked.query("after").unwrap_or_default(), asked.limit() + 1).await?;
     page("groups", groups, asked.limit(), |group| group.id.clone(), shown)
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let record: GroupRecord = asked.record()?;
-    let added = api.store().add_group(&record.group, record.name.clone(), api.change()).await?;
-    let group = load(api, &record.group).await?;
+    let added = work.registry.add_group(&record.group, record.name.clone(), work.now()).await?;
+    let group = load(work, &record.group).await?;
     match (added, group.name == record.name) {
         (true, _) => versioned(StatusCode::CREATED, &shown(&group), group.version),
         (false, true) => answer(&group),
@@ -22,29 +24,28 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
     }
 }
 
-pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    answer(&load(api, asked.path(0)).await?)
+pub async fn show(work: &Administration, asked: Asked) -> Reply {
+    answer(&load(work, asked.path(0)).await?)
 }
 
-pub async fn set(api: &AdminApi, asked: Asked) -> Reply {
-    let group = load(api, asked.path(0)).await?;
+pub async fn set(work: &Administration, asked: Asked) -> Reply {
+    let group = load(work, asked.path(0)).await?;
     let record: GroupRecord = patched(&shown(&group).record, &asked)?;
     let expected = asked.expected.or(Some(group.version));
-    let outcome = api.store().rename_group(&group.id, record.name, expected, api.change()).await?;
+    let outcome = work.registry.rename_group(&group.id, record.name, expected, work.now()).await?;
     answer(&settled(outcome, "group", asked.path(0))?)
 }
 
-pub async fn remove(api: &AdminApi, asked: Asked) -> Reply {
-    let outcome = api.store().remove_group(asked.path(0), asked.expected, api.change()).await?;
-    api.registry.announce();
+pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+    let outcome = work.registry.remove_group(asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, "group", asked.path(0))?;
     Ok(done())
 }
 
-pub async fn members(api: &AdminApi, asked: Asked) -> Reply {
-    load(api, asked.path(0)).await?;
+pub async fn members(work: &Administration, asked: Asked) -> Reply {
+    load(work, asked.path(0)).await?;
     let after = asked.query_as("after")?.map(DeviceId::from_cursor);
-    let members = api.store().list_members(asked.path(0), after, asked.limit() + 1).await?;
+    let members = work.registry.list_members(asked.path(0), after, asked.limit() + 1).await?;
     page(
         "members",
         members,
@@ -55,21 +56,20 @@ pub async fn members(api: &AdminApi, asked: Asked) -> Reply {
 }
 
 /// Joining and leaving.
-pub async fn change_members(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn change_members(work: &Administration, asked: Asked) -> Reply {
     let record: MembersRecord = asked.record()?;
     let put_in = asked.operation.id == "groups.join";
-    let outcome = api.store().change_members(asked.path(0), record.devices, put_in, api.change()).await?;
-    api.registry.announce();
+    let outcome = work.registry.change_members(asked.path(0), record.devices, put_in, work.now()).await?;
     let changed = settled(outcome, "group", asked.path(0))?;
     if !changed.unknown.is_empty() {
         return Err(Problem::unknown("device", &changed.unknown.join(", ")));
     }
-    let group = load(api, asked.path(0)).await?;
+    let group = load(work, asked.path(0)).await?;
     object(StatusCode::OK, &MembersChange { changed: changed.changed, members: group.members })
 }
 
-async fn load(api: &AdminApi, id: &str) -> Result<Group, Problem> {
-    api.store().group(id).await?.ok_or_else(|| Problem::unknown("group", id))
+async fn load(work: &Administration, id: &str) -> Result<Group, Problem> {
+    work.registry.group(id).await?.ok_or_else(|| Problem::unknown("group", id))
 }
 
 fn answer(group: &Group) -> Reply {

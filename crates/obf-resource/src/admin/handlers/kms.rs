@@ -1,20 +1,14 @@
 //! Key management: status, rotation, key files for new secure elements.
 
-use super::{Reply, object};
-use crate::{
-    admin::{Problem, api::AdminApi, body, request::Asked},
-    provisioning::creation,
-};
-use hyper::{
-    Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderValue},
-};
+use super::{Reply, object, streamed};
+use crate::{admin::Administration, provisioning::creation, registry::RegistryError};
+use hyper::StatusCode;
 use obf_admin::resource::{
     devices::AlgorithmName,
     kms::{CreationRecord, DataKey, KeyFileFormat, KmsStatus, Rotation, RotationRecord},
 };
+use obf_admin_http::{Asked, Problem, body};
 use obf_kms::{Algorithm, Format, KeyPart, creation::Batch, rotation};
-use obf_store::resource::{Act, Audit};
 use obf_types::UnixTime;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -22,8 +16,8 @@ use tokio::time::timeout;
 /// How long the other end may take nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub async fn show(api: &AdminApi, _: Asked) -> Reply {
-    let status = api.registry.kms().status().await?;
+pub async fn show(work: &Administration, _: Asked) -> Reply {
+    let status = work.registry.kms().status().await.map_err(RegistryError::from)?;
     let data_keys = status.data_keys.into_iter().map(|key| DataKey {
         id: key.id,
         kek: key.kek,
@@ -33,13 +27,14 @@ pub async fn show(api: &AdminApi, _: Asked) -> Reply {
     object(StatusCode::OK, &KmsStatus { kek: status.kek, data_keys: data_keys.collect() })
 }
 
-pub async fn rotate(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn rotate(work: &Administration, asked: Asked) -> Reply {
     let RotationRecord { full } = asked.record()?;
-    object(StatusCode::OK, &shown(&api.registry.kms().rotate(full, api.change()).await?))
+    let rotation = work.registry.rotate(full, work.now()).await?;
+    object(StatusCode::OK, &shown(&rotation))
 }
 
-pub async fn rotation(api: &AdminApi, _: Asked) -> Reply {
-    let rotation = api.registry.kms().rotation().await?;
+pub async fn rotation(work: &Administration, _: Asked) -> Reply {
+    let rotation = work.registry.kms().rotation().await.map_err(RegistryError::from)?;
     object(StatusCode::OK, &rotation.as_ref().map(shown).unwrap_or_default())
 }
 
@@ -56,7 +51,7 @@ fn shown(rotation: &rotation::Rotation) -> Rotation {
     }
 }
 
-pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn create(work: &Administration, asked: Asked) -> Reply {
     let record: CreationRecord<KeyPart> = asked.record()?;
     let algorithm = match record.algorithm {
         AlgorithmName::Milenage => Algorithm::Milenage,
@@ -71,17 +66,11 @@ pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
     let key = record.transport_key.into_transport_key(&record.transport_key_name);
     let key = key.ok_or_else(|| Problem::rule("transport_key: 16 or 32 octets"))?;
     // Keys leave in this file, so who took it is in the audit before the first is made.
-    let act = Act {
-        actor: (*asked.caller.name).to_owned(),
-        action: "kms.create".to_owned(),
-        object: format!("imsi:{}", record.imsi),
-        reason: asked.reason.clone(),
-        detail: format!("{} keys, under the transport key {}", record.count, record.transport_key_name),
-    };
-    api.store().record_acts(vec![act], api.now()).await?;
+    let detail = format!("{} keys, under the transport key {}", record.count, record.transport_key_name);
+    work.registry.note("kms.create", &format!("imsi:{}", record.imsi), &detail, work.now()).await?;
     let (pieces, ending, answer) = body::stream(body::WAITING_PIECES);
-    let (registry, network, clock) = (api.registry.clone(), api.home_network, api.clock.clone());
-    api.running.spawn(async move {
+    let (registry, network, clock) = (work.registry.clone(), work.home_network, work.clock.clone());
+    work.running.spawn(async move {
         let take = |piece: Vec<u8>| {
             let pieces = pieces.clone();
             async move { matches!(timeout(PATIENCE, pieces.send(piece.into())).await, Ok(Ok(()))) }
@@ -97,7 +86,5 @@ pub async fn create(api: &AdminApi, asked: Asked) -> Reply {
             Err(error) => tracing::error!(%error, "the making of keys broke off"),
         }
     });
-    let mut response = Response::new(answer);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    Ok(response)
+    Ok(streamed("application/octet-stream", answer))
 }

@@ -1,33 +1,34 @@
 //! Verifications of custodians.
 
 use super::{Reply, page, settled, versioned};
-use crate::admin::{Problem, api::AdminApi, request::Asked};
+use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::kyc::{Kyc as View, KycRecord as Described, KycState};
-use obf_store::resource::{Due, KycFilter, KycRecord, KycRecords, KycStanding, Outcome};
+use obf_admin_http::{Asked, Problem};
+use obf_store::resource::{Due, KycFilter, KycRecord, KycStanding, Outcome};
 use obf_types::UnixTime;
 
 const DAY: u64 = 86_400;
 
-pub async fn list(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let custodian = asked.query("custodian").map(str::to_owned);
     let after = asked.query_as("after")?.unwrap_or(0);
     let within: Option<u64> = asked.query_as("within")?;
-    let now = api.now();
+    let now = work.now();
     let due = (within.is_some() || asked.query("due") == Some("true")).then(|| {
         let by = UnixTime(now.0.saturating_add(within.unwrap_or(0).saturating_mul(DAY)));
         Due { now, by }
     });
     let filter = KycFilter { custodian, due };
-    let records = api.store().list_kyc_records(filter, after, asked.limit() + 1).await?;
+    let records = work.registry.list_kyc_records(filter, after, asked.limit() + 1).await?;
     let mut rows = Vec::with_capacity(records.len());
     for record in &records {
-        rows.push(shown(api, record, now)?);
+        rows.push(shown(work, record, now)?);
     }
     page("kyc", rows, asked.limit(), |row| row.record.to_string(), View::clone)
 }
 
-pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let described: Described = asked.record()?;
     if described.valid_until <= described.verified_at {
         return Err(Problem::rule("valid_until: a time behind verified_at"));
@@ -35,7 +36,7 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
     if described.reverify_by.is_some_and(|by| by <= described.verified_at) {
         return Err(Problem::rule("reverify_by: a time behind verified_at"));
     }
-    let now = api.now();
+    let now = work.now();
     let record = KycRecord {
         id: 0,
         custodian: described.custodian.clone(),
@@ -48,35 +49,33 @@ pub async fn add(api: &AdminApi, asked: Asked) -> Reply {
         created_at: now,
         updated_at: now,
     };
-    let outcome = api.store().add_kyc_record(record, api.change()).await?;
-    api.registry.announce();
+    let outcome = work.registry.add_kyc_record(record, work.now()).await?;
     match outcome {
         Outcome::NoParent => Err(Problem::unknown("custodian", &described.custodian)),
         outcome => {
             let record = settled(outcome, "custodian", &described.custodian)?;
-            versioned(StatusCode::CREATED, &shown(api, &record, now)?, record.version)
+            versioned(StatusCode::CREATED, &shown(work, &record, now)?, record.version)
         }
     }
 }
 
-pub async fn show(api: &AdminApi, asked: Asked) -> Reply {
-    let record = api.store().kyc_record(id(&asked)?).await?;
+pub async fn show(work: &Administration, asked: Asked) -> Reply {
+    let record = work.registry.kyc_record(id(&asked)?).await?;
     let record = record.ok_or_else(|| Problem::unknown("kyc", asked.path(0)))?;
-    versioned(StatusCode::OK, &shown(api, &record, api.now())?, record.version)
+    versioned(StatusCode::OK, &shown(work, &record, work.now())?, record.version)
 }
 
-pub async fn revoke(api: &AdminApi, asked: Asked) -> Reply {
-    let outcome = api.store().revoke_kyc_record(id(&asked)?, asked.expected, api.change()).await?;
-    api.registry.announce();
+pub async fn revoke(work: &Administration, asked: Asked) -> Reply {
+    let outcome = work.registry.revoke_kyc_record(id(&asked)?, asked.expected, work.now()).await?;
     let record = settled(outcome, "kyc", asked.path(0))?;
-    versioned(StatusCode::OK, &shown(api, &record, api.now())?, record.version)
+    versioned(StatusCode::OK, &shown(work, &record, work.now())?, record.version)
 }
 
 fn id(asked: &Asked) -> Result<i64, Problem> {
     asked.path(0).parse().map_err(|_| Problem::parameter("record", "a number"))
 }
 
-fn shown(api: &AdminApi, record: &KycRecord, now: UnixTime) -> Result<View, Problem> {
+fn shown(work: &Administration, record: &KycRecord, now: UnixTime) -> Result<View, Problem> {
     let standing = KycStanding {
         record: record.id,
         level: record.level,
@@ -85,7 +84,7 @@ fn shown(api: &AdminApi, record: &KycRecord, now: UnixTime) -> Result<View, Prob
     };
     let state = if record.revoked {
         KycState::Revoked
-    } else if standing.counts_until(api.registry.policy.reverify_grace) <= now {
+    } else if standing.counts_until(work.registry.policy.reverify_grace) <= now {
         KycState::Expired
     } else {
         KycState::Valid

@@ -14,32 +14,21 @@ mod kms;
 mod kyc;
 mod registration;
 
-pub use discovery::Offer;
-
-use super::{
-    Problem,
-    api::AdminApi,
-    body::{self, Answer},
-    request::Asked,
+use super::Administration;
+use obf_admin_http::{
+    Asked, Problem,
+    reply::{Reply, done, object, page, patched, streamed, versioned},
 };
-use hyper::{
-    Response, StatusCode,
-    header::{ETAG, HeaderValue},
-};
-use obf_admin::merge;
 use obf_store::resource::{Outcome, State};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
 use std::{future::Future, pin::Pin};
 
-type Reply = Result<Response<Answer>, Problem>;
-type Handler = fn(AdminApi, Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
+type Handler = fn(Administration, Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 macro_rules! handlers {
     ($($id:literal => $handler:path,)*) => {
         /// The handler of each operation.
         const HANDLERS: &[(&str, Handler)] =
-            &[$(($id, |api, asked| Box::pin(async move { $handler(&api, asked).await })),)*];
+            &[$(($id, |work, asked| Box::pin(async move { $handler(&work, asked).await })),)*];
     };
 }
 
@@ -136,47 +125,11 @@ handlers! {
 }
 
 /// Does what is asked.
-pub async fn answer(api: &AdminApi, asked: Asked) -> Reply {
+pub async fn answer(work: &Administration, asked: Asked) -> Reply {
     match HANDLERS.iter().find(|(id, _)| *id == asked.operation.id) {
-        Some((_, handler)) => handler(api.clone(), asked).await,
+        Some((_, handler)) => handler(work.clone(), asked).await,
         None => Err(Problem::internal(&"this operation has no handler")),
     }
-}
-
-/// An object.
-fn object(status: StatusCode, value: &impl Serialize) -> Reply {
-    let octets = serde_json::to_vec(value).map_err(|error| Problem::internal(&error))?;
-    Ok(body::whole(status, "application/json", octets))
-}
-
-/// An object with its version.
-fn versioned(status: StatusCode, value: &impl Serialize, version: u64) -> Reply {
-    let mut response = object(status, value)?;
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
-        response.headers_mut().insert(ETAG, tag);
-    }
-    Ok(response)
-}
-
-/// 204.
-fn done() -> Response<Answer> {
-    body::empty(StatusCode::NO_CONTENT)
-}
-
-/// A page of at most `limit` of those rows, of which one more was asked for; `cursor` says where to go on.
-fn page<R, T: Serialize>(
-    name: &str,
-    mut rows: Vec<R>,
-    limit: u32,
-    cursor: impl Fn(&R) -> String,
-    view: impl Fn(&R) -> T,
-) -> Reply {
-    let limit = limit as usize;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(cursor);
-    let rows: Vec<T> = rows.iter().map(view).collect();
-    object(StatusCode::OK, &json!({ name: rows, "next": next }))
 }
 
 /// What became of a change to `what`, a kind and an id.
@@ -193,15 +146,8 @@ fn settled<T>(outcome: Outcome<T>, kind: &'static str, id: &str) -> Result<T, Pr
     }
 }
 
-/// A record with the request's merge patch applied.
-fn patched<R: Serialize + DeserializeOwned>(record: &R, asked: &Asked) -> Result<R, Problem> {
-    let mut value = serde_json::to_value(record).map_err(|error| Problem::internal(&error))?;
-    merge::apply(&mut value, asked.body().clone());
-    serde_json::from_value(value).map_err(Problem::rule)
-}
-
 /// The state that the operation's verb leads to, from the one there is.
-fn led_to(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
+fn target_state(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
     let verb = asked.operation.id.rsplit('.').next().unwrap_or_default();
     let (wanted, from): (_, &[State]) = match verb {
         "activate" | "approve" => (State::Active, &[State::Registered, State::Active]),
@@ -225,7 +171,8 @@ mod tests {
     /// What is described is served, and what is served is described.
     #[test]
     fn every_operation_has_one_handler() {
-        let mut described: Vec<&str> = obf_admin::operations().map(|operation| operation.id).collect();
+        let mut described: Vec<&str> =
+            obf_admin::Api::Resource.operations().map(|operation| operation.id).collect();
         let mut served: Vec<&str> = HANDLERS.iter().map(|(id, _)| *id).collect();
         described.sort_unstable();
         served.sort_unstable();

@@ -3,21 +3,20 @@
 use super::{
     Reply,
     administrators::{account, new_token},
-    entries, led_to, versioned,
+    entries, settled, target_state, versioned,
 };
-use crate::admin::{Problem, api::AdminApi, request::Asked};
+use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::{Role, resource::administrators::AdministratorRecord};
-use obf_store::resource::{
-    AdministratorAccount, AdministratorAccounts, Entry, EntryKind, Registered, Registrations, State,
-};
+use obf_admin_http::{Asked, Problem};
+use obf_store::resource::{Entry, EntryKind, Registered, State};
 use serde_json::json;
 
 /// The longest id whose administrator's id still is one.
 const LONGEST_ID: usize = 60;
 
-pub async fn register(api: &AdminApi, asked: Asked) -> Reply {
-    let entry = entries::entry(api, &asked, asked.body(), State::Registered).await?;
+pub async fn register(work: &Administration, asked: Asked) -> Reply {
+    let entry = entries::entry(work, &asked, asked.body(), State::Registered).await?;
     if entry.id.len() > LONGEST_ID {
         return Err(Problem::rule(format_args!("application_provider: at most {LONGEST_ID} characters")));
     }
@@ -28,9 +27,9 @@ pub async fn register(api: &AdminApi, asked: Asked) -> Reply {
         cert_name: None,
     };
     let token = new_token()?;
-    let account = account(api, &record, &token, State::Registered);
-    let most = api.most_registrations;
-    match api.store().register_provider(entry.clone(), account, most, api.change()).await? {
+    let account = account(work, &record, &token, State::Registered);
+    let most = work.most_registrations;
+    match work.registry.register_provider(entry.clone(), account, most, work.now()).await? {
         Registered::Done => {}
         Registered::Exists => return Err(Problem::exists("application-provider", &entry.id)),
         Registered::Full => return Err(Problem::registrations_full(most)),
@@ -43,17 +42,14 @@ pub async fn register(api: &AdminApi, asked: Asked) -> Reply {
     versioned(StatusCode::CREATED, &told, entry.version)
 }
 
-pub async fn approve(api: &AdminApi, asked: Asked) -> Reply {
-    let there = entries::load(api, EntryKind::ApplicationProvider, asked.path(0)).await?;
-    let state = led_to(&asked, asked.path(0), there.state)?;
-    let version = there.version;
-    let answer = entries::apply(api, &asked, version, Entry { state, ..there }).await?;
-    let account = api.store().administrator(&administrator_of(asked.path(0))).await?;
-    if let Some(account) = account.filter(|account| account.state == State::Registered) {
-        let account = AdministratorAccount { state: State::Active, ..account };
-        api.store().replace_administrator(account, None, api.change()).await?;
-    }
-    Ok(answer)
+pub async fn approve(work: &Administration, asked: Asked) -> Reply {
+    let there = entries::load(work, EntryKind::ApplicationProvider, asked.path(0)).await?;
+    let state = target_state(&asked, asked.path(0), there.state)?;
+    let expected = asked.expected.or(Some(there.version));
+    let approved = Entry { state, ..there };
+    let administrator = administrator_of(asked.path(0));
+    let outcome = work.registry.approve_provider(approved, expected, &administrator, work.now()).await?;
+    entries::answer(&settled(outcome, EntryKind::ApplicationProvider.name(), asked.path(0))?)
 }
 
 fn administrator_of(provider: &str) -> String {

@@ -1,0 +1,4 @@
+//! The description of administration.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod description;

@@ -1,0 +1,5 @@
+//! GSUP without sockets.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod exchange;
+mod messages;

@@ -1,0 +1,356 @@
+//! RPR's messages from one end to the other, through packets.
+
+use obf_aka::{AkaVector, SecretOutput};
+use obf_radius::{
+    AttributeWriter, Code, Framing, Name, ObfAttribute, Pending, Reply, Request,
+    dictionary::{ErrorCause, MS_MPPE_RECV_KEY, MS_MPPE_SEND_KEY, NAS_IDENTIFIER, USER_NAME},
+    notice::{acknowledge, refuse as refuse_notice},
+};
+use obf_rpr::{
+    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, Inquiry, Notice, NoticeError,
+    Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest, Vendor, Wanted,
+    answer::DeviceFacts, refuse,
+};
+use obf_token::Algorithm;
+use obf_types::{
+    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, NodeNumber, Refusal, Right,
+    SecretBytes, UaClass, UaId, UnixTime,
+};
+use proptest::prelude::*;
+
+const VENDOR: Vendor = Vendor::DOCUMENTATION;
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+fn framing() -> Framing {
+    Framing::with_secret(SecretBytes::from(b"a secret of this hop".as_slice()))
+}
+
+fn app(text: &str) -> AppId {
+    AppId::new(text).unwrap()
+}
+
+fn device() -> GlobalIdentity {
+    GlobalIdentity::new(IdentityKind::Imsi, "001010000000001").unwrap()
+}
+
+fn asker() -> Asker {
+    Asker { domain: Domain::new("as.operator.example").unwrap(), node: NodeNumber::new(3).unwrap() }
+}
+
+fn facts() -> DeviceFacts {
+    DeviceFacts {
+        identity: device(),
+        epoch: Epoch(u64::MAX - 1),
+        kyc_expiry: Some(UnixTime(NOW.0 + 5)),
+        home_network: Some(HomeNetwork::ThreeDigitMnc),
+        minimum_algorithm: Algorithm::AkaV2Sha256,
+    }
+}
+
+fn vector() -> AkaVector {
+    AkaVector {
+        rand: [1; 16],
+        autn: [2; 16],
+        xres: SecretOutput::from_slice(&[3; 8]).unwrap(),
+        ck: SecretOutput::from_slice(&[4; 16]).unwrap(),
+        ik: SecretOutput::from_slice(&[5; 16]).unwrap(),
+    }
+}
+
+fn right(name: &str, settings: &[u8]) -> Right {
+    Right {
+        app: app(name),
+        lifetime: Lifetime::DEFAULT,
+        settings: settings.into(),
+        local_validity: Lifetime::from_seconds(name.len() as u32),
+    }
+}
+
+/// A request as the other end receives it.
+fn sent(code: Code, write: impl FnOnce(&mut AttributeWriter<'_>)) -> (Pending, Request) {
+    let (mut attributes, mut packet) = (Vec::new(), Vec::new());
+    write(&mut AttributeWriter::for_request(&mut attributes));
+    let pending = Pending::begin(&framing(), code, 1, [9; 16], &attributes, &mut packet);
+    (pending, Request::authenticate(&framing(), &packet).unwrap())
+}
+
+fn asked(ask: &Ask) -> (Pending, Request) {
+    sent(Code::AccessRequest, |to| ask.encode(VENDOR, &asker(), to).unwrap())
+}
+
+fn answered(pending: &Pending, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
+    let mut out = Vec::new();
+    encode(&mut out);
+    assert!(out.len() <= 4096);
+    pending.accept(&framing(), &out).unwrap()
+}
+
+#[test]
+fn every_question_reads_back() {
+    let user_name = b"001010000000001@ims.mnc001.mcc001.3gppnetwork.org".to_vec();
+    let rights = |wanted| Ask::Rights(RightsRequest { user_name: user_name.clone(), wanted });
+    let resynchronisation = Some(Resynchronisation { rand: [7; 16], auts: [8; 14] });
+    for ask in [
+        Ask::Vector(VectorRequest { user_name: user_name.clone(), resynchronisation: None }),
+        Ask::Vector(VectorRequest { user_name: user_name.clone(), resynchronisation }),
+        // R9: octets as the UE wrote them, also those that no identity has.
+        Ask::Vector(VectorRequest { user_name: vec![0xFF, 0, b'"'], resynchronisation: None }),
+        rights(Wanted::First),
+        rights(Wanted::After(app("track.example"))),
+        rights(Wanted::Only(app("track.example"))),
+        Ask::Application(ApplicationRequest { app: app("track.example") }),
+    ] {
+        let (_, request) = asked(&ask);
+        assert_eq!(Inquiry::decode(&request, VENDOR), Ok(Inquiry::Ask(asker(), ask)));
+    }
+    let (_, heartbeat) = sent(Code::StatusServer, |_| {});
+    assert_eq!(Inquiry::decode(&heartbeat, VENDOR), Ok(Inquiry::Heartbeat));
+}
+
+#[test]
+fn a_question_that_lacks_or_repeats_something_is_malformed() {
+    let name = |attribute| VENDOR.attribute(attribute);
+    let whole: Vec<(Name, Vec<u8>)> = vec![
+        (NAS_IDENTIFIER, b"as.operator.example".to_vec()),
+        (name(ObfAttribute::Node), vec![0, 0, 0, 3]),
+        (USER_NAME, b"001010000000001".to_vec()),
+        (name(ObfAttribute::Operation), vec![0, 0, 0, 2]),
+        (name(ObfAttribute::Rand), vec![1; 16]),
+        (name(ObfAttribute::Auts), vec![1; 14]),
+    ];
+    let decode = |attributes: &[(Name, Vec<u8>)]| {
+        let (_, request) = sent(Code::AccessRequest, |to| {
+            attributes.iter().for_each(|(name, value)| to.put(*name, value).unwrap());
+        });
+        Inquiry::decode(&request, VENDOR)
+    };
+    assert!(decode(&whole).is_ok());
+    for place in 0..whole.len() {
+        let mut less = whole.clone();
+        less.remove(place);
+        assert_eq!(decode(&less), Err(Refusal::MalformedRequest), "without {:?}", whole[place].0);
+        let mut short = whole.clone();
+        short[place].1 = Vec::new();
+        assert_eq!(decode(&short), Err(Refusal::MalformedRequest), "empty {:?}", whole[place].0);
+        if ![1, 3].contains(&place) {
+            let mut twice = whole.clone();
+            twice.push(whole[place].clone());
+            assert_eq!(decode(&twice), Err(Refusal::MalformedRequest), "two of {:?}", whole[place].0);
+        }
+    }
+    let mut other = whole.clone();
+    other[3].1 = vec![0, 0, 0, 5];
+    assert_eq!(decode(&other), Err(Refusal::UnsupportedOperation), "an operation of RPO");
+    let (_, accounting) = sent(Code::AccountingRequest, |_| {});
+    assert_eq!(Inquiry::decode(&accounting, VENDOR), Err(Refusal::UnsupportedOperation));
+    let long = Ask::Vector(VectorRequest { user_name: vec![b'1'; 254], resynchronisation: None });
+    let mut buffer = Vec::new();
+    assert!(long.encode(VENDOR, &asker(), &mut AttributeWriter::for_request(&mut buffer)).is_err());
+}
+
+#[test]
+fn r18_a_vector_and_its_rights_come_in_one_answer_and_its_keys_are_hidden() {
+    let settings: Vec<u8> = (0..600).map(|number| number as u8).collect();
+    let answer = VectorAnswer {
+        vector: vector(),
+        device: facts(),
+        rights: Rights {
+            list: vec![right("a.example", b""), right("b.example", &settings), right("c.example", b"x")],
+            more: false,
+        },
+    };
+    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000001".to_vec(), resynchronisation: None });
+    let (pending, request) = asked(&ask);
+    let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [0x81, 1]], out).unwrap());
+    assert_eq!(VectorAnswer::decode(&reply, VENDOR), Ok(answer));
+    let packet = reply.packet();
+    let [recv, send] = [MS_MPPE_RECV_KEY, MS_MPPE_SEND_KEY].map(|name| packet.first(name).unwrap());
+    assert_ne!(recv[..2], send[..2], "RFC 2548 2.4.2: salts of one packet differ");
+    for key in [[3; 4], [4; 4], [5; 4]] {
+        assert!(!packet.octets().windows(4).any(|window| window == key));
+    }
+}
+
+#[test]
+fn a_thousand_rights_come_in_pages_in_order_each_whole() {
+    let all: Vec<Right> = (0..1000)
+        .map(|number| right(&format!("app{number:04}.example"), &vec![7; (number * 37) % 2049]))
+        .collect();
+    let (mut got, mut pages): (Vec<Right>, usize) = (Vec::new(), 0);
+    loop {
+        let wanted = got.last().map_or(Wanted::First, |last| Wanted::After(last.app.clone()));
+        let ask = Ask::Rights(RightsRequest { user_name: b"001010000000001".to_vec(), wanted });
+        let (pending, request) = asked(&ask);
+        // The Resource Server looks up at most 200 behind the cursor.
+        let list: Vec<Right> = all.iter().skip(got.len()).take(200).cloned().collect();
+        let more = got.len() + list.len() < all.len();
+        let page = RightsAnswer { device: facts(), rights: Rights { list, more } };
+        let reply = answered(&pending, |out| page.encode(&request, VENDOR, out).unwrap());
+        let page = RightsAnswer::decode(&reply, VENDOR).unwrap();
+        assert!(!page.rights.list.is_empty());
+        got.extend(page.rights.list);
+        pages += 1;
+        if !page.rights.more {
+            break;
+        }
+    }
+    assert_eq!(got, all);
+    assert!(pages > 200, "{pages} pages of about four rights");
+}
+
+#[test]
+fn small_rights_fill_the_packet() {
+    let small = |number| Right { local_validity: None, ..right(&format!("app{number:04}.example"), b"") };
+    let list: Vec<Right> = (0..1000).map(small).collect();
+    let answer = VectorAnswer { vector: vector(), device: facts(), rights: Rights { list, more: false } };
+    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000001".to_vec(), resynchronisation: None });
+    let (pending, request) = asked(&ask);
+    let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [2, 1]], out).unwrap());
+    let decoded = VectorAnswer::decode(&reply, VENDOR).unwrap();
+    assert!(decoded.rights.more);
+    assert!(decoded.rights.list.len() > 110, "{}", decoded.rights.list.len());
+    let length = reply.packet().octets().len();
+    assert!(length > 4096 - 31, "{length} octets: another right would not fit");
+}
+
+#[test]
+fn an_application_reads_back() {
+    let answer = ApplicationAnswer {
+        app: app("track.example"),
+        cert_names: vec!["track.example".into(), "proxy.example".into()],
+        ua_classes: vec![UaClass::TlsPsk, UaClass::Exactly(UaId::tls12(0x00A8))],
+        settings: vec![1; 2048].into(),
+        discloses_identity: true,
+    };
+    let (pending, request) = asked(&Ask::Application(ApplicationRequest { app: app("track.example") }));
+    let reply = answered(&pending, |out| answer.encode(&request, VENDOR, out).unwrap());
+    assert_eq!(ApplicationAnswer::decode(&reply, VENDOR), Ok(answer));
+}
+
+#[test]
+fn a_refusal_is_its_code_to_every_question() {
+    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000009".to_vec(), resynchronisation: None });
+    let (pending, request) = asked(&ask);
+    let reply = answered(&pending, |out| refuse(&request, VENDOR, Refusal::UnknownIdentity, out));
+    let refused = AnswerError::Refused(Refusal::UnknownIdentity);
+    assert_eq!(VectorAnswer::decode(&reply, VENDOR).unwrap_err(), refused);
+    assert_eq!(RightsAnswer::decode(&reply, VENDOR).unwrap_err(), refused);
+    assert_eq!(ApplicationAnswer::decode(&reply, VENDOR).unwrap_err(), refused);
+}
+
+#[test]
+fn rfc5176_notices_read_back_within_their_window_and_are_acknowledged_in_kind() {
+    let epoch = Epoch(12);
+    for (notice, ack, nak) in [
+        (Notice::DeviceEnded { device: device(), epoch }, Code::DisconnectAck, Code::DisconnectNak),
+        (Notice::RightsChanged { device: device(), epoch }, Code::CoaAck, Code::CoaNak),
+        (Notice::ApplicationChanged { app: app("track.example") }, Code::CoaAck, Code::CoaNak),
+    ] {
+        let (pending, request) = sent(notice.code(), |to| encode(&notice, to));
+        for (skew, fresh) in [(-301, false), (-300, true), (0, true), (300, true), (301, false)] {
+            let now = UnixTime(NOW.0.saturating_add_signed(skew));
+            let expected = if fresh { Ok(vec![notice.clone()]) } else { Err(NoticeError::Stale) };
+            assert_eq!(Notice::decode(&request, VENDOR, now), expected, "{skew}");
+        }
+        assert_eq!(answered(&pending, |out| acknowledge(&request, out)).code(), ack);
+        let cause = NoticeError::Stale.cause();
+        let reply = answered(&pending, |out| refuse_notice(&request, cause, out));
+        assert_eq!(reply.code(), nak);
+        assert_eq!(reply.packet().integer(Name::standard(101)), Some(ErrorCause::InvalidRequest as u32));
+    }
+    let (_, nameless) = sent(Code::DisconnectRequest, |to| {
+        to.put_integer(Name::standard(55), NOW.0 as u32).unwrap();
+    });
+    assert!(matches!(Notice::decode(&nameless, VENDOR, NOW), Err(NoticeError::Malformed(_))));
+    let (_, question) = sent(Code::AccessRequest, |_| {});
+    assert_eq!(Notice::decode(&question, VENDOR, NOW), Err(NoticeError::NotANotice));
+}
+
+#[test]
+fn the_longest_identity_travels_whole() {
+    let identity = format!("{}@{}", "u".repeat(126), "r".repeat(126));
+    let device = GlobalIdentity::new(IdentityKind::Impi, &identity).unwrap();
+    let notice = Notice::DeviceEnded { device, epoch: Epoch(1) };
+    let (_, request) = sent(notice.code(), |to| encode(&notice, to));
+    assert_eq!(Notice::decode(&request, VENDOR, NOW), Ok(vec![notice]));
+}
+
+fn encode(notice: &Notice, to: &mut AttributeWriter<'_>) {
+    Notice::encode(std::slice::from_ref(notice), VENDOR, NOW, to).unwrap();
+}
+
+#[test]
+fn several_devices_of_which_the_same_is_said_share_a_packet() {
+    let ended = |number: u64| {
+        let device = GlobalIdentity::new(IdentityKind::Imsi, &format!("{number:015}")).unwrap();
+        Notice::DeviceEnded { device, epoch: Epoch(number) }
+    };
+    let longest = format!("{}@{}", "u".repeat(126), "r".repeat(126));
+    let longest = GlobalIdentity::new(IdentityKind::Impi, &longest).unwrap();
+    let mut notices: Vec<_> = (0..70).map(ended).collect();
+    // An identity in two attributes among those in one.
+    notices.insert(7, Notice::DeviceEnded { device: longest, epoch: Epoch(7) });
+    assert!(notices[0].joins(&notices[7]));
+    let changed = Notice::RightsChanged { device: device(), epoch: Epoch(1) };
+    let application = Notice::ApplicationChanged { app: app("track.example") };
+    assert!(!notices[0].joins(&changed) && !changed.joins(&application) && !application.joins(&application));
+    let (_, request) = sent(Code::DisconnectRequest, |to| Notice::encode(&notices, VENDOR, NOW, to).unwrap());
+    assert_eq!(Notice::decode(&request, VENDOR, NOW), Ok(notices));
+}
+
+#[test]
+fn among_several_devices_each_has_an_identity_and_an_epoch_behind_it() {
+    let name = |attribute| VENDOR.attribute(attribute);
+    let (identity, epoch) = (name(ObfAttribute::DeviceIdentity), name(ObfAttribute::Epoch));
+    let (one, two) = (b"imsi:001010000000001".to_vec(), b"imsi:001010000000002".to_vec());
+    let number = 1_u64.to_be_bytes().to_vec();
+    let decoded = |fields: &[(Name, &Vec<u8>)]| {
+        let (_, request) = sent(Code::CoaRequest, |to| {
+            to.put_integer(Name::standard(55), NOW.0 as u32).unwrap();
+            fields.iter().for_each(|(name, value)| to.put(*name, value).unwrap());
+        });
+        Notice::decode(&request, VENDOR, NOW).map(|notices| notices.len())
+    };
+    assert_eq!(decoded(&[(epoch, &number), (identity, &one)]), Ok(1), "of one in any order");
+    assert_eq!(decoded(&[(identity, &one), (epoch, &number), (identity, &two), (epoch, &number)]), Ok(2));
+    for lacking in [
+        &[(epoch, &number), (identity, &one), (epoch, &number), (identity, &two)][..],
+        &[(identity, &one), (identity, &two), (epoch, &number), (epoch, &number)],
+        &[(identity, &one), (epoch, &number), (epoch, &number)],
+        &[(identity, &one), (epoch, &number), (identity, &two)],
+        &[(identity, &one), (epoch, &number), (identity, &two), (epoch, &one)],
+        &[(identity, &one)],
+        &[(epoch, &number)],
+    ] {
+        assert!(matches!(decoded(lacking), Err(NoticeError::Malformed(_))), "{lacking:?}");
+    }
+}
+
+proptest! {
+    /// Authentic packets with arbitrary attributes, ours among them: refused or read, never a panic.
+    #[test]
+    fn arbitrary_attributes_never_panic(
+        attributes in proptest::collection::vec((0u8..30, proptest::collection::vec(any::<u8>(), 0..40)), 0..12),
+        code in prop_oneof![Just(Code::AccessRequest), Just(Code::CoaRequest), Just(Code::DisconnectRequest)],
+    ) {
+        let write = |to: &mut AttributeWriter<'_>| {
+            to.put_integer(Name::standard(55), NOW.0 as u32).unwrap();
+            for (number, value) in &attributes {
+                to.put(Name::vendor(VENDOR.0, *number), value).unwrap();
+            }
+        };
+        let (_, request) = sent(code, write);
+        let _ = Inquiry::decode(&request, VENDOR);
+        let _ = Notice::decode(&request, VENDOR, NOW);
+        let (pending, request) = sent(Code::AccessRequest, |_| {});
+        let reply = answered(&pending, |out| {
+            let mut reply = request.reply(Code::AccessAccept, out);
+            write(reply.attributes());
+            reply.attributes().put(MS_MPPE_RECV_KEY, &[7; 50]).unwrap();
+            reply.finish();
+        });
+        prop_assert!(VectorAnswer::decode(&reply, VENDOR).is_err());
+        let _ = RightsAnswer::decode(&reply, VENDOR);
+        let _ = ApplicationAnswer::decode(&reply, VENDOR);
+    }
+}
