@@ -124,7 +124,7 @@ async fn r9_an_auts_moves_the_hlr_s_sqn_once() {
     card.memory = SqnArray::restore(SqnLayout::DEFAULT, SqnLimits::DEFAULT, &[5000; 32]).unwrap();
     let stale = first(&client).await;
     let Authentication::SynchronisationFailure(auts) = card.authenticate(&stale) else { panic!("fresh") };
-    let rand = stale.vector.rand;
+    let rand = aka(&stale).rand;
     let fresh = client.resynchronise(IMSI, rand, auts).await.unwrap();
     card.accepts(&fresh);
     assert_eq!(SqnLayout::DEFAULT.seq(card.memory.sqn_ms()), 5001);

@@ -1,4 +1,4 @@
-//! The permutation Keccak-f[1600] (FIPS 202 3.3, TS 35.232): 24 rounds over 25 lanes of 64 bits.
+//! The permutation `Keccak-f[1600]` (FIPS 202 3.3, TS 35.232): 24 rounds over 25 lanes of 64 bits.
 
 const ROUND_CONSTANTS: [u64; 24] = [
     0x0000_0000_0000_0001,

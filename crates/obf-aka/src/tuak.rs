@@ -1,4 +1,4 @@
-//! TUAK (TS 35.231): f1 to f5* on Keccak-f[1600].
+//! TUAK (TS 35.231): f1 to f5* on `Keccak-f[1600]`.
 
 use crate::SecretOutput;
 use crate::algorithm::Keys;

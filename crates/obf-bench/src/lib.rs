@@ -15,6 +15,8 @@ pub mod hlr;
 pub mod https;
 pub mod load;
 pub mod measure;
+pub mod nodes;
+pub mod postgres;
 pub mod report;
 pub mod rpo;
 pub mod subscriber;
@@ -58,6 +60,9 @@ pub enum What {
     Handshake(handshake::Handshake),
     /// A million live tokens: memory a token, and the latency of a fetch among them.
     Tokens(tokens::Tokens),
+    /// Two Authentication Server nodes on PostgreSQL against one on SQLite, and how soon one hears of the other (package
+    /// postgresql).
+    Nodes(nodes::Nodes),
     /// A million devices: how fast they are imported, their memory, and the latency of a lookup among them.
     Devices(devices::Devices),
     /// A part of a measurement that runs as a process of its own.
@@ -92,6 +97,7 @@ pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verd
         What::Rpo(rpo) => vec![rpo.compare(bench.rounds).await?],
         What::Handshake(handshake) => handshake.compare(bench.rounds).await?,
         What::Tokens(tokens) => tokens.compare(bench.rounds).await?,
+        What::Nodes(nodes) => nodes.compare(bench.rounds).await?,
         What::Devices(devices) => devices.compare(bench.rounds).await?,
         What::Vectors(vectors) => vec![vectors.compare(bench.rounds).await?],
         What::Child(Child::Https(https)) => {

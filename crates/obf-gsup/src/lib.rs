@@ -2,7 +2,7 @@
 //! authentication vectors and resynchronisation from an existing HLR (SPEC R3, R9). Both ends, no sockets.
 //!
 //! Reading order: [`ipa`] (frames cut out of the stream), [`ccm`] (who is connected, signs of life), [`message`] (Send
-//! Auth Info: request, result, error), [`tuple`] (a vector as the HLR writes it), [`cause`] (why it refused),
+//! Auth Info: request, result, error), [`mod@tuple`] (a vector as the HLR writes it), [`cause`] (why it refused),
 //! [`exchange`] (the client's state: many requests in flight, one for each IMSI).
 //!
 //! GSUP is MAP over TCP: Send Auth Info is MAP_SEND_AUTHENTICATION_INFO (3GPP TS 29.002 8.5.2), causes are those of

@@ -1,7 +1,7 @@
 //! OBF_Token: the session key that device and Authentication Server derive each for itself (SPEC T, R19–R21).
 //!
 //! Reading order: [`id`] (the token id, a B-TID), [`method`] (how the device authenticated), [`facts`] (what is known of a
-//! token), [`derive`] (application keys, schemas `gba-me` and `obf-1`), [`envelope`] (authenticated encryption of what
+//! token), [`mod@derive`] (application keys, schemas `gba-me` and `obf-1`), [`envelope`] (authenticated encryption of what
 //! leaves memory: challenges in `opaque`, Ks at rest).
 //!
 //! Deliberately absent: any encoder of Ks for a wire. No clock, no randomness, no I/O.

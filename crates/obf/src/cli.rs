@@ -65,6 +65,7 @@ pub enum Command {
     #[command(subcommand)]
     Client(client::Client),
     /// Measure against baselines.
+    #[cfg(feature = "bench")]
     Bench(obf_bench::Bench),
     /// Shell completions on standard output.
     Completions(completions::Completions),

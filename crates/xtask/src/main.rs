@@ -2,15 +2,17 @@
 //! what is made from the code: `cargo xtask openapi`.
 //!
 //! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`sources`], [`places`],
-//! [`conformance`], [`licences`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
+//! [`conformance`], [`guides`], [`licences`], [`rust_version`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
 
 mod code;
 mod conformance;
+mod guides;
 mod layers;
 mod licences;
 mod nostd;
 mod openapi;
 mod places;
+mod rust_version;
 mod sources;
 mod spdx;
 mod workspace;
@@ -18,10 +20,11 @@ mod workspace;
 use std::process::ExitCode;
 use workspace::Workspace;
 
-const USAGE: &str = "usage: cargo xtask tidy|licences|no-std|openapi
+const USAGE: &str = "usage: cargo xtask tidy|licences|rust-version|no-std|openapi
 
   tidy      layers of the crate graph, forbidden words in sources, docs/conformance.md against tests, paths, lengths
   licences  every dependency's licence is allowed, none has an advisory in crates/xtask/denied.txt
+  rust-version  no dependency needs a later Rust than `rust-version` says
   no-std    what a device needs links without std (tests/nostd)
   openapi   writes docs/openapi.json";
 
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let check: fn(&Workspace) -> Result<Vec<String>, String> = match command.as_str() {
         "tidy" => tidy,
         "licences" => licences::check,
+        "rust-version" => rust_version::check,
         "no-std" => nostd::check,
         "openapi" => openapi::write,
         _ => {
@@ -60,6 +64,7 @@ fn tidy(workspace: &Workspace) -> Result<Vec<String>, String> {
     complaints.extend(sources::check(workspace)?);
     complaints.extend(places::check(workspace)?);
     complaints.extend(conformance::check(workspace)?);
+    complaints.extend(guides::check(workspace)?);
     for line in sources::long_files(workspace)? {
         println!("tidy: note: {line}");
     }

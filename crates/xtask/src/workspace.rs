@@ -22,6 +22,8 @@ pub struct Package {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The Rust that it says it needs, or empty.
+    pub rust_version: String,
     /// SPDX expression, or empty.
     pub licence: String,
     /// Whether it is one of ours.
@@ -76,6 +78,7 @@ impl Package {
         Self {
             name: text(package, "name").to_owned(),
             version: text(package, "version").to_owned(),
+            rust_version: text(package, "rust_version").to_owned(),
             licence: text(package, "license").to_owned(),
             ours: members.contains(&text(package, "id")),
             dependencies,

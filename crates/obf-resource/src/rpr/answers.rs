@@ -9,8 +9,8 @@ use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    ApplicationAnswer, Ask, Asker, Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer,
-    Wanted, answer::DeviceFacts,
+    ApplicationAnswer, Ask, Asker, AuthenticationData, Resynchronisation, Rights, RightsAnswer,
+    RightsRequest, VectorAnswer, Wanted, answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,
@@ -19,7 +19,7 @@ use obf_store::{
         Taken, WithRights,
     },
 };
-use obf_token::Algorithm;
+use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal, Right, UnixTime};
 use resource::Rights as _;
 use std::sync::Arc;
@@ -50,6 +50,9 @@ impl Answerer {
     ) -> Result<(), Refusal> {
         match ask {
             Ask::Vector(wanted) => {
+                if wanted.mode != Mode::Aka {
+                    return Err(Refusal::UnsupportedOperation);
+                }
                 let identity = identity_of(&wanted.user_name)?;
                 let ind = self.slice.ind(asker.node);
                 let key_use = KeyUse { actor: name.clone(), at: self.clock.now() };
@@ -61,7 +64,12 @@ impl Answerer {
                 };
                 let vector = self.vectors.vector(&taken.device, wanted.resynchronisation.as_ref()).await?;
                 let rights = self.rights(&taken.device, taken.rights).await?;
-                let answer = VectorAnswer { vector, device: self.facts(&taken.device)?, rights };
+                let answer = VectorAnswer {
+                    data: AuthenticationData::Aka(vector),
+                    technology: Technology::ThreeGpp,
+                    device: self.facts(&taken.device)?,
+                    rights,
+                };
                 let salts = salts()?;
                 answer.encode(request, self.vendor, salts, out).map_err(|error| too_large(&error))
             }

@@ -74,6 +74,10 @@ pub fn set_rights<T: Tables>(
         lock(s, &device)?;
         let tokens = T::live_tokens(s, &device, u64::MAX, now)?;
         for token in &tokens {
+            // A fetch beyond the token's rights keeps the token's row locked while it is recorded: this waits before it
+            // records anything itself, or the two would wait for each other.
+            let row = format!("SELECT seq FROM tokens WHERE seq = ?1{}", s.locking());
+            s.exists(&row, values![*token])?;
             // Who may hold a key is told when the token ends, whatever the rights say by then.
             s.execute(
                 "INSERT INTO fetched (token, app) SELECT token, app FROM token_apps WHERE token = ?1

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod app_run;
 pub mod backup;
+#[cfg(feature = "bench")]
 pub mod bench;
 pub mod client;
 pub mod completions;
@@ -46,6 +47,7 @@ async fn own(command: Command, context: &Context) -> Outcome {
         Command::Token(command) => command.run(context).await,
         Command::Backup(command) => command.run(context).await,
         Command::Restore(command) => command.run(context).await,
+        #[cfg(feature = "bench")]
         Command::Bench(command) => bench::run(command, context).await,
         Command::Completions(command) => command.run(),
     }
