@@ -151,6 +151,7 @@ mod tests {
                 name: name.to_owned(),
                 version: String::new(),
                 licence: String::new(),
+                rust_version: String::new(),
                 ours: true,
                 dependencies: dependencies.iter().map(ToString::to_string).collect(),
             };
