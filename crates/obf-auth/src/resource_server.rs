@@ -226,11 +226,7 @@ fn start_tls(
     let tls = certificates::mutual_client(&own, &path(&config.ca_file))
         .map_err(|error| config.wrong("cert_file", error))?;
     let name = config.server_name.clone().unwrap_or_default();
-    let servers = config
-        .servers
-        .iter()
-        .map(|address| TlsServerAddress { address: *address, name: name.clone() })
-        .collect();
+    let servers = config.servers.iter().map(|address| TlsServerAddress::new(address, &name)).collect();
     Ok(RadiusTlsClient::start(TlsClientSettings::new(servers, tls), running, events))
 }
 

@@ -314,11 +314,11 @@ fn connections(config: &Config) -> ConnectionLimits {
 }
 
 async fn listen(point: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen { point, address, error })
+    obf_net::listen(address).await.map_err(|error| StartError::Listen { point, address, error })
 }
 
 async fn listen_udp(point: &'static str, address: SocketAddr) -> Result<UdpSocket, StartError> {
-    UdpSocket::bind(address).await.map_err(|error| StartError::Listen { point, address, error })
+    obf_net::listen_udp(address).await.map_err(|error| StartError::Listen { point, address, error })
 }
 
 fn address(

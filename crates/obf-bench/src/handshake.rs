@@ -12,9 +12,9 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use obf_app::{Application, ApplicationSettings, ListenerSettings};
+use obf_app::{Application, ApplicationSettings, AsDirectory, AsSettings, Domain, ListenerSettings};
 use obf_net::{
-    Stopper, SystemClock,
+    Clock, Stopper, SystemClock,
     certificates::{self, CertificateFiles},
     psk::{PskConnector, Versions},
     radius::{TlsClientSettings, TlsServerAddress},
@@ -231,13 +231,15 @@ impl SdkEcho {
     /// A file cannot be read, or there is no port.
     pub async fn child(&self) -> Result<()> {
         let files = CertificateFiles { chain: self.certificate.clone(), key: self.key.clone() };
-        let server = TlsServerAddress { address: self.rpo, name: "as.obf.example".into() };
+        let server = TlsServerAddress::new(self.rpo, "as.obf.example");
         let rpo = TlsClientSettings::new(vec![server], certificates::mutual_client(&files, &self.ca)?);
-        let mut settings = ApplicationSettings::new(AppId::new(APP)?, rpo);
+        let mut settings = ApplicationSettings::new(AppId::new(APP)?);
         settings.max_keys = self.keys;
         let group = Stopper::new();
         let running = group.running();
-        let application = Application::start(settings, Arc::new(SystemClock), &running);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let own = AsSettings::new(Domain::new("as.obf.example")?, rpo);
+        let application = Application::new(settings, &AsDirectory::start(vec![own], &clock, &running)?);
         application.ready().await;
         let listening = ListenerSettings::new((Ipv4Addr::LOCALHOST, 0).into());
         let mut listener = application.listen(listening, &running).await?;

@@ -186,7 +186,7 @@ pub async fn links(
         key: deployment.file("apps/track.example.key"),
     };
     let tls = certificates::mutual_client(&files, &deployment.file("ca.pem"))?;
-    let server = TlsServerAddress { address, name: "as.obf.example".into() };
+    let server = TlsServerAddress::new(address, "as.obf.example");
     let mut links = Vec::new();
     for _ in 0..connections {
         // FreeRADIUS speaks radius/1.0 only; so do both sides here.

@@ -1,7 +1,7 @@
 //! Checks of the house that no compiler makes: `cargo xtask tidy`, `cargo xtask licences`, `cargo xtask no-std`; and
 //! what is made from the code: `cargo xtask openapi`.
 //!
-//! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`circles`], [`sources`],
+//! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`circles`], [`sources`], [`places`],
 //! [`conformance`], [`guides`], [`licences`], [`rust_version`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
 
 mod circles;
@@ -12,6 +12,7 @@ mod layers;
 mod licences;
 mod nostd;
 mod openapi;
+mod places;
 mod rust_version;
 mod sources;
 mod spdx;
@@ -63,6 +64,7 @@ fn tidy(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut complaints = layers::check(workspace);
     complaints.extend(sources::check(workspace)?);
     complaints.extend(circles::check(workspace)?);
+    complaints.extend(places::check(workspace)?);
     complaints.extend(conformance::check(workspace)?);
     complaints.extend(guides::check(workspace)?);
     for line in sources::long_files(workspace)? {

@@ -161,14 +161,10 @@ impl World {
         if let Some(nodes) = self.nodes.take() {
             nodes.shutdown().await;
         }
-        let failed = |error: obf_store::rusqlite::Error| Failure::other("sabotage", error);
         let obf_store::Location::File(path) = self.configuration.auth()?.database else {
             return Err(Failure::other("sabotage", "the demonstration keeps tokens in a file"));
         };
-        let database = obf_store::rusqlite::Connection::open(path).map_err(failed)?;
-        let wipe = "DELETE FROM spent; DELETE FROM fetched; DELETE FROM tokens;";
-        database.execute_batch(wipe).map_err(failed)?;
-        drop(database);
+        obf_store::tampering::forget_challenges(&path).map_err(|error| Failure::other("sabotage", error))?;
         let nodes = [Node::Resource, Node::Auth];
         self.nodes = Some(Nodes::start(&self.configuration, &nodes, Arc::clone(&self.clock)).await?);
         Ok(())
