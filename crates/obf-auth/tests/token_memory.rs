@@ -2,7 +2,7 @@
 //! for three applications and every index. A process of its own, so that nothing else counts.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-use obf_auth::tokens::{NewToken, RightsSet, TokenTable};
+use obf_auth::table::{NewToken, RightsSet, TokenTable};
 use obf_token::{Algorithm, Ks, Method, Technology, TokenFacts, TokenId};
 use obf_types::{
     AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Right, Secret, UnixTime,

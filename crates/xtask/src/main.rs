@@ -1,9 +1,10 @@
 //! Checks of the house that no compiler makes: `cargo xtask tidy`, `cargo xtask licences`, `cargo xtask no-std`; and
 //! what is made from the code: `cargo xtask openapi`.
 //!
-//! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`sources`],
+//! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`circles`], [`sources`],
 //! [`conformance`], [`licences`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
 
+mod circles;
 mod code;
 mod conformance;
 mod layers;
@@ -19,7 +20,7 @@ use workspace::Workspace;
 
 const USAGE: &str = "usage: cargo xtask tidy|licences|no-std|openapi
 
-  tidy      layers of the crate graph, forbidden words in sources, docs/conformance.md against tests, paths, lengths
+  tidy      layers of the crate graph, circles of files, forbidden words in sources, docs/conformance.md against tests, paths, lengths
   licences  every dependency's licence is allowed, none has an advisory in crates/xtask/denied.txt
   no-std    what a device needs links without std (tests/nostd)
   openapi   writes docs/openapi.json";
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
 fn tidy(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut complaints = layers::check(workspace);
     complaints.extend(sources::check(workspace)?);
+    complaints.extend(circles::check(workspace)?);
     complaints.extend(conformance::check(workspace)?);
     for line in sources::long_files(workspace)? {
         println!("tidy: note: {line}");

@@ -12,3 +12,4 @@ mod keys;
 mod local_validity;
 mod restart;
 mod revocation;
+mod several_servers;

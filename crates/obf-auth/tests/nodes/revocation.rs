@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn escaped(id: &TokenId) -> String {
+pub fn escaped(id: &TokenId) -> String {
     id.to_string().replace('/', "%2F").replace('+', "%2B").replace('=', "%3D")
 }
 

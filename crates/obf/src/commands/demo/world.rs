@@ -219,10 +219,10 @@ impl CardKeys {
 /// Puts a lossy wire where the Resource Server sends its Disconnect-Requests.
 async fn lose_disconnects(config: &Path) -> Result<LossyWire, Failure> {
     let configuration = Configuration::load(config, &[])?;
-    let dae = configuration.auth()?.dae.ok_or_else(|| Failure::other("demo", "no dae listener"))?.listen;
-    let wire = LossyWire::to(dae).await?;
+    let das = configuration.auth()?.das.ok_or_else(|| Failure::other("demo", "no das listener"))?.listen;
+    let wire = LossyWire::to(das).await?;
     let text = fs::read_to_string(config).map_err(|error| Failure::file(config, &error))?;
-    let changed = text.replace(&format!("dae = \"{dae}\""), &format!("dae = \"{}\"", wire.address));
+    let changed = text.replace(&format!("dae = \"{das}\""), &format!("dae = \"{}\"", wire.address));
     crate::files::replace(config, changed.as_bytes())?;
     Ok(wire)
 }
