@@ -7,7 +7,8 @@
 //! Deliberately absent: keys in clear (callers wrap them first), any clock, any network.
 
 pub mod auth;
-pub mod database;
+pub pub mod audit;
+mod database;
 pub mod engine;
 pub mod error;
 #[cfg(feature = "fault-injection")]

@@ -9,7 +9,6 @@
 mod add_devices;
 mod administrators;
 mod applications;
-mod audit;
 mod backup;
 mod custodians;
 mod data_keys;
@@ -29,7 +28,7 @@ mod tables;
 
 pub use administrators::{AdministratorAccount, AdministratorAccounts};
 pub use applications::{Application, ApplicationFilter, Applications};
-pub use audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
+pub use crate::audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
 pub use backup::{Backup, RestoreError};
 pub use custodians::{Custodian, CustodianKind, Custodians};
 pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
@@ -51,6 +50,7 @@ use crate::{
     Database, Engine, OpenError, Options, PostgresOptions, Statistics, StoreError,
     postgres::Pool,
     sql::{Session, Value},
+    audit::Chain,
 };
 use signal::Signalling;
 
@@ -176,4 +176,27 @@ fn standing(
 /// Lines of a text column.
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
+}
+
+impl Audit for ResourceDb {
+    async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
+        Chain(&self.engine).record_acts(acts, at).await
+    }
+
+    async fn audit_rows(
+        &self,
+        filter: AuditFilter,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        Chain(&self.engine).audit_rows(filter, after, limit).await
+    }
+
+    async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
+        Chain(&self.engine).seal_audit(now).await
+    }
+
+    async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
+        Chain(&self.engine).verify_audit(noted).await
+    }
 }

@@ -3,7 +3,7 @@
 //! device's key, and a row of the audit.
 
 use super::{
-    Device, DeviceId, ResourceDb, RightsPage, audit,
+    Device, DeviceId, ResourceDb, RightsPage, 
     device_rows::{load, load_of},
     rights,
 };
@@ -213,5 +213,5 @@ fn take(s: &mut dyn Session, device: DeviceId, mut sqn: u64, ind: u8) -> Result<
 
 fn record(s: &mut dyn Session, device: &Device, key_use: &KeyUse, reason: &str) -> Result<(), StoreError> {
     let object = device.primary().map(ToString::to_string).unwrap_or_default();
-    audit::append(s, key_use.at, &key_use.actor, "key.use", &object, reason, "")
+    crate::audit::append(s, key_use.at, &key_use.actor, "key.use", &object, reason, "")
 }
