@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 documents.
 
 use crate::{
-    Access, Answer, Api, Body, Content, Operation, Parameter, parameter, problem,
+    Access, Api, Answer, Body, Content, Operation, Parameter, parameter, problem,
     schema::{Schemas, schemas},
 };
 use serde_json::{Map, Value, json};
@@ -9,6 +9,11 @@ use serde_json::{Map, Value, json};
 const RESOURCE: &str = "\
 Administration of a Resource Server of the Open Bootstrap Framework: devices and their keys, applications, grants, \
 custodians and their KYC, providers, administrators, key management, audit.
+
+";
+const AUTH: &str = "\
+Administration of an Authentication Server of the Open Bootstrap Framework: live tokens, sealing keys, applications that \
+asked for keys, audit. Its administrators are those of its Resource Server.
 
 ";
 const CONVENTIONS: &str = "\
@@ -33,6 +38,7 @@ pub fn document(api: Api) -> Value {
         .collect();
     let (title, subject) = match api {
         Api::Resource => ("OBF Resource Server administration", RESOURCE),
+        Api::Auth => ("OBF Authentication Server administration", AUTH),
     };
     let responses = responses(schemas);
     let named = schemas.definitions_of([&Value::Object(paths.clone()), &responses]);

@@ -45,6 +45,8 @@ pub const IMEI: &str = "^[0-9]{15}$";
 pub const DEVEUI: &str = "^[0-9A-Fa-f]{16}$";
 /// An identity of a device, its kind in front or not.
 pub const IDENTITY: &str = r"^((imsi|impi|iccid|eid|imei|deveui):)?[!-~]+$";
+/// A token id, `base64(RAND)@domain`; that its spare bits are zero is checked as well.
+pub const TOKEN_ID: &str = r"^[0-9A-Za-z+/]{22}==@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// The cursor of the listing of grants: whose it is, and for which application.
 pub const GRANT_CURSOR: &str = r"^(device/[0-9]{18}|group/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// An Idempotency-Key.
@@ -77,6 +79,7 @@ pub const ALL: &[(&str, &str)] = &[
     (IMEI, "15 digits"),
     (DEVEUI, "16 hex digits"),
     (IDENTITY, "an identity like 001010000000001 or iccid:8988211000000000018"),
+    (TOKEN_ID, "a token id, base64(RAND)@domain"),
     (GRANT_CURSOR, "the 'next' of the page before"),
     (KEY, "letters, digits and -_.:"),
     (ETAG, "an ETag like \"7\", or *"),

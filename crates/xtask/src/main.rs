@@ -23,7 +23,7 @@ const USAGE: &str = "usage: cargo xtask tidy|licences|no-std|openapi
   tidy      layers of the crate graph, circles of files, forbidden words in sources, docs/conformance.md against tests, paths, lengths
   licences  every dependency's licence is allowed, none has an advisory in crates/xtask/denied.txt
   no-std    what a device needs links without std (tests/nostd)
-  openapi   writes docs/openapi.json";
+  openapi   writes docs/openapi.json and docs/openapi-auth.json";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();

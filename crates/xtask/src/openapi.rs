@@ -1,4 +1,4 @@
-//! `docs/openapi.json`: the descriptions of the admin APIs for those who read files. A test
+//! `docs/openapi.json` and `docs/openapi-auth.json`: the descriptions of the admin APIs for those who read files. A test
 //! of `obf-admin` says when one is stale.
 
 use crate::workspace::Workspace;

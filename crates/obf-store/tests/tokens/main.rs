@@ -1,6 +1,7 @@
 //! The Authentication Server's store as its nodes use it: every test runs on SQLite and on PostgreSQL, with two nodes.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod audit;
 mod ending;
 mod engines;
 mod feed;
