@@ -7,6 +7,7 @@
 //! Deliberately absent: what any operation does, and any store: those are the nodes'.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod authentication;
 pub mod body;
 pub mod door;

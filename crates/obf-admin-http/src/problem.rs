@@ -10,6 +10,7 @@ use hyper::{
 use obf_admin::{Fault, NoRoute, Operation, ProblemDocument, ProblemFault, Role, Roles};
 use obf_net::http::BodyError;
 use obf_store::{StoreError, resource::State};
+use obf_types::Refusal;
 
 /// An answer that is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -263,6 +264,18 @@ impl Problem {
         };
         let next = "nothing was changed: see to the cause and send the request again";
         Self::new(status, code, error, next)
+    }
+
+    /// What a wire refuses with a stable code, said to an administrator.
+    pub fn refusal(status: StatusCode, refusal: Refusal, next: &'static str) -> Self {
+        Self::new(status, refusal.tag(), refusal.text(), next)
+    }
+
+    /// Who the administrator is cannot be known at present.
+    pub fn nobody_to_ask() -> Self {
+        let refusal = Refusal::ResourceServerUnreachable;
+        let next = "wait until the Resource Server is back: it knows the administrators";
+        Self::refusal(StatusCode::SERVICE_UNAVAILABLE, refusal, next)
     }
 
     /// Ours.
