@@ -25,7 +25,9 @@
 //! listen = "127.0.0.1:8444"
 //! cert_file = "as.pem"
 //! key_file = "as.key"
-//! token_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"   # of the bearer token
+//! client_ca_file = "ca.pem"           # for administrators with certificates
+//! # optional: the bearer token of one more administrator, who is known while the Resource Server is away
+//! token_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 //!
 //! [auth.resource_server]
 //! name = "rs"                         # stands in token ids: <name>.<domain>
@@ -153,9 +155,17 @@ pub struct AdminConfig {
     pub cert_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
-    /// SHA-256 of the administrator's bearer token, 64 hex digits. A token has at least 128 random bits, so that a plain
-    /// hash does.
-    pub token_sha256: String,
+    /// SHA-256 of a bearer token, 64 hex digits, of an administrator who needs no Resource Server to be known; the others
+    /// are the Resource Server's. A token has at least 128 random bits, so that a plain hash does.
+    pub token_sha256: Option<String>,
+    /// Trust anchors of administrators' client certificates, PEM. Without it they have tokens only.
+    pub client_ca_file: Option<PathBuf>,
+    /// Requests per second of one administrator.
+    #[serde(default = "requests_per_second")]
+    pub requests_per_second: u32,
+    /// Requests per second of one source address without a valid credential.
+    #[serde(default = "strangers_per_second")]
+    pub strangers_per_second: u32,
 }
 
 /// A Resource Server, as this node reaches it, and which devices are its own.
@@ -433,6 +443,14 @@ pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secr
     let written = || obf_types::hex::secret(std::str::from_utf8(&octets).ok()?.trim());
     let read = obf_types::Secret::from_slice(&octets).or_else(written);
     read.ok_or_else(|| failed(&"neither 32 octets nor 64 hex digits"))
+}
+
+const fn requests_per_second() -> u32 {
+    500
+}
+
+const fn strangers_per_second() -> u32 {
+    5
 }
 
 fn yes() -> bool {

@@ -11,6 +11,7 @@
 //! | `applications` | registrations of one Resource Server |
 //! | `admission` | how much a source and an identity may ask ([`limiter`]) |
 //! | `sealing` | the keys of challenges |
+//! | `audit` | what administrators did |
 //!
 //! Invariants: a token is valid from the moment it is on the disk, on every node of the deployment; what ends a token is on
 //! the disk before it is acknowledged, and no fetch that begins afterwards gets a key of it; Ks leaves memory only
@@ -23,6 +24,7 @@
 mod admin;
 mod admission;
 mod applications;
+mod audit;
 mod bootstrap;
 mod change_feed;
 pub mod config;

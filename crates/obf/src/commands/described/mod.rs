@@ -1,4 +1,4 @@
-//! The commands that are operations of the Resource Server's admin API: subcommands, flags and help are made from
+//! The commands that are operations of an admin API: subcommands, flags and help are made from
 //! `obf-admin`'s description, and so are the requests. A command of its own stands only where files or streams do.
 
 mod flags;
@@ -11,7 +11,7 @@ use crate::{
 };
 use clap::{Arg, ArgMatches, Command};
 use flags::Field;
-use obf_admin::{Answer, Content, Method, Operation, Parameter};
+use obf_admin::{Answer, Api, Content, Method, Operation, Parameter};
 use serde_json::{Map, Value, json};
 
 /// What was typed: an operation with its arguments.
@@ -25,6 +25,21 @@ fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static Ope
         [noun, verb] => Some((*noun, *verb, operation)),
         _ => None,
     })
+}
+
+/// `--server`, of an operation that both servers have.
+const SERVER: &str = "server";
+
+/// The servers that have the operation.
+fn servers(operation: &'static Operation) -> impl Iterator<Item = Api> {
+    Api::ALL.into_iter().filter(|api| api.has(operation))
+}
+
+const fn node(api: Api) -> Node {
+    match api {
+        Api::Resource => Node::Resource,
+        Api::Auth => Node::Auth,
+    }
 }
 
 /// Adds every described command.
@@ -76,6 +91,10 @@ fn command_of(noun: &'static str, verb: &'static str, operation: &'static Operat
     if operation.method == Method::Patch {
         command = command.arg(flags::unset(operation));
     }
+    if servers(operation).count() > 1 {
+        let server = Arg::new(SERVER).long(SERVER).value_name("SERVER").value_parser(Api::ALL.map(Api::name));
+        command = command.arg(server.help("Only of this server; of both if it is absent"));
+    }
     if operation.conditional {
         let version = Arg::new("if-version").long("if-version").value_name("N");
         let help = "Only if it still has this version";
@@ -97,11 +116,15 @@ impl Typed {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let fields = flags::fields(noun, operation);
         let body = self.body(&fields)?;
-        let admin = Admin::of(&context.configuration()?, Node::Resource)?;
-        let path = operation.path_of(&values);
-        let query: Vec<(&str, Option<&str>)> =
-            operation.query.iter().map(|parameter| (parameter.name, self.text(parameter.name))).collect();
-        let path = path + &super::query(&query);
+        let asked: Vec<Api> = servers(operation).filter(|api| self.is_asked(*api)).collect();
+        // Which of several said something stands beside it.
+        let several = servers(operation).count() > 1;
+        if several {
+            return self.read_from(&asked, context).await;
+        }
+        let api = asked.first().copied().unwrap_or(Api::Resource);
+        let admin = Admin::of(&context.configuration()?, node(api))?;
+        let path = operation.path_of(&values) + &self.query();
         match operation.answers {
             [Answer { content: Content::Page(name, _), .. }] => {
                 let rows = super::pages(&admin, &path, name).await?;
@@ -132,6 +155,73 @@ impl Typed {
             self.done(context.out, noun, &values, &said);
         }
         Ok(())
+    }
+
+    /// Reads what several servers have, of one after the other.
+    async fn read_from(&self, asked: &[Api], context: &Context) -> Outcome {
+        let (operation, configuration) = (self.operation, context.configuration()?);
+        if asked.len() > 1 && self.text("head").is_some() {
+            let text = "--head is of one server's audit: say which with --server";
+            return Err(Failure::usage(text));
+        }
+        let path = operation.path_of(&[]) + &self.query();
+        let (mut rows, mut outcome) = (Vec::new(), Ok(()));
+        let (mut reached, mut absent) = (0, None);
+        for api in asked {
+            let admin = match Admin::of(&configuration, node(*api)) {
+                Ok(admin) => admin,
+                // Of both, one that was never started from this file has nothing to tell.
+                Err(failure) if failure.code == "not-running" && asked.len() > 1 => {
+                    absent = Some(failure);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            reached += 1;
+            let named = |mut value: Value| {
+                if let Some(fields) = value.as_object_mut() {
+                    fields.insert(SERVER.to_owned(), api.name().into());
+                }
+                value
+            };
+            match operation.answers {
+                [Answer { content: Content::Page(name, _), .. }] => {
+                    rows.extend(super::pages(&admin, &path, name).await?.into_iter().map(named));
+                }
+                [Answer { content: Content::Lines(_), .. }] => {
+                    let mut report = admin.lines(&path).await?;
+                    while let Some(line) = report.next().await? {
+                        let line = named(line);
+                        context.out.say(&line, || line.to_string());
+                    }
+                }
+                _ => {
+                    let answer = named(admin.get(&path).await?);
+                    context.out.say(&answer, || record(&answer));
+                    // Each is said, whatever is wrong with another.
+                    outcome = outcome.and(holds(operation, &answer));
+                }
+            }
+        }
+        if matches!(operation.answers, [Answer { content: Content::Page(..), .. }]) {
+            let columns: Vec<&str> =
+                std::iter::once(SERVER).chain(operation.words.columns.iter().copied()).collect();
+            context.out.table(&rows, &columns);
+        }
+        match absent {
+            Some(failure) if reached == 0 => Err(failure),
+            _ => outcome,
+        }
+    }
+
+    fn is_asked(&self, api: Api) -> bool {
+        self.text(SERVER).is_none_or(|server| server == api.name())
+    }
+
+    fn query(&self) -> String {
+        let query: Vec<(&str, Option<&str>)> =
+            self.operation.query.iter().map(|parameter| (parameter.name, self.text(parameter.name))).collect();
+        super::query(&query)
     }
 
     fn text(&self, name: &str) -> Option<&str> {
