@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 documents.
 
 use crate::{
-    Access, Api, Answer, Body, Content, Operation, Parameter, parameter, problem,
+    Access, Answer, Api, Body, Content, Operation, Parameter, parameter, problem,
     schema::{Schemas, schemas},
 };
 use serde_json::{Map, Value, json};

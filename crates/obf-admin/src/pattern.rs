@@ -46,7 +46,8 @@ pub const DEVEUI: &str = "^[0-9A-Fa-f]{16}$";
 /// An identity of a device, its kind in front or not.
 pub const IDENTITY: &str = r"^((imsi|impi|iccid|eid|imei|deveui):)?[!-~]+$";
 /// A token id, `base64(RAND)@domain`; that its spare bits are zero is checked as well.
-pub const TOKEN_ID: &str = r"^[0-9A-Za-z+/]{22}==@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+pub const TOKEN_ID: &str =
+    r"^[0-9A-Za-z+/]{22}==@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// The cursor of the listing of grants: whose it is, and for which application.
 pub const GRANT_CURSOR: &str = r"^(device/[0-9]{18}|group/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// An Idempotency-Key.

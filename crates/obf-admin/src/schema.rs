@@ -100,7 +100,11 @@ impl Schemas {
         let mut found = Map::new();
         values.into_iter().for_each(|value| self.collect(value, &mut found));
         // In the order of all of them.
-        self.definitions.iter().filter(|(name, _)| found.contains_key(*name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+        self.definitions
+            .iter()
+            .filter(|(name, _)| found.contains_key(*name))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect()
     }
 
     fn collect(&self, value: &Value, found: &mut Map<String, Value>) {

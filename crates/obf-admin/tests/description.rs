@@ -163,9 +163,11 @@ fn an_operation_of_both_servers_is_the_same_in_both() {
             (operation.path, operation.method, operation.summary)
         );
     }
-    assert!(["audit.list", "audit.export", "audit.verify"].iter().all(|id| {
-        Api::ALL.iter().all(|api| api.operations().any(|operation| operation.id == *id))
-    }));
+    assert!(
+        ["audit.list", "audit.export", "audit.verify"]
+            .iter()
+            .all(|id| { Api::ALL.iter().all(|api| api.operations().any(|operation| operation.id == *id)) })
+    );
 }
 
 /// Every `$ref` of a document leads somewhere.

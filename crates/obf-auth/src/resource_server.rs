@@ -11,9 +11,8 @@ use obf_net::{
 };
 use obf_radius::{AttributeWriter, Code, Reply};
 use obf_rpr::{
-    AdministratorAnswer, AdministratorRequest,
-    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, RightsAnswer, RightsRequest,
-    VectorAnswer, VectorRequest, Vendor, Wanted,
+    AdministratorAnswer, AdministratorRequest, AnswerError, ApplicationAnswer, ApplicationRequest, Ask,
+    Asker, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest, Vendor, Wanted,
 };
 use obf_types::{AppId, Domain, GlobalIdentity, Refusal, SecretBytes};
 use std::{

@@ -64,13 +64,11 @@ pub const DOCUMENT: &[Operation] = &[Operation {
 }];
 
 /// What anyone may ask of a Resource Server.
-pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        id: "discovery.show",
-        path: "/.well-known/obf",
-        summary: "What this server offers, and how to be registered",
-        answers: &[Answer { when: "What it offers.", ..Answer::json(of::<Discovery>()) }],
-        access: Access::Anyone,
-        ..Operation::GET
-    },
-];
+pub const OPERATIONS: &[Operation] = &[Operation {
+    id: "discovery.show",
+    path: "/.well-known/obf",
+    summary: "What this server offers, and how to be registered",
+    answers: &[Answer { when: "What it offers.", ..Answer::json(of::<Discovery>()) }],
+    access: Access::Anyone,
+    ..Operation::GET
+}];

@@ -28,10 +28,6 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     summary: "The applications that asked this node for keys within the last minute, and what it knows of them",
     query: &[AFTER_NAME, LIMIT],
     answers: &[Answer::page("seen-apps", of::<SeenApp>())],
-    words: Words {
-        command: &["app", "seen"],
-        columns: &["app", "registered", "refusal"],
-        ..Words::NONE
-    },
+    words: Words { command: &["app", "seen"], columns: &["app", "registered", "refusal"], ..Words::NONE },
     ..Operation::GET
 }];

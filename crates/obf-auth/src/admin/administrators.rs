@@ -1,13 +1,9 @@
 //! Who administers: the Resource Server says, and what it says is believed for a minute at most.
 
-use crate::{
-    locator::Locator,
-    resource_server::RprError,
-};
+use crate::{locator::Locator, resource_server::RprError};
 use obf_admin::Role;
 use obf_admin_http::{Caller, Credential, Problem};
 use obf_rpr::{AdministratorRequest, Shown};
-use obf_types::Refusal;
 use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
@@ -62,7 +58,7 @@ impl Administrators {
                 known.insert(digest, (caller.clone(), asked + KEPT));
                 Ok(caller)
             }
-            Err(RprError::Refused(refusal)) if refusal != Refusal::Overloaded && refusal.code() < 300 => {
+            Err(RprError::Refused(refusal)) if refusal.code() < 300 => {
                 self.known().remove(&digest);
                 Err(Problem::unauthenticated())
             }

@@ -84,15 +84,21 @@ fn sealing_keys(work: &Administration, asked: &Asked) -> Reply {
     let keys = work.sealing.keys();
     let behind = after.and_then(|after| keys.iter().position(|key| key.id == after)).map_or(0, |at| at + 1);
     let keys: Vec<_> = keys.into_iter().skip(behind).take(asked.limit() as usize + 1).collect();
-    page("sealing-keys", keys, asked.limit(), |key| key.id.to_string(), |key| SealingKey {
-        key: key.id,
-        use_now: match key.use_now {
-            Use::Next => SealingUse::Next,
-            Use::Seals => SealingUse::Seals,
-            Use::Opens => SealingUse::Opens,
+    page(
+        "sealing-keys",
+        keys,
+        asked.limit(),
+        |key| key.id.to_string(),
+        |key| SealingKey {
+            key: key.id,
+            use_now: match key.use_now {
+                Use::Next => SealingUse::Next,
+                Use::Seals => SealingUse::Seals,
+                Use::Opens => SealingUse::Opens,
+            },
+            created_at: key.created.into(),
         },
-        created_at: key.created.into(),
-    })
+    )
 }
 
 fn seen_apps(work: &Administration, asked: &Asked) -> Reply {
@@ -126,10 +132,10 @@ fn shown(token: &StoredToken) -> Token {
     });
     Token {
         id: token.id.to_string(),
-        device: format!("{}:{}", token.device.kind().name(), token.device.value()),
+        device: token.device.to_string(),
         user_name: String::from_utf8_lossy(&token.user_name).into_owned(),
         schema: facts.schema.name().to_owned(),
-        algorithm: facts.algorithm.name().to_owned(),
+        algorithm: facts.method.algorithm_name().to_owned(),
         epoch: facts.epoch.0,
         counter: facts.counter,
         bootstrapped: facts.bootstrapped_at.into(),
@@ -145,13 +151,11 @@ fn gone(refusal: Refusal) -> Problem {
 
 /// `kind:value`, or a bare IMSI or IMPI.
 fn device(text: &str) -> Result<GlobalIdentity, Problem> {
-    let by_kind = text.split_once(':').and_then(|(kind, value)| {
-        let kind = IdentityKind::ALL.into_iter().find(|known| known.name() == kind)?;
-        Some(GlobalIdentity::new(kind, value))
-    });
-    by_kind
-        .unwrap_or_else(|| GlobalIdentity::from_user_name(text))
-        .map_err(|error| Problem::parameter("device", error))
+    let device = match IdentityKind::split(text) {
+        Some((kind, value)) => GlobalIdentity::new(kind, value),
+        None => GlobalIdentity::from_user_name(text),
+    };
+    device.map_err(|error| Problem::parameter("device", error))
 }
 
 fn token_id(text: &str) -> Result<TokenId, Problem> {

@@ -219,8 +219,12 @@ impl Typed {
     }
 
     fn query(&self) -> String {
-        let query: Vec<(&str, Option<&str>)> =
-            self.operation.query.iter().map(|parameter| (parameter.name, self.text(parameter.name))).collect();
+        let query: Vec<(&str, Option<&str>)> = self
+            .operation
+            .query
+            .iter()
+            .map(|parameter| (parameter.name, self.text(parameter.name)))
+            .collect();
         super::query(&query)
     }
 
