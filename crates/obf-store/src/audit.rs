@@ -159,13 +159,7 @@ pub(crate) struct Chain<'a, E>(pub &'a E);
 
 impl<E: Transactions> Audit for Chain<'_, E> {
     async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
-        self.0
-            .writing(move |s| {
-                acts.iter().try_for_each(|act| {
-                    append_act(s, at, act)
-                })
-            })
-            .await
+        self.0.writing(move |s| acts.iter().try_for_each(|act| append_act(s, at, act))).await
     }
 
     async fn audit_rows(

@@ -6,9 +6,9 @@
 //!
 //! Deliberately absent: keys in clear (callers wrap them first), any clock, any network.
 
+pub mod audit;
 pub mod auth;
-pub pub mod audit;
-mod database;
+pub mod database;
 pub mod engine;
 pub mod error;
 #[cfg(feature = "fault-injection")]

@@ -26,9 +26,9 @@ mod signal;
 mod sqn;
 mod tables;
 
+pub use crate::audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
 pub use administrators::{AdministratorAccount, AdministratorAccounts};
 pub use applications::{Application, ApplicationFilter, Applications};
-pub use crate::audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
 pub use backup::{Backup, RestoreError};
 pub use custodians::{Custodian, CustodianKind, Custodians};
 pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
@@ -48,9 +48,9 @@ pub use sqn::{KeyUse, SequenceNumbers, Taken, WithRights};
 
 use crate::{
     Database, Engine, OpenError, Options, PostgresOptions, Statistics, StoreError,
+    audit::Chain,
     postgres::Pool,
     sql::{Session, Value},
-    audit::Chain,
 };
 use signal::Signalling;
 

@@ -3,7 +3,7 @@
 //! device's key, and a row of the audit.
 
 use super::{
-    Device, DeviceId, ResourceDb, RightsPage, 
+    Device, DeviceId, ResourceDb, RightsPage,
     device_rows::{load, load_of},
     rights,
 };
