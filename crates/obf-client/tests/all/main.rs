@@ -5,4 +5,7 @@
 mod bootstrap;
 mod connect;
 mod crash;
+#[path = "../../../obf-testkit/tests/all/device/mod.rs"]
+mod device;
+mod examples;
 mod peer;
