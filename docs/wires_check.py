@@ -310,8 +310,8 @@ def value_of(text):
         return int(text[1:])
     if " salt " in text:
         return tuple(bytes.fromhex(part) for part in text.split(" salt "))
-    if re.fullmatch(r"[A-Z][a-z]+|[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9-]+", text):
-        return text  # A value that docs/dictionary.obf names.
+    if any(text == name for _, name in VALUES):
+        return text
     return bytes.fromhex(text)
 
 

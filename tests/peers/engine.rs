@@ -45,6 +45,21 @@ pub async fn open_with_back_door(_directory: &Path) -> (ResourceDb, BackDoor) {
     connecting.await.unwrap()
 }
 
+/// Two nodes, started at once, on a database that version 1 of the schema wrote.
+pub async fn open_version_1(_directory: &Path) -> [ResourceDb; 2] {
+    let connecting = spawn_blocking(|| {
+        let database = PostgresCluster::shared().database();
+        let name = database.rsplit_once('/').unwrap().1;
+        let former = include_str!("../../crates/obf-store/tests/all/battery/version_1/postgresql.sql");
+        PostgresCluster::shared().sql(name, former);
+        let options = PostgresOptions::new(&database, None).unwrap().connections(2);
+        let node = move |options: PostgresOptions| std::thread::spawn(move || ResourceDb::connect(&options));
+        let nodes = [node(options.clone()), node(options)];
+        nodes.map(|node| node.join().unwrap().unwrap())
+    });
+    connecting.await.unwrap()
+}
+
 impl BackDoor {
     /// Runs SQL.
     pub async fn execute(&self, sql: &'static str) {

@@ -53,7 +53,7 @@ impl Card {
 }
 
 fn start(hlr: &OsmoHlr, stopper: &Stopper) -> Hlr {
-    let config = HlrConfig { address: hlr.gsup(), allow_plain: false, ipa_name: None };
+    let config = HlrConfig { name: None, address: hlr.gsup(), allow_plain: false, ipa_name: None };
     Hlr::start(&config, PeerName::new("obf-rs-0").unwrap(), &stopper.running())
 }
 
@@ -66,7 +66,7 @@ async fn r9_a_subscriber_of_osmo_hlr_gets_vectors_that_its_card_computes() {
     let mut card = Card::at(0);
     let mut last = Sqn::default();
     for _ in 0..5 {
-        let vector = hlr.vector(&imsi(1), None).await.unwrap();
+        let vector = hlr.one_vector(&imsi(1), None).await.unwrap();
         assert_eq!(vector.xres.expose().len(), 8);
         let sqn = card.accepts(&vector);
         assert!(sqn > last, "a fresh SQN each time");
@@ -83,23 +83,23 @@ async fn r9_a_card_ahead_of_osmo_hlr_is_resynchronised_by_it() {
     let stopper = Stopper::new();
     let hlr = start(&osmo, &stopper);
     let mut card = Card::at(1000);
-    let stale = hlr.vector(&imsi(1), None).await.unwrap();
+    let stale = hlr.one_vector(&imsi(1), None).await.unwrap();
     let auts = card.auts(&stale);
     let mut forged = auts;
     forged[13] ^= 1;
-    let refused = hlr.vector(&imsi(1), Some((stale.rand, forged))).await.unwrap_err();
+    let refused = hlr.one_vector(&imsi(1), Some((stale.rand, forged))).await.unwrap_err();
     assert_eq!(refused.refusal(), Refusal::BadResynchronisation, "{refused}");
-    let other = hlr.vector(&imsi(1), Some(([9; 16], auts))).await.unwrap_err();
+    let other = hlr.one_vector(&imsi(1), Some(([9; 16], auts))).await.unwrap_err();
     assert_eq!(other.refusal(), Refusal::BadResynchronisation, "AUTS to another challenge");
     assert!(matches!(
-        card.answer(&hlr.vector(&imsi(1), None).await.unwrap()),
+        card.answer(&hlr.one_vector(&imsi(1), None).await.unwrap()),
         Authentication::SynchronisationFailure(_)
     ));
 
-    let fresh = hlr.vector(&imsi(1), Some((stale.rand, auts))).await.unwrap();
+    let fresh = hlr.one_vector(&imsi(1), Some((stale.rand, auts))).await.unwrap();
     let sqn = card.accepts(&fresh);
     assert_eq!(SqnLayout::DEFAULT.seq(sqn), 1001, "the HLR went on from the card's");
-    let next = hlr.vector(&imsi(1), None).await.unwrap();
+    let next = hlr.one_vector(&imsi(1), None).await.unwrap();
     assert!(card.accepts(&next) > sqn, "and stays there");
     stopper.stop(LONG).await;
 }
@@ -118,7 +118,7 @@ async fn whom_osmo_hlr_cannot_serve_is_refused_with_the_reason() {
         (imsi(3), Refusal::UnknownIdentity, "the HLR does not know the subscriber, or has no key: cause 2"),
         (impi, Refusal::UnknownIdentity, "the device lives in an HLR and has no IMSI"),
     ] {
-        let error = hlr.vector(&device, None).await.unwrap_err();
+        let error = hlr.one_vector(&device, None).await.unwrap_err();
         assert!(error.to_string().starts_with(words), "{error}");
         assert_eq!(error.refusal(), refusal);
     }
@@ -132,27 +132,27 @@ async fn osmo_hlr_away_fails_closed_and_is_used_again_when_it_is_back() {
     let stopper = Stopper::new();
     let hlr = start(&osmo, &stopper);
     let mut card = Card::at(0);
-    card.accepts(&hlr.vector(&imsi(1), None).await.unwrap());
+    card.accepts(&hlr.one_vector(&imsi(1), None).await.unwrap());
     osmo.kill();
     let deadline = Instant::now() + LONG;
     let error = loop {
         assert!(Instant::now() < deadline, "a killed HLR goes on answering");
-        match hlr.vector(&imsi(1), None).await {
+        match hlr.one_vector(&imsi(1), None).await {
             Err(error) => break error,
             Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     };
     assert_eq!(error.refusal(), Refusal::HlrUnavailable);
     let begun = Instant::now();
-    let away = hlr.vector(&imsi(1), None).await.unwrap_err();
+    let away = hlr.one_vector(&imsi(1), None).await.unwrap_err();
     assert!(away.to_string().starts_with(&format!("the HLR at {} is away: ", osmo.gsup())), "{away}");
     assert!(begun.elapsed() < Duration::from_secs(2), "said at once");
     osmo.start_again();
     tokio::time::timeout(LONG, hlr.connected()).await.unwrap();
-    let vector = hlr.vector(&imsi(1), None).await.unwrap();
+    let vector = hlr.one_vector(&imsi(1), None).await.unwrap();
     card.accepts(&vector);
     stopper.stop(LONG).await;
-    assert!(matches!(hlr.vector(&imsi(1), None).await, Err(HlrError::Failed(_))));
+    assert!(matches!(hlr.one_vector(&imsi(1), None).await, Err(HlrError::Failed(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +166,7 @@ async fn many_devices_at_once_get_each_their_own_vector() {
     for number in 1..=50 {
         for _ in 0..4 {
             let hlr = hlr.clone();
-            asking.spawn(async move { (number, hlr.vector(&imsi(number), None).await.unwrap()) });
+            asking.spawn(async move { (number, hlr.one_vector(&imsi(number), None).await.unwrap()) });
         }
     }
     let mut vectors = asking.join_all().await;

@@ -7,11 +7,11 @@ use obf_radius::{
     exchange::{DuplicateCache, Seen},
 };
 use obf_rpr::{
-    Ask, Inquiry, Rights, VectorAnswer,
+    Ask, AuthenticationData, Inquiry, Rights, VectorAnswer,
     answer::{DeviceFacts, alive},
     refuse,
 };
-use obf_token::Algorithm;
+use obf_token::{Algorithm, Technology};
 use obf_types::{
     AppId, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, Refusal, Right, SecretBytes, UnixTime,
 };
@@ -77,13 +77,14 @@ pub fn answer() -> VectorAnswer {
         local_validity: None,
     };
     VectorAnswer {
-        vector: AkaVector {
+        data: AuthenticationData::Aka(AkaVector {
             rand: [0x11; 16],
             autn: [0x22; 16],
             xres: SecretOutput::from_slice(&XRES).unwrap(),
             ck: SecretOutput::from_slice(&KEYS[..16]).unwrap(),
             ik: SecretOutput::from_slice(&KEYS[16..]).unwrap(),
-        },
+        }),
+        technology: Technology::Standalone,
         device: DeviceFacts {
             identity: GlobalIdentity::new(IdentityKind::Imsi, IMSI).unwrap(),
             epoch: Epoch(1 << 40),

@@ -7,12 +7,12 @@ use obf_resource::{Config, Environment};
 use obf_rpr::VectorAnswer;
 use obf_store::{
     Options,
-    resource::{Added, Audit, AuditFilter, Change, Devices, NewDevice, ResourceDb, State},
+    resource::{Audit, AuditFilter, ResourceDb},
 };
 use obf_testkit::peer::osmo_hlr::OsmoHlr;
-use obf_types::{GlobalIdentity, HomeNetwork, IdentityKind, Refusal, UnixTime};
+use obf_types::Refusal;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 /// Lives in the HLR.
 const IMSI: &str = "001010000000001";
@@ -31,27 +31,9 @@ fn refused(answer: Result<VectorAnswer, AnswerError>) -> Refusal {
 async fn serve(site: &Site, hlr: Value) -> Rs {
     let mut config = site.config(None);
     config["hlr"] = hlr;
-    let store = ResourceDb::open(&Options::new(site.path("rs.db"))).unwrap();
-    let imsi = GlobalIdentity::new(IdentityKind::Imsi, IMSI).unwrap();
-    let impi = HomeNetwork::TwoDigitMnc.impi_of(&imsi).unwrap();
-    let device = NewDevice {
-        identities: vec![imsi, impi],
-        home_network: HomeNetwork::TwoDigitMnc,
-        key: None,
-        amf: [0, 0],
-        sqn: 0,
-        state: State::Active,
-        minimum_algorithm: 1,
-        kyc_expiry: None,
-        custodian: None,
-    };
-    let change =
-        Change { actor: "test".into(), reason: "".into(), addressees: Arc::default(), at: UnixTime(1) };
-    let added = store.add_devices(vec![device], change).await.unwrap();
-    assert!(matches!(added[..], [Added::New(_)]));
-    drop(store);
     let rs = site.start(config).await;
     let mut admin = rs.admin().await;
+    admin.done("POST", "/v1/devices", json!({"imsi": IMSI, "source": "hlr"})).await;
     admin.done("POST", "/v1/devices", record(OWN)).await;
     admin.done("POST", "/v1/apps", json!({"app": APP, "cert_names": [APP], "ua": ["tls-psk"]})).await;
     admin.done("POST", "/v1/grants", json!({"device": IMSI, "app": APP})).await;
@@ -124,7 +106,7 @@ async fn r9_an_auts_moves_the_hlr_s_sqn_once() {
     card.memory = SqnArray::restore(SqnLayout::DEFAULT, SqnLimits::DEFAULT, &[5000; 32]).unwrap();
     let stale = first(&client).await;
     let Authentication::SynchronisationFailure(auts) = card.authenticate(&stale) else { panic!("fresh") };
-    let rand = stale.vector.rand;
+    let rand = aka(&stale).rand;
     let fresh = client.resynchronise(IMSI, rand, auts).await.unwrap();
     card.accepts(&fresh);
     assert_eq!(SqnLayout::DEFAULT.seq(card.memory.sqn_ms()), 5001);

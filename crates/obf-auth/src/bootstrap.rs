@@ -14,14 +14,14 @@ use obf_net::http::{BodyError, Peer, read_body};
 use obf_rpb::{
     Draw, HttpRequest, Outcome, Reply, Step,
     server::{
-        Commit, CommitAnswer, Context, NewToken as Bootstrapped, Spend, SpendAnswer, Vector, VectorAnswer,
-        VectorQuery,
+        AuthenticationData, Commit, CommitAnswer, Context, NewToken as Bootstrapped, Spend, SpendAnswer,
+        Vector, VectorAnswer, VectorQuery,
     },
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
 use obf_store::auth::{Bootstrap, Committed, Spent, TokenStore};
-use obf_token::{TokenFacts, TokenId};
-use obf_types::{Refusal, Secret, SecretBytes, UnixTime};
+use obf_token::{Mode, TokenFacts, TokenId};
+use obf_types::{Refusal, UnixTime};
 use std::{sync::Arc, time::Duration};
 
 /// Bodies of requests count into `auth-int` but say nothing to us.
@@ -92,7 +92,7 @@ async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
 async fn vector(node: &Node, query: VectorQuery, now: UnixTime) -> VectorAnswer {
     let server = &node.resource_server;
     if query.username.is_empty() || !node.admission.admits_challenge(&query.username, now) {
-        let nobody = VectorRequest { user_name: NOBODY.to_vec(), resynchronisation: None };
+        let nobody = VectorRequest { user_name: NOBODY.to_vec(), mode: Mode::Aka, resynchronisation: None };
         return match server.vector(nobody).await {
             Err(RprError::Unreachable) => VectorAnswer::Unreachable,
             _ => VectorAnswer::Refused(Refusal::Limited),
@@ -100,28 +100,20 @@ async fn vector(node: &Node, query: VectorQuery, now: UnixTime) -> VectorAnswer 
     }
     let user_name = query.username.as_bytes().to_vec();
     let resynchronisation = query.resynchronise.map(|it| Resynchronisation { rand: it.rand, auts: it.auts });
-    let answer = match server.vector(VectorRequest { user_name, resynchronisation }).await {
+    let answer = match server.vector(VectorRequest { user_name, mode: Mode::Aka, resynchronisation }).await {
         Ok(answer) => answer,
         Err(RprError::Refused(refusal)) => return VectorAnswer::Refused(refusal),
         Err(RprError::Unreachable) => return VectorAnswer::Unreachable,
     };
-    let (Some(ck), Some(ik)) =
-        (Secret::from_slice(answer.vector.ck.expose()), Secret::from_slice(answer.vector.ik.expose()))
-    else {
-        return VectorAnswer::Unreachable;
-    };
+    let obf_rpr::AuthenticationData::Aka(vector) = answer.data;
     VectorAnswer::Vector(Box::new(Vector {
-        rand: answer.vector.rand,
-        autn: answer.vector.autn,
-        xres: SecretBytes::from(answer.vector.xres.expose()),
-        ck,
-        ik,
+        data: AuthenticationData::Aka { vector, minimum: answer.device.minimum_algorithm },
+        technology: answer.technology,
         identity: answer.device.identity,
         epoch: answer.device.epoch,
-        minimum: answer.device.minimum_algorithm,
         not_after: answer.device.kyc_expiry,
         rs: node.rs_label.clone(),
-        carried: Carried { said_at: now, rights: rights_of(answer.rights) }.to_octets(),
+        carried: rights_of(answer.rights).to_octets(),
     }))
 }
 
@@ -148,15 +140,15 @@ async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
         tracing::warn!("nothing is issued: the store was not heard lately");
         return CommitAnswer::Failed;
     }
-    let Some(carried) = carried(node, &token).await else { return CommitAnswer::Failed };
-    let facts = TokenFacts { rights_at: carried.said_at, ..token.facts };
+    let Some((rights, rights_at)) = rights(node, &token).await else { return CommitAnswer::Failed };
+    let facts = TokenFacts { rights_at, ..token.facts };
     let bootstrap = Arc::new(Bootstrap {
         id: token.id.clone(),
         device: token.identity.clone(),
         user_name: token.username.as_bytes().to_vec(),
         facts,
         wrapped_ks: node.vault.wrap_ks(&token.id, &token.ks),
-        rights: node.table.intern(carried.rights),
+        rights: node.table.intern(rights),
         former_until: UnixTime(token.facts.bootstrapped_at.0.saturating_add(node.former_token)),
     });
     let watch = node.feed.watch();
@@ -196,41 +188,16 @@ fn keep(node: &Node, token: &Bootstrapped, stored: &Bootstrap, counter: u64) {
     }
 }
 
-/// The rights that came with the vector; asked for again if they did not fit into the challenge.
-async fn carried(node: &Node, token: &Bootstrapped) -> Option<Carried> {
+/// The rights that came with the vector, and when they were said; asked for again if they did not fit into the challenge.
+async fn rights(node: &Node, token: &Bootstrapped) -> Option<(RightsSet, UnixTime)> {
     if let Some(octets) = &token.carried {
-        return Carried::from_octets(octets);
+        return Some((RightsSet::from_octets(octets)?, token.facts.rights_at));
     }
     match node.resource_server.rights(token.identity.value().as_bytes(), Wanted::First).await {
-        Ok(answer) => Some(Carried { said_at: node.now(), rights: rights_of(answer.rights) }),
+        Ok(answer) => Some((rights_of(answer.rights), node.now())),
         // Refused meanwhile: what the device may do is asked again with every fetch.
-        Err(RprError::Refused(_)) => {
-            Some(Carried { said_at: node.now(), rights: RightsSet::new(Vec::new(), true) })
-        }
+        Err(RprError::Refused(_)) => Some((RightsSet::new(Vec::new(), true), node.now())),
         Err(RprError::Unreachable) => None,
-    }
-}
-
-/// What travels from the first request to the second in the sealed challenge.
-#[derive(Debug, PartialEq, Eq)]
-struct Carried {
-    said_at: UnixTime,
-    rights: RightsSet,
-}
-
-impl Carried {
-    fn to_octets(&self) -> Vec<u8> {
-        let mut octets = self.said_at.0.to_be_bytes().to_vec();
-        octets.extend_from_slice(&self.rights.to_octets());
-        octets
-    }
-
-    fn from_octets(octets: &[u8]) -> Option<Self> {
-        let (said_at, rights) = octets.split_first_chunk()?;
-        Some(Self {
-            said_at: UnixTime(u64::from_be_bytes(*said_at)),
-            rights: RightsSet::from_octets(rights)?,
-        })
     }
 }
 

@@ -16,6 +16,7 @@ use obf_rpr::{
     VectorAnswer, VectorRequest,
     request::{Ask, Asker},
 };
+use obf_token::Mode;
 use obf_types::{Domain, NodeNumber, SecretBytes};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -93,8 +94,11 @@ impl Vectors {
 
 async fn ask(client: &RadiusUdpClient, identity: &str) -> Result<()> {
     let asker = Asker { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
-    let wanted =
-        Ask::Vector(VectorRequest { user_name: identity.as_bytes().to_vec(), resynchronisation: None });
+    let wanted = Ask::Vector(VectorRequest {
+        user_name: identity.as_bytes().to_vec(),
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
     let mut attributes = Vec::new();
     wanted.encode(Vendor::default(), &asker, &mut AttributeWriter::for_request(&mut attributes))?;
     let reply = client.ask(Code::AccessRequest, &attributes).await?;

@@ -110,6 +110,7 @@ const fn fault_of(error: &BootstrapError) -> Fault {
         E::NetworkNotAuthentic
         | E::ServerNotAuthentic
         | E::OfferAltered
+        | E::OtherMode
         | E::OtherToken
         | E::OtherRealm
         | E::Rejected

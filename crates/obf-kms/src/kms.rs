@@ -9,7 +9,7 @@ use obf_aka::{AkaVector, Amf, Sqn};
 use obf_net::Clock;
 use obf_store::{
     StoreError,
-    resource::{DataKey, ResourceDb},
+    resource::{AkaAlgorithm, DataKey, ResourceDb},
 };
 use obf_token::{SealingKey, envelope::NONCE_LEN};
 use obf_types::{GlobalIdentity, Secret, UnixTime};
@@ -93,6 +93,8 @@ pub struct Kms {
 pub struct Envelope<'a> {
     /// The device's primary identity, which the key was wrapped for.
     pub primary: &'a GlobalIdentity,
+    /// What the key is for.
+    pub algorithm: AkaAlgorithm,
     /// What [`Sealer::wrap`] made.
     pub octets: &'a [u8],
 }
@@ -193,7 +195,7 @@ impl Kms {
         let id = SealingKey::id_of(key.octets).ok_or_else(damaged)?;
         let opened = self.ring.key(id).await?.open(&associated(key.primary), key.octets);
         let octets = opened.map_err(|reason| KmsError::DoesNotOpen { identity: key.name(), reason })?;
-        KeyMaterial::from_octets(&octets).ok_or_else(damaged)
+        KeyMaterial::from_octets(&octets, key.algorithm).ok_or_else(damaged)
     }
 }
 

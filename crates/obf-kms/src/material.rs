@@ -2,6 +2,7 @@
 
 use crate::KeyPart;
 use obf_aka::{Algorithm, Milenage, Tuak, TuakKey, TuakSizes};
+use obf_store::resource::{AkaAlgorithm, KECCAK_ITERATIONS};
 use obf_types::Secret;
 use zeroize::Zeroizing;
 
@@ -15,12 +16,14 @@ pub(crate) enum KeyMaterial {
         /// OPc.
         opc: Secret<16>,
     },
-    /// TUAK (TS 35.231) with the sizes that RPB uses: MAC 64, RES 64, CK and IK 128 bits, one iteration.
+    /// TUAK (TS 35.231) with the sizes that RPB uses: MAC 64, RES 64, CK and IK 128 bits.
     Tuak {
         /// K of 128 or 256 bits.
         k: TuakKey,
         /// TOPc.
         topc: Secret<32>,
+        /// How often Keccak is applied.
+        iterations: u8,
     },
 }
 
@@ -74,17 +77,22 @@ impl KeyMaterial {
     ///
     /// # Errors
     /// [`MaterialError`] names the part.
-    pub fn tuak(k: &KeyPart, topc: Option<&KeyPart>, top: Option<&KeyPart>) -> Result<Self, MaterialError> {
+    pub fn tuak(
+        k: &KeyPart,
+        topc: Option<&KeyPart>,
+        top: Option<&KeyPart>,
+        iterations: u8,
+    ) -> Result<Self, MaterialError> {
         let k = tuak_key(k.expose())?;
         let topc = match (topc, top) {
             (Some(topc), None) => exactly(topc.expose(), "topc", "32")?,
             (None, Some(top)) => {
                 let top = exactly(top.expose(), "top", "32")?;
-                Tuak::with_top(k.clone(), &top, TuakSizes::DEFAULT, 1).topc().clone()
+                Tuak::with_top(k.clone(), &top, TuakSizes::DEFAULT, iterations).topc().clone()
             }
             _ => return Err(MaterialError::ExactlyOne("topc", "top")),
         };
-        Ok(Self::Tuak { k, topc })
+        Ok(Self::Tuak { k, topc, iterations })
     }
 
     /// From a record of a key file.
@@ -98,7 +106,8 @@ impl KeyMaterial {
                 Ok(Self::Milenage { k: exactly(k, "k", "16")?, opc: exactly(c, "opc", "16")? })
             }
             obf_keyfile::Algorithm::Tuak => {
-                Ok(Self::Tuak { k: tuak_key(k)?, topc: exactly(c, "topc", "32")? })
+                let (k, topc) = (tuak_key(k)?, exactly(c, "topc", "32")?);
+                Ok(Self::Tuak { k, topc, iterations: KECCAK_ITERATIONS })
             }
         }
     }
@@ -108,8 +117,9 @@ impl KeyMaterial {
         match self {
             Self::Milenage { k, opc } => Algorithm::milenage(k, opc),
             #[expect(clippy::expect_used, reason = "the default sizes have a MAC of 64 bits")]
-            Self::Tuak { k, topc } => {
-                Algorithm::tuak(Tuak::new(k.clone(), topc, TuakSizes::DEFAULT, 1)).expect("a 64-bit MAC")
+            Self::Tuak { k, topc, iterations } => {
+                let tuak = Tuak::new(k.clone(), topc, TuakSizes::DEFAULT, *iterations);
+                Algorithm::tuak(tuak).expect("a 64-bit MAC")
             }
         }
     }
@@ -118,8 +128,8 @@ impl KeyMaterial {
     pub(super) fn to_octets(&self) -> Zeroizing<Vec<u8>> {
         let (algorithm, k, c): (u8, &[u8], &[u8]) = match self {
             Self::Milenage { k, opc } => (1, k.expose(), opc.expose()),
-            Self::Tuak { k: TuakKey::Bits128(k), topc } => (2, k.expose(), topc.expose()),
-            Self::Tuak { k: TuakKey::Bits256(k), topc } => (2, k.expose(), topc.expose()),
+            Self::Tuak { k: TuakKey::Bits128(k), topc, .. } => (2, k.expose(), topc.expose()),
+            Self::Tuak { k: TuakKey::Bits256(k), topc, .. } => (2, k.expose(), topc.expose()),
         };
         let mut octets = Zeroizing::new(Vec::with_capacity(1 + k.len() + c.len()));
         octets.push(algorithm);
@@ -128,15 +138,16 @@ impl KeyMaterial {
         octets
     }
 
-    pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
-        match octets.split_first()? {
-            (1, rest) => {
+    /// Of a key that is for that algorithm, as the registry says; `None` if it is none.
+    pub(super) fn from_octets(octets: &[u8], algorithm: AkaAlgorithm) -> Option<Self> {
+        match (octets.split_first()?, algorithm) {
+            ((1, rest), AkaAlgorithm::Milenage) => {
                 let (k, opc) = rest.split_at_checked(16)?;
                 Some(Self::Milenage { k: Secret::from_slice(k)?, opc: Secret::from_slice(opc)? })
             }
-            (2, rest) => {
+            ((2, rest), AkaAlgorithm::Tuak { keccak_iterations: iterations }) => {
                 let (k, topc) = rest.split_at_checked(rest.len().checked_sub(32)?)?;
-                Some(Self::Tuak { k: TuakKey::from_slice(k)?, topc: Secret::from_slice(topc)? })
+                Some(Self::Tuak { k: TuakKey::from_slice(k)?, topc: Secret::from_slice(topc)?, iterations })
             }
             _ => None,
         }
@@ -164,20 +175,24 @@ mod tests {
     }
 
     #[test]
-    fn key_records_read_back() {
+    fn key_records_read_back_for_the_algorithm_that_they_are_for() {
+        let tuak = |keccak_iterations| AkaAlgorithm::Tuak { keccak_iterations };
         let all = [
-            KeyMaterial::milenage(&hex(1, 16), Some(&hex(2, 16)), None).unwrap(),
-            KeyMaterial::milenage(&hex(1, 16), None, Some(&hex(2, 16))).unwrap(),
-            KeyMaterial::tuak(&hex(1, 16), Some(&hex(2, 32)), None).unwrap(),
-            KeyMaterial::tuak(&hex(1, 32), None, Some(&hex(2, 32))).unwrap(),
+            (AkaAlgorithm::Milenage, KeyMaterial::milenage(&hex(1, 16), Some(&hex(2, 16)), None).unwrap()),
+            (AkaAlgorithm::Milenage, KeyMaterial::milenage(&hex(1, 16), None, Some(&hex(2, 16))).unwrap()),
+            (tuak(1), KeyMaterial::tuak(&hex(1, 16), Some(&hex(2, 32)), None, 1).unwrap()),
+            (tuak(1), KeyMaterial::tuak(&hex(1, 32), None, Some(&hex(2, 32)), 1).unwrap()),
+            (tuak(7), KeyMaterial::tuak(&hex(1, 32), None, Some(&hex(2, 32)), 7).unwrap()),
         ];
-        for material in &all {
-            assert_eq!(KeyMaterial::from_octets(&material.to_octets()).as_ref(), Some(material));
-            assert_eq!(all.iter().filter(|other| *other == material).count(), 1);
+        for (algorithm, material) in &all {
+            assert_eq!(KeyMaterial::from_octets(&material.to_octets(), *algorithm).as_ref(), Some(material));
+            assert_eq!(all.iter().filter(|(_, other)| other == material).count(), 1);
+            let other = if *algorithm == AkaAlgorithm::Milenage { tuak(1) } else { AkaAlgorithm::Milenage };
+            assert_eq!(KeyMaterial::from_octets(&material.to_octets(), other), None);
         }
-        assert_eq!(KeyMaterial::from_octets(&[]), None);
-        assert_eq!(KeyMaterial::from_octets(&[1; 32]), None);
-        assert_eq!(KeyMaterial::from_octets(&[2; 20]), None);
+        assert_eq!(KeyMaterial::from_octets(&[], AkaAlgorithm::Milenage), None);
+        assert_eq!(KeyMaterial::from_octets(&[1; 32], AkaAlgorithm::Milenage), None);
+        assert_eq!(KeyMaterial::from_octets(&[2; 20], tuak(1)), None);
     }
 
     #[test]
@@ -188,6 +203,6 @@ mod tests {
         let none = KeyMaterial::milenage(&k, None, None).unwrap_err();
         assert_eq!(none.to_string(), "exactly one of opc and op is needed");
         assert!(KeyMaterial::milenage(&k, Some(&k), Some(&k)).is_err());
-        assert!(KeyMaterial::tuak(&hex(1, 24), Some(&hex(1, 32)), None).is_err());
+        assert!(KeyMaterial::tuak(&hex(1, 24), Some(&hex(1, 32)), None, 1).is_err());
     }
 }

@@ -157,7 +157,7 @@ impl Kms {
         Ok(document.and_then(|document| serde_json::from_str(&document).ok()))
     }
 
-    /// The keys, and how many records are under each. Reads every device.
+    /// The keys, and how many records are under each. Reads every credential.
     ///
     /// # Errors
     /// [`KmsError::Store`].

@@ -2,7 +2,7 @@
 
 use crate::{KeyMaterial, KeyPart, MaterialError};
 use obf_admin::resource::devices::{AlgorithmName, DeviceRecord, Source};
-use obf_store::resource::AkaAlgorithm;
+use obf_store::resource::{AkaAlgorithm, KECCAK_ITERATIONS};
 use std::fmt;
 
 /// A subscriber's key in clear. It can be wrapped ([`crate::Sealer::wrap`]) and compared with one that is kept
@@ -31,7 +31,7 @@ impl SubscriberKey {
             AlgorithmName::Tuak if op.is_some() => foreign("op", "tuak"),
             AlgorithmName::Tuak if opc.is_some() => foreign("opc", "tuak"),
             AlgorithmName::Milenage => KeyMaterial::milenage(k, opc.as_ref(), op.as_ref()),
-            AlgorithmName::Tuak => KeyMaterial::tuak(k, topc.as_ref(), top.as_ref()),
+            AlgorithmName::Tuak => KeyMaterial::tuak(k, topc.as_ref(), top.as_ref(), KECCAK_ITERATIONS),
         };
         material.map(|material| Some(Self(material)))
     }
@@ -44,7 +44,7 @@ impl SubscriberKey {
     pub const fn algorithm(&self) -> AkaAlgorithm {
         match self.0 {
             KeyMaterial::Milenage { .. } => AkaAlgorithm::Milenage,
-            KeyMaterial::Tuak { .. } => AkaAlgorithm::Tuak,
+            KeyMaterial::Tuak { iterations, .. } => AkaAlgorithm::Tuak { keccak_iterations: iterations },
         }
     }
 }

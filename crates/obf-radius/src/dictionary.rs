@@ -178,6 +178,10 @@ obf_attributes! {
     DisclosesIdentity = 25, "OBF-Discloses-Identity", "integer";
     /// How long an application may use a key before it fetches again, seconds; behind an OBF-Right.
     LocalValidity = 26, "OBF-Local-Validity", "integer";
+    /// How a device authenticates: `obf_token::Mode`.
+    Mode = 29, "OBF-Mode", "integer";
+    /// Which network technology's credential authenticates it: `obf_token::Technology`.
+    Technology = 30, "OBF-Technology", "integer";
 }
 
 /// Values of OBF-Operation.

@@ -3,10 +3,11 @@
 use crate::authorisation::Policy;
 use obf_gsup::PeerName;
 use obf_kms::KekConfig;
-use obf_store::Location;
+use obf_store::{Location, resource::HlrName};
 use obf_types::{Domain, HomeNetwork, NodeNumber};
 use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -48,6 +49,9 @@ pub struct Config {
     pub kyc: KycConfig,
     /// The existing HLR in which subscribers may live.
     pub hlr: Option<HlrConfig>,
+    /// More of them, each with a name of its own.
+    #[serde(default)]
+    pub hlrs: Vec<HlrConfig>,
     /// The Authentication Servers that may ask, each node of them.
     pub auth_servers: Vec<AuthServerConfig>,
 }
@@ -142,6 +146,9 @@ pub struct AdminConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HlrConfig {
+    /// What devices that live in it call it: `"source":"hlr","hlr":"<name>"`. `default` where nothing is said, here and
+    /// there.
+    pub name: Option<String>,
     /// Its GSUP port, such as `127.0.0.1:4222`.
     pub address: SocketAddr,
     /// The HLR is on another host, and keys travel from it in clear: GSUP has no protection of its own.
@@ -218,18 +225,26 @@ impl Config {
             let reason = "RADIUS/UDP is for one host; use rpr_tls, or set allow_udp = true";
             return Err(ConfigError::new("rpr.listen", reason));
         }
-        if let Some(hlr) = &self.hlr {
-            hlr.validate()?;
-            self.hlr_name()?;
-        }
+        self.hlrs()?;
         self.auth_servers.iter().try_for_each(AuthServerConfig::validate)
     }
 
-    /// What this node calls itself at the HLR.
-    pub(crate) fn hlr_name(&self) -> Result<PeerName, ConfigError> {
-        let named = self.hlr.as_ref().and_then(|hlr| hlr.ipa_name.clone());
-        let name = named.unwrap_or_else(|| format!("obf-rs-{}", self.node));
-        PeerName::new(&name).map_err(|error| ConfigError::new("hlr.ipa_name", error))
+    /// Every HLR by its name, and what this node calls itself there.
+    pub(crate) fn hlrs(&self) -> Result<BTreeMap<HlrName, (&HlrConfig, PeerName)>, ConfigError> {
+        let mut named = BTreeMap::new();
+        let one = self.hlr.iter().map(|hlr| (hlr, &HLR));
+        for (hlr, keys) in one.chain(self.hlrs.iter().map(|hlr| (hlr, &HLRS))) {
+            let name = hlr.name.as_deref().map_or_else(|| Ok(HlrName::default()), HlrName::new);
+            let name = name.map_err(|error| ConfigError::new(keys.name, error))?;
+            hlr.validate(keys)?;
+            let ipa_name = hlr.ipa_name.clone().unwrap_or_else(|| format!("obf-rs-{}", self.node));
+            let ipa_name =
+                PeerName::new(&ipa_name).map_err(|error| ConfigError::new(keys.ipa_name, error))?;
+            if named.insert(name.clone(), (hlr, ipa_name)).is_some() {
+                return Err(ConfigError::new(keys.name, format_args!("there are two HLRs named {name}")));
+            }
+        }
+        Ok(named)
     }
 
     /// Key management, however it is written.
@@ -262,21 +277,31 @@ impl Config {
     }
 }
 
+/// The keys of an HLR, for whoever is told that one is wrong.
+struct HlrKeys {
+    name: &'static str,
+    address: &'static str,
+    ipa_name: &'static str,
+}
+
+const HLR: HlrKeys = HlrKeys { name: "hlr.name", address: "hlr.address", ipa_name: "hlr.ipa_name" };
+const HLRS: HlrKeys = HlrKeys { name: "hlrs.name", address: "hlrs.address", ipa_name: "hlrs.ipa_name" };
+
 impl HlrConfig {
-    fn validate(&self) -> Result<(), ConfigError> {
+    fn validate(&self, keys: &HlrKeys) -> Result<(), ConfigError> {
         if self.address.port() == 0 {
-            return Err(ConfigError::new("hlr.address", "a port is needed; osmo-hlr's is 4222"));
+            return Err(ConfigError::new(keys.address, "a port is needed; osmo-hlr's is 4222"));
         }
         if self.address.ip().is_unspecified() {
             return Err(ConfigError::new(
-                "hlr.address",
+                keys.address,
                 "the address of the HLR, not that of every interface",
             ));
         }
         if !self.address.ip().is_loopback() && !self.allow_plain {
             let reason =
                 "GSUP carries keys in clear: use a tunnel that ends on this host, or set allow_plain = true";
-            return Err(ConfigError::new("hlr.address", reason));
+            return Err(ConfigError::new(keys.address, reason));
         }
         Ok(())
     }
@@ -364,7 +389,34 @@ mod tests {
             "rpr": { "listen": "127.0.0.1:0" }, "hlr": hlr,
         });
         let config: Config = serde_json::from_value(config).map_err(|error| error.to_string())?;
-        config.validate().and_then(|()| config.hlr_name()).map_err(|error| error.to_string())
+        config.validate().map_err(|error| error.to_string())?;
+        let mut hlrs = config.hlrs().map_err(|error| error.to_string())?;
+        Ok(hlrs.remove(&HlrName::default()).unwrap().1)
+    }
+
+    #[test]
+    fn r3_several_hlrs_have_a_name_each() {
+        let named = |hlr: Value, hlrs: Value| {
+            let config = json!({
+                "database": "rs.db", "kek_file": "kek", "auth_servers": [],
+                "rpr": { "listen": "127.0.0.1:0" }, "hlr": hlr, "hlrs": hlrs,
+            });
+            let config: Config = serde_json::from_value(config).unwrap();
+            let names = |hlrs: BTreeMap<HlrName, _>| hlrs.into_keys().map(|name| name.to_string());
+            config.hlrs().map(names).map(Iterator::collect::<Vec<_>>).map_err(|error| error.to_string())
+        };
+        let (one, west) =
+            (json!({ "address": "127.0.0.1:4222" }), json!({ "name": "west", "address": "127.0.0.2:4222" }));
+        assert_eq!(named(Value::Null, json!([])).unwrap(), Vec::<String>::new());
+        assert_eq!(named(one.clone(), json!([])).unwrap(), ["default"]);
+        assert_eq!(named(one.clone(), json!([west])).unwrap(), ["default", "west"]);
+        assert_eq!(named(Value::Null, json!([west])).unwrap(), ["west"]);
+        let twice = named(one.clone(), json!([one])).unwrap_err();
+        assert_eq!(twice, "resource.hlrs.name: there are two HLRs named default");
+        let bad = named(Value::Null, json!([{ "name": "West", "address": "127.0.0.1:4222" }])).unwrap_err();
+        assert!(bad.starts_with("resource.hlrs.name: the name of an HLR has"), "{bad}");
+        let far = named(Value::Null, json!([{ "address": "192.0.2.7:4222" }])).unwrap_err();
+        assert!(far.starts_with("resource.hlrs.address: GSUP carries keys in clear"), "{far}");
     }
 
     #[test]

@@ -97,7 +97,6 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let addressees = servers.iter().map(|server| server.name.to_string()).collect();
     let policy = config.kyc.policy();
     let registry = Registry::new(store.clone(), kms.clone(), addressees).under(policy);
-    let hlr_name = config.hlr_name()?;
 
     let mut node = Handle { endpoints: Vec::new(), stopper: Stopper::new(), store };
     // Everything that can fail comes before the first task.
@@ -135,10 +134,11 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     };
 
     let running = node.stopper.running();
-    let hlr = config.hlr.as_ref().map(|hlr| Hlr::start(hlr, hlr_name, &running));
+    let hlrs = config.hlrs()?.into_iter();
+    let hlrs = hlrs.map(|(name, (hlr, ipa_name))| (name, Hlr::start(hlr, ipa_name, &running))).collect();
     let rpr = Arc::new(RprServer::new(
         node.store.clone(),
-        Vectors::new(kms.clone(), hlr),
+        Vectors::new(kms.clone(), hlrs),
         Slice { node: config.node, nodes: config.nodes },
         clock.clone(),
         servers.clone(),

@@ -6,7 +6,7 @@ use alloc::{
     format,
     string::{String, ToString},
 };
-use obf_token::{TokenId, TokenIdError};
+use obf_token::{Mode, Technology, TokenId, TokenIdError};
 use obf_types::{GlobalIdentity, KeySchema, UnixTime};
 
 /// The namespace of TS 24.109 annex C.
@@ -30,6 +30,10 @@ pub struct BootstrappingInfo {
 pub struct Association {
     /// The schema chosen.
     pub schema: KeySchema,
+    /// The mode that the device bootstrapped in.
+    pub mode: Mode,
+    /// The technology that its credential is of.
+    pub technology: Technology,
     /// The server's bootstrap counter of this device.
     pub counter: u64,
     /// The device's registered primary identity.
@@ -99,8 +103,11 @@ impl BootstrappingInfo {
 impl Association {
     fn write(&self, out: &mut String) {
         out.push_str(&format!(
-            "<Extension><association xmlns=\"{OBF_NAMESPACE}\" schema=\"{}\" counter=\"{}\" identity=\"",
+            "<Extension><association xmlns=\"{OBF_NAMESPACE}\" schema=\"{}\" mode=\"{}\" \
+             technology=\"{}\" counter=\"{}\" identity=\"",
             self.schema.name(),
+            self.mode as u8,
+            self.technology as u8,
             self.counter,
         ));
         xml::escape(&self.identity.to_string(), out);
@@ -116,10 +123,22 @@ impl Association {
     fn read(element: &Element) -> Option<Self> {
         Some(Self {
             schema: KeySchema::from_name(element.attribute("schema")?)?,
+            // A server that says neither knows AKA of a 3GPP network only.
+            mode: number(element, "mode")?.map_or(Some(Mode::Aka), Mode::from_number)?,
+            technology: number(element, "technology")?
+                .map_or(Some(Technology::ThreeGpp), Technology::from_number)?,
             counter: element.attribute("counter")?.parse().ok()?,
             identity: element.attribute("identity")?.parse().ok()?,
             offer: element.attribute("offer").map(String::from),
         })
+    }
+}
+
+/// An attribute that is a number of one octet: `None` if it is something else, `Some(None)` if it is not there.
+fn number(element: &Element, name: &str) -> Option<Option<u8>> {
+    match element.attribute(name) {
+        None => Some(None),
+        Some(text) => text.parse().ok().map(Some),
     }
 }
 
@@ -134,6 +153,8 @@ mod tests {
             expires: UnixTime(1_767_323_045),
             association: Some(Association {
                 schema: KeySchema::Obf1,
+                mode: Mode::Aka,
+                technology: Technology::Standalone,
                 counter: 42,
                 identity: GlobalIdentity::new(IdentityKind::Impi, "a&<b>@c.example").unwrap(),
                 offer: Some("obf-1, gba-me".into()),
@@ -164,12 +185,23 @@ mod tests {
     }
 
     #[test]
+    fn an_association_that_says_no_mode_and_technology_is_of_aka_and_3gpp() {
+        let silent = info().to_xml().replace(" mode=\"1\" technology=\"3\"", "");
+        let association = BootstrappingInfo::parse(silent.as_bytes()).unwrap().association.unwrap();
+        assert_eq!((association.mode, association.technology), (Mode::Aka, Technology::ThreeGpp));
+    }
+
+    #[test]
     fn each_wrong_part_is_named() {
         let good = info().to_xml();
         for (from, to, error) in [
             ("BootstrappingInfo", "Other", BodyError::Root),
             ("<lifetime>2", "<lifetime>x", BodyError::Lifetime),
             ("obf-1\"", "obf-9\"", BodyError::Association),
+            ("mode=\"1\"", "mode=\"9\"", BodyError::Association),
+            ("mode=\"1\"", "mode=\"aka\"", BodyError::Association),
+            ("technology=\"3\"", "technology=\"0\"", BodyError::Association),
+            ("technology=\"3\"", "technology=\"\"", BodyError::Association),
             ("counter=\"42\"", "counter=\"-1\"", BodyError::Association),
             ("identity=\"impi", "identity=\"imsi", BodyError::Association),
             ("<btid>I", "<btid>", BodyError::Id(TokenIdError::Rand)),

@@ -3,7 +3,7 @@
 use crate::status::Outcome;
 use alloc::{borrow::Cow, format, string::String, vec, vec::Vec};
 
-/// The request header in which a client offers its key schemas (see [`crate::Offer`]).
+/// The request header in which a client offers its key schemas (see [`crate::SchemaOffer`]).
 pub const OFFER_HEADER: &str = "obf-key-schemas";
 /// The product token of `User-Agent` that asks for GBA_Digest (TS 24.109 I.2).
 pub const GBA_DIGEST: &str = "GBA_Digest";

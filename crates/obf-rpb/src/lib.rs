@@ -24,7 +24,7 @@ pub mod xml;
 
 pub use client::{Bootstrap, BootstrapError, ClientStep, SecurityAssociation};
 pub use http::{HttpRequest, Reply};
-pub use offer::Offer;
+pub use offer::SchemaOffer;
 pub use sealed::KeyRing;
 pub use server::{Authenticator, Draw, Step};
 pub use status::Outcome;

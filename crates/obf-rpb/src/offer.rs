@@ -5,9 +5,9 @@ use obf_types::KeySchema;
 
 /// An offer: the header's text exactly as written, because the answer repeats it under `rspauth`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer(String);
+pub struct SchemaOffer(String);
 
-impl Offer {
+impl SchemaOffer {
     /// The longest text, octets.
     pub const MAX_LEN: usize = 64;
 
@@ -52,17 +52,17 @@ mod tests {
 
     #[test]
     fn the_best_schema_offered_is_chosen() {
-        let chosen = |text: &str| Offer::choose(Offer::parse(text.as_bytes()).as_ref());
+        let chosen = |text: &str| SchemaOffer::choose(SchemaOffer::parse(text.as_bytes()).as_ref());
         assert_eq!(chosen("obf-1, gba-me"), KeySchema::Obf1);
         assert_eq!(chosen("gba-me,obf-1"), KeySchema::Obf1);
         assert_eq!(chosen("gba-me"), KeySchema::GbaMe);
         assert_eq!(chosen("obf-12, x-obf-1"), KeySchema::GbaMe);
         assert_eq!(chosen(""), KeySchema::GbaMe);
-        assert_eq!(Offer::choose(None), KeySchema::GbaMe);
-        assert_eq!(Offer::of(&[KeySchema::Obf1, KeySchema::GbaMe]).as_str(), "obf-1, gba-me");
+        assert_eq!(SchemaOffer::choose(None), KeySchema::GbaMe);
+        assert_eq!(SchemaOffer::of(&[KeySchema::Obf1, KeySchema::GbaMe]).as_str(), "obf-1, gba-me");
         for bad in ["OBF-1", "a\"b", "a<b", "a\tb"] {
-            assert_eq!(Offer::parse(bad.as_bytes()), None);
+            assert_eq!(SchemaOffer::parse(bad.as_bytes()), None);
         }
-        assert_eq!(Offer::parse(&[b'a'; 65]), None);
+        assert_eq!(SchemaOffer::parse(&[b'a'; 65]), None);
     }
 }

@@ -3,7 +3,7 @@
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 use base64ct::{Base64, Encoding};
-use obf_token::{Algorithm, Mode, SealingKey};
+use obf_token::{Algorithm, Mode, SealingKey, Technology};
 use obf_types::{Epoch, GlobalIdentity, IdentityKind, Secret, SecretBytes, UnixTime};
 use zeroize::Zeroizing;
 
@@ -14,8 +14,10 @@ pub const VARIABLE_LEN: usize = CONTENT_LEN - FIXED_LEN;
 /// Characters of `opaque`.
 pub const OPAQUE_LEN: usize = (CONTENT_LEN + obf_token::envelope::OVERHEAD) / 3 * 4;
 
-const VERSION: u8 = 1;
-const FIXED_LEN: usize = 1 + 1 + 8 + 8 + 8 + 1 + 1 + 16 + 16 + 16 + 1 + 1 + 1 + 1;
+const VERSION: u8 = 2;
+/// XRES padded, CK, IK, with the minimum algorithm and the length of XRES.
+const AKA_LEN: usize = 1 + 1 + 16 + 16 + 16;
+const FIXED_LEN: usize = 1 + 1 + 8 + 8 + 8 + 1 + 1 + AKA_LEN + 1 + 1 + 1 + 1;
 const RESYNCHRONISED: u8 = 1;
 const CARRIED_DROPPED: u8 = 2;
 /// In place of an identity's length: it is the user name.
@@ -43,7 +45,7 @@ impl KeyRing {
 
 /// What a challenge was for. Opened only together with exactly these, octet for octet.
 #[derive(Clone, Copy, Debug)]
-pub struct Bound<'a> {
+pub struct ChallengeBinding<'a> {
     /// The mode.
     pub mode: Mode,
     /// The realm.
@@ -56,7 +58,7 @@ pub struct Bound<'a> {
     pub offered: &'a [Algorithm],
 }
 
-impl Bound<'_> {
+impl ChallengeBinding<'_> {
     fn associated_data(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16 + self.realm.len() + self.username.len() + self.nonce.len());
         out.extend_from_slice(b"obf-rpb\x01");
@@ -70,16 +72,31 @@ impl Bound<'_> {
     }
 }
 
+/// What a right response to a challenge is made from, by mode: one octet in the seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Aka(ExpectedAka),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExpectedAka {
+    pub(crate) minimum: Algorithm,
+    /// At most 16 octets.
+    pub(crate) xres: SecretBytes,
+    pub(crate) ck: Secret<16>,
+    pub(crate) ik: Secret<16>,
+}
+
 /// What is remembered. RAND and AUTN stand in the nonce, which the seal covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SealedChallenge {
     pub(crate) issued: UnixTime,
     pub(crate) epoch: Epoch,
     pub(crate) not_after: Option<UnixTime>,
-    pub(crate) minimum: Algorithm,
-    pub(crate) xres: SecretBytes,
-    pub(crate) ck: Secret<16>,
-    pub(crate) ik: Secret<16>,
+    /// The technology that the credential is of.
+    pub(crate) technology: Technology,
+    /// What a right response is made from.
+    pub(crate) expected: Expected,
     /// The Resource Server's label in token ids.
     pub(crate) rs: Box<str>,
     /// The registered identity; none in a challenge that nothing answers.
@@ -92,13 +109,18 @@ pub(crate) struct SealedChallenge {
 
 impl SealedChallenge {
     /// The `opaque` text, or `None` if RES, label or identity are too long to be sealed.
-    pub(crate) fn seal(&self, ring: &KeyRing, nonce: &[u8; 24], bound: &Bound<'_>) -> Option<String> {
+    pub(crate) fn seal(
+        &self,
+        ring: &KeyRing,
+        nonce: &[u8; 24],
+        bound: &ChallengeBinding<'_>,
+    ) -> Option<String> {
         let content = self.encode(bound.username)?;
         Some(Base64::encode_string(&ring.current.seal(nonce, &bound.associated_data(), &content)))
     }
 
     /// Opens an `opaque`; `None` whatever is wrong with it.
-    pub(crate) fn open(ring: &KeyRing, opaque: &[u8], bound: &Bound<'_>) -> Option<Self> {
+    pub(crate) fn open(ring: &KeyRing, opaque: &[u8], bound: &ChallengeBinding<'_>) -> Option<Self> {
         if opaque.len() != OPAQUE_LEN {
             return None;
         }
@@ -115,19 +137,14 @@ impl SealedChallenge {
         let carried = self.carried.as_deref().filter(|carried| carried.len() <= room);
         let flags = if self.resynchronised { RESYNCHRONISED } else { 0 }
             | if carried.is_none() { CARRIED_DROPPED } else { 0 };
-        let xres = self.xres.expose();
-        let mut padded = Zeroizing::new([0; 16]);
-        padded.get_mut(..xres.len())?.copy_from_slice(xres);
-
         let mut out = Zeroizing::new(Vec::with_capacity(CONTENT_LEN));
         out.extend_from_slice(&[VERSION, flags]);
         out.extend_from_slice(&self.issued.0.to_be_bytes());
         out.extend_from_slice(&self.epoch.0.to_be_bytes());
         out.extend_from_slice(&self.not_after.map_or(u64::MAX, |time| time.0).to_be_bytes());
-        out.extend_from_slice(&[self.minimum as u8, xres.len() as u8]);
-        out.extend_from_slice(&*padded);
-        out.extend_from_slice(self.ck.expose());
-        out.extend_from_slice(self.ik.expose());
+        let Expected::Aka(aka) = &self.expected;
+        out.extend_from_slice(&[Mode::Aka as u8, self.technology as u8]);
+        aka.encode(&mut out)?;
         out.push(u8::try_from(self.rs.len()).ok()?);
         out.extend_from_slice(self.rs.as_bytes());
         out.extend_from_slice(&[kind, if same { SAME } else { u8::try_from(value.len()).ok()? }]);
@@ -148,10 +165,12 @@ impl SealedChallenge {
         let issued = UnixTime(u64::from_be_bytes(reader.array()?));
         let epoch = Epoch(u64::from_be_bytes(reader.array()?));
         let not_after = u64::from_be_bytes(reader.array()?);
-        let [minimum, xres_len] = reader.array()?;
-        let xres = Zeroizing::new(reader.array::<16>()?);
-        let ck = Secret::new(reader.array()?);
-        let ik = Secret::new(reader.array()?);
+        let [mode, technology] = reader.array()?;
+        let technology = Technology::from_number(technology)?;
+        let expected = match Mode::from_number(mode)? {
+            Mode::Aka => Expected::Aka(ExpectedAka::decode(&mut reader)?),
+            Mode::GbaDigest | Mode::Pki | Mode::Join => return None,
+        };
         let rs = core::str::from_utf8(reader.short()?).ok()?.into();
         let [kind] = reader.array()?;
         let [length] = reader.array()?;
@@ -168,14 +187,37 @@ impl SealedChallenge {
             issued,
             epoch,
             not_after: (not_after != u64::MAX).then_some(UnixTime(not_after)),
-            minimum: Algorithm::from_number(minimum)?,
-            xres: SecretBytes::from(xres.get(..usize::from(xres_len))?),
-            ck,
-            ik,
+            technology,
+            expected,
             rs,
             identity,
             carried: (flags & CARRIED_DROPPED == 0).then(|| carried.into()),
             resynchronised: flags & RESYNCHRONISED != 0,
+        })
+    }
+}
+
+impl ExpectedAka {
+    /// `None` if XRES is longer than 16 octets.
+    fn encode(&self, out: &mut Vec<u8>) -> Option<()> {
+        let xres = self.xres.expose();
+        let mut padded = Zeroizing::new([0; 16]);
+        padded.get_mut(..xres.len())?.copy_from_slice(xres);
+        out.extend_from_slice(&[self.minimum as u8, xres.len() as u8]);
+        out.extend_from_slice(&*padded);
+        out.extend_from_slice(self.ck.expose());
+        out.extend_from_slice(self.ik.expose());
+        Some(())
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        let [minimum, xres_len] = reader.array()?;
+        let xres = Zeroizing::new(reader.array::<16>()?);
+        Some(Self {
+            minimum: Algorithm::from_number(minimum)?,
+            xres: SecretBytes::from(xres.get(..usize::from(xres_len))?),
+            ck: Secret::new(reader.array()?),
+            ik: Secret::new(reader.array()?),
         })
     }
 }
@@ -213,7 +255,7 @@ mod tests {
         )
     }
 
-    const BOUND: Bound<'_> = Bound {
+    const BOUND: ChallengeBinding<'_> = ChallengeBinding {
         mode: Mode::Aka,
         realm: b"as.example",
         username: "001010000000001",
@@ -226,10 +268,13 @@ mod tests {
             issued: UnixTime(1_700_000_000),
             epoch: Epoch(7),
             not_after: Some(UnixTime(1_800_000_000)),
-            minimum: Algorithm::AkaV1Md5,
-            xres: SecretBytes::new(vec![9; 8]),
-            ck: Secret::new([3; 16]),
-            ik: Secret::new([4; 16]),
+            technology: Technology::Standalone,
+            expected: Expected::Aka(ExpectedAka {
+                minimum: Algorithm::AkaV1Md5,
+                xres: SecretBytes::new(vec![9; 8]),
+                ck: Secret::new([3; 16]),
+                ik: Secret::new([4; 16]),
+            }),
             rs: "rs1".into(),
             identity: identity.map(|text| GlobalIdentity::from_user_name(text).unwrap()),
             carried: Some(vec![5; carried]),
@@ -253,7 +298,7 @@ mod tests {
         }
         let too_long = alloc::format!("{}@{}", "a".repeat(100), "b".repeat(100));
         assert_eq!(challenge(Some(&too_long), 0).seal(&ring(), &[8; 24], &BOUND), None);
-        let bound = Bound { username: &too_long, ..BOUND };
+        let bound = ChallengeBinding { username: &too_long, ..BOUND };
         assert!(challenge(Some(&too_long), 0).seal(&ring(), &[8; 24], &bound).is_some());
     }
 
@@ -270,14 +315,25 @@ mod tests {
     fn it_opens_only_with_what_it_was_sealed_for() {
         let opaque = challenge(None, 0).seal(&ring(), &[8; 24], &BOUND).unwrap();
         for other in [
-            Bound { mode: Mode::GbaDigest, ..BOUND },
-            Bound { realm: b"as.examplf", ..BOUND },
-            Bound { username: "001010000000002", ..BOUND },
-            Bound { nonce: b"noncf", ..BOUND },
-            Bound { offered: &[Algorithm::AkaV1Md5], ..BOUND },
-            Bound { realm: b"as.exampl", username: "e001010000000001", ..BOUND },
+            ChallengeBinding { mode: Mode::GbaDigest, ..BOUND },
+            ChallengeBinding { realm: b"as.examplf", ..BOUND },
+            ChallengeBinding { username: "001010000000002", ..BOUND },
+            ChallengeBinding { nonce: b"noncf", ..BOUND },
+            ChallengeBinding { offered: &[Algorithm::AkaV1Md5], ..BOUND },
+            ChallengeBinding { realm: b"as.exampl", username: "e001010000000001", ..BOUND },
         ] {
             assert!(SealedChallenge::open(&ring(), opaque.as_bytes(), &other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_mode_or_technology_that_is_unknown_is_not_opened() {
+        let content = challenge(None, 0).encode("x").unwrap();
+        assert!(SealedChallenge::decode(&content, "x").is_some());
+        for (place, unknown) in [(0, 1), (26, 0), (26, 2), (26, 9), (27, 0), (27, 4), (28, 3)] {
+            let mut content = content.to_vec();
+            content[place] = unknown;
+            assert_eq!(SealedChallenge::decode(&content, "x"), None, "octet {place} is {unknown}");
         }
     }
 

@@ -1,19 +1,38 @@
 //! What a Resource Server answers.
 
-use crate::Rights;
+use crate::{Rights, request::octet};
 use obf_aka::{AkaVector, SecretOutput};
 use obf_radius::{
-    AnswerError, AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Reply, Request, Vendor,
+    AnswerError, AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Reply, ReplyBuilder,
+    Request, Vendor,
     dictionary::{MS_MPPE_RECV_KEY, MS_MPPE_SEND_KEY},
 };
-use obf_token::Algorithm;
+use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{AppId, Epoch, GlobalIdentity, HomeNetwork, MAX_SETTINGS, UaClass, UnixTime};
 
-/// An AKA vector and all that the Authentication Server must know of the device: one round trip.
+/// What an Authentication Server authenticates a device with, by mode. A mode is added here with the code that serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthenticationData {
+    /// A vector; CK and IK have 128 bits.
+    Aka(AkaVector),
+}
+
+impl AuthenticationData {
+    /// The mode that it is for.
+    pub const fn mode(&self) -> Mode {
+        match self {
+            Self::Aka(_) => Mode::Aka,
+        }
+    }
+}
+
+/// Authentication data and all that the Authentication Server must know of the device: one round trip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VectorAnswer {
-    /// The vector; CK and IK have 128 bits.
-    pub vector: AkaVector,
+    /// What the device authenticates with.
+    pub data: AuthenticationData,
+    /// The technology that its credential is of (P4 of `obf-1`).
+    pub technology: Technology,
     /// The device.
     pub device: DeviceFacts,
     /// What it may do: as many rights as fit.
@@ -77,18 +96,11 @@ impl VectorAnswer {
         out: &mut Vec<u8>,
     ) -> Result<(), PutError> {
         let mut reply = request.reply(Code::AccessAccept, out);
-        let [salt, other_salt] = distinct(salts);
-        let AkaVector { rand, autn, xres, ck, ik } = &self.vector;
-        let mut keys = [0; 2 * SecretOutput::MAX];
-        let (ck, ik) = (ck.expose(), ik.expose());
-        let length = ck.len() + ik.len();
-        keys.iter_mut().zip(ck.iter().chain(ik)).for_each(|(to, from)| *to = *from);
-        let keys = obf_types::Secret::new(keys);
-        reply.put_secret(MS_MPPE_RECV_KEY, keys.expose().get(..length).unwrap_or_default(), salt)?;
-        reply.put_secret(MS_MPPE_SEND_KEY, xres.expose(), other_salt)?;
+        let AuthenticationData::Aka(vector) = &self.data;
+        put_vector(vector, vendor, distinct(salts), &mut reply)?;
         let to = reply.attributes();
-        to.put(vendor.attribute(ObfAttribute::Rand), rand)?;
-        to.put(vendor.attribute(ObfAttribute::Autn), autn)?;
+        to.put_integer(vendor.attribute(ObfAttribute::Mode), u32::from(self.data.mode() as u8))?;
+        to.put_integer(vendor.attribute(ObfAttribute::Technology), u32::from(self.technology as u8))?;
         self.device.encode(vendor, to)?;
         self.rights.encode(vendor, to)?;
         reply.finish();
@@ -102,9 +114,16 @@ impl VectorAnswer {
     pub fn decode(reply: &Reply, vendor: Vendor) -> Result<Self, AnswerError> {
         reply.accepted(vendor)?;
         let packet = reply.packet();
-        let vector = vector(reply, &packet, vendor)?;
+        // A Resource Server that says neither knows AKA of a 3GPP network only.
+        let mode = octet(&packet, vendor, ObfAttribute::Mode, Mode::from_number)?.unwrap_or(Mode::Aka);
+        let technology = octet(&packet, vendor, ObfAttribute::Technology, Technology::from_number)?;
+        let data = match mode {
+            Mode::Aka => AuthenticationData::Aka(vector(reply, &packet, vendor)?),
+            Mode::GbaDigest | Mode::Pki | Mode::Join => return Err(Malformed("OBF-Mode").into()),
+        };
         Ok(Self {
-            vector,
+            data,
+            technology: technology.unwrap_or(Technology::ThreeGpp),
             device: DeviceFacts::decode(&packet, vendor)?,
             rights: Rights::decode(&packet, vendor)?,
         })
@@ -231,6 +250,24 @@ impl DeviceFacts {
             minimum_algorithm: algorithm.ok_or(Malformed("OBF-Minimum-Algorithm"))?,
         })
     }
+}
+
+fn put_vector(
+    AkaVector { rand, autn, xres, ck, ik }: &AkaVector,
+    vendor: Vendor,
+    [salt, other_salt]: [[u8; 2]; 2],
+    reply: &mut ReplyBuilder<'_>,
+) -> Result<(), PutError> {
+    let mut keys = [0; 2 * SecretOutput::MAX];
+    let (ck, ik) = (ck.expose(), ik.expose());
+    let length = ck.len() + ik.len();
+    keys.iter_mut().zip(ck.iter().chain(ik)).for_each(|(to, from)| *to = *from);
+    let keys = obf_types::Secret::new(keys);
+    reply.put_secret(MS_MPPE_RECV_KEY, keys.expose().get(..length).unwrap_or_default(), salt)?;
+    reply.put_secret(MS_MPPE_SEND_KEY, xres.expose(), other_salt)?;
+    let to = reply.attributes();
+    to.put(vendor.attribute(ObfAttribute::Rand), rand)?;
+    to.put(vendor.attribute(ObfAttribute::Autn), autn)
 }
 
 fn vector(reply: &Reply, packet: &Packet<'_>, vendor: Vendor) -> Result<AkaVector, Malformed> {

@@ -13,7 +13,7 @@ pub mod notice;
 pub mod request;
 pub mod right;
 
-pub use answer::{ApplicationAnswer, RightsAnswer, VectorAnswer};
+pub use answer::{ApplicationAnswer, AuthenticationData, RightsAnswer, VectorAnswer};
 pub use notice::Notice;
 pub use request::{
     ApplicationRequest, Ask, Asker, Inquiry, Resynchronisation, RightsRequest, VectorRequest, Wanted,

@@ -4,6 +4,7 @@ use obf_radius::{
     AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Request, Vendor,
     dictionary::{NAS_IDENTIFIER, Operation, USER_NAME},
 };
+use obf_token::Mode;
 use obf_types::{AppId, Domain, NodeNumber, Refusal};
 
 /// Who asks: in every Access-Request.
@@ -20,6 +21,8 @@ pub struct Asker {
 pub struct VectorRequest {
     /// The identity as the UE wrote it, octet for octet (SPEC R9): 1 to 253 octets.
     pub user_name: Vec<u8>,
+    /// How the UE wants to authenticate. A request that does not say, as `radclient` sends it, asks for AKA.
+    pub mode: Mode,
     /// The UE's AUTS and the RAND that it answers.
     pub resynchronisation: Option<Resynchronisation>,
 }
@@ -95,12 +98,13 @@ impl Ask {
         to.put(NAS_IDENTIFIER, asker.domain.as_str().as_bytes())?;
         to.put_integer(name(ObfAttribute::Node), asker.node.value().into())?;
         match self {
-            Self::Vector(VectorRequest { user_name, resynchronisation }) => {
+            Self::Vector(VectorRequest { user_name, mode, resynchronisation }) => {
+                let operation =
+                    if resynchronisation.is_some() { Operation::Resynchronise } else { Operation::Vector };
                 to.put(USER_NAME, user_name)?;
-                let Some(Resynchronisation { rand, auts }) = resynchronisation else {
-                    return to.put_integer(name(ObfAttribute::Operation), Operation::Vector as u32);
-                };
-                to.put_integer(name(ObfAttribute::Operation), Operation::Resynchronise as u32)?;
+                to.put_integer(name(ObfAttribute::Operation), operation as u32)?;
+                to.put_integer(name(ObfAttribute::Mode), u32::from(*mode as u8))?;
+                let Some(Resynchronisation { rand, auts }) = resynchronisation else { return Ok(()) };
                 to.put(name(ObfAttribute::Rand), rand)?;
                 to.put(name(ObfAttribute::Auts), auts)
             }
@@ -162,14 +166,20 @@ impl Reader<'_> {
     /// `None`: an operation that is none of RPR's.
     fn ask(&self, operation: Option<u32>) -> Result<Option<Ask>, Malformed> {
         Ok(Some(match Operation::from_number(operation.ok_or(Malformed("OBF-Operation"))?) {
-            Some(Operation::Vector) => {
-                Ask::Vector(VectorRequest { user_name: self.user_name()?, resynchronisation: None })
-            }
+            Some(Operation::Vector) => Ask::Vector(VectorRequest {
+                user_name: self.user_name()?,
+                mode: self.mode()?,
+                resynchronisation: None,
+            }),
             Some(Operation::Resynchronise) => {
                 let rand = self.octets(ObfAttribute::Rand)?.ok_or(Malformed("OBF-RAND"))?;
                 let auts = self.octets(ObfAttribute::Auts)?.ok_or(Malformed("OBF-AUTS"))?;
                 let resynchronisation = Some(Resynchronisation { rand, auts });
-                Ask::Vector(VectorRequest { user_name: self.user_name()?, resynchronisation })
+                Ask::Vector(VectorRequest {
+                    user_name: self.user_name()?,
+                    mode: self.mode()?,
+                    resynchronisation,
+                })
             }
             Some(Operation::Rights) => {
                 let wanted =
@@ -194,6 +204,10 @@ impl Reader<'_> {
         Ok(value.ok_or(Malformed("User-Name"))?.to_vec())
     }
 
+    fn mode(&self) -> Result<Mode, Malformed> {
+        Ok(octet(&self.packet, self.vendor, ObfAttribute::Mode, Mode::from_number)?.unwrap_or(Mode::Aka))
+    }
+
     fn app(&self, attribute: ObfAttribute) -> Result<Option<AppId>, Malformed> {
         let Some(value) = self.packet.only(self.vendor.attribute(attribute))? else { return Ok(None) };
         let app = text(value).and_then(|text| AppId::new(text).ok());
@@ -204,6 +218,21 @@ impl Reader<'_> {
         let Some(value) = self.packet.only(self.vendor.attribute(attribute))? else { return Ok(None) };
         value.try_into().map(Some).map_err(|_| Malformed(attribute.name()))
     }
+}
+
+/// An attribute with a number of one octet; `None` if it is not there.
+///
+/// # Errors
+/// [`Malformed`] if it is there twice, or its number is unknown here.
+pub(crate) fn octet<T>(
+    packet: &Packet<'_>,
+    vendor: Vendor,
+    attribute: ObfAttribute,
+    read: impl FnOnce(u8) -> Option<T>,
+) -> Result<Option<T>, Malformed> {
+    let Some(value) = packet.only(vendor.attribute(attribute))? else { return Ok(None) };
+    let number = value.try_into().map(u32::from_be_bytes).ok().and_then(|number| u8::try_from(number).ok());
+    number.and_then(read).map(Some).ok_or(Malformed(attribute.name()))
 }
 
 fn text(value: &[u8]) -> Option<&str> {

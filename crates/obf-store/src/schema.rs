@@ -1,7 +1,7 @@
 //! Schema versions: `user_version` counts the migrations applied, `application_id` names the owner of the file.
 
-use crate::error::OpenError;
-use rusqlite::{Connection, TransactionBehavior};
+use crate::error::{OpenError, StoreError};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 /// The tables of one kind of node, as the steps that lead to them. Steps are only ever appended.
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +19,26 @@ impl Schema {
         if self.check(connection)? == self.migrations.len() {
             return Ok(());
         }
+        // A step that writes a table anew drops the old one; with foreign keys on, that would empty every table that
+        // refers to it. Within a transaction they can be switched neither off nor on.
+        connection.pragma_update(None, "foreign_keys", false)?;
+        let migrated = self.steps(connection);
+        connection.pragma_update(None, "foreign_keys", true)?;
+        migrated
+    }
+
+    fn steps(&self, connection: &mut Connection) -> Result<(), OpenError> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let applied = self.check(&transaction)?;
         for step in self.migrations.iter().skip(applied) {
             transaction.execute_batch(step)?;
+        }
+        let dangling: Option<String> = transaction
+            .query_row("SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1", [], |row| row.get(0))
+            .optional()?;
+        if let Some(table) = dangling {
+            let reason = format!("a row of the table {table} refers to nothing: the database is damaged");
+            return Err(StoreError::Corrupt(reason).into());
         }
         transaction.pragma_update(None, "user_version", self.migrations.len())?;
         transaction.pragma_update(None, "application_id", self.application_id)?;

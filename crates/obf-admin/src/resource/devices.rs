@@ -70,8 +70,14 @@ pub struct DeviceRecord<S = KeyText> {
     /// Its custodian: a registered custodian's id.
     #[schemars(regex(pattern = pattern::SLUG))]
     pub custodian: Option<String>,
+    /// The technology that it authenticates as: `standalone` for a key that is its provider's own and of no network;
+    /// `3gpp` if it is absent.
+    pub technology: Option<TechnologyName>,
     /// Where its vectors come from; `own` if it is absent.
     pub source: Option<Source>,
+    /// Which HLR, where its `source` is `hlr`: the name that the configuration gives it; `default` if it is absent.
+    #[schemars(regex(pattern = pattern::SLUG))]
+    pub hlr: Option<String>,
     /// `registered` if it shall not be in use yet; otherwise `active`.
     pub state: Option<FirstState>,
 }
@@ -98,8 +104,13 @@ pub struct Device {
     pub identities: Vec<String>,
     /// What its key is for.
     pub algorithm: AlgorithmName,
+    /// The technology that it authenticates as.
+    pub technology: TechnologyName,
     /// Where its vectors come from.
     pub source: Source,
+    /// Which HLR, where they come from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hlr: Option<String>,
     /// Its state.
     pub state: State,
     /// Rises whenever its tokens are ended; it began at the time when the device was added, seconds since 1970.
@@ -162,6 +173,20 @@ pub enum BootstrapAlgorithm {
     /// RFC 4169 with SHA-256.
     #[serde(rename = "AKAv2-SHA-256")]
     Akav2Sha256,
+}
+
+/// The technology that a device authenticates as: application keys differ by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TechnologyName {
+    /// A 3GPP network's.
+    #[serde(rename = "3gpp")]
+    ThreeGpp,
+    /// LoRaWAN.
+    #[serde(rename = "lorawan")]
+    Lorawan,
+    /// No network's: a key or certificate of its provider's own.
+    #[serde(rename = "standalone")]
+    Standalone,
 }
 
 /// Where the vectors of a device come from.

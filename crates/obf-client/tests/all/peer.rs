@@ -15,13 +15,13 @@ use obf_net::{
 use obf_rpb::{
     Authenticator, Draw, HttpRequest, KeyRing, Reply, Step,
     server::{
-        CommitAnswer, Context, NewToken, Settings as ServerSettings, SpendAnswer, Vector, VectorAnswer,
-        VectorQuery,
+        AuthenticationData, CommitAnswer, Context, NewToken, Settings as ServerSettings, SpendAnswer, Vector,
+        VectorAnswer, VectorQuery,
     },
 };
-use obf_token::{Algorithm, AppKey, SealingKey, TokenId};
+use obf_token::{Algorithm, AppKey, SealingKey, Technology, TokenId};
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, NafId, Secret, SecretBytes, UaId, UnixTime,
+    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, NafId, Secret, UaId, UnixTime,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -222,14 +222,10 @@ impl State {
         getrandom::fill(&mut rand).unwrap();
         let vector = generate_vector(&self.key, &rand, *sqn_he, Amf::ZERO);
         VectorAnswer::Vector(Box::new(Vector {
-            rand,
-            autn: vector.autn,
-            xres: SecretBytes::from(vector.xres.expose()),
-            ck: Secret::from_slice(vector.ck.expose()).unwrap(),
-            ik: Secret::from_slice(vector.ik.expose()).unwrap(),
+            data: AuthenticationData::Aka { vector, minimum: Algorithm::AkaV1Md5 },
+            technology: Technology::ThreeGpp,
             identity: GlobalIdentity::new(IdentityKind::Imsi, IMSI).unwrap(),
             epoch: Epoch(0),
-            minimum: Algorithm::AkaV1Md5,
             not_after: Some(self.not_after()),
             rs: "rs1".into(),
             carried: Vec::new(),

@@ -1,6 +1,6 @@
 //! Devices: registered once, found by any identity, suspended, revoked, removed.
 
-use super::DeviceRecord;
+use super::{DeviceRecord, RecordSource};
 use crate::{
     authorisation::Policy,
     backup::{self, BackupError},
@@ -10,7 +10,10 @@ use hyper::body::Body;
 use obf_kms::{Envelope, Kms, KmsError, Sealer, rotation::Rotation};
 use obf_store::{
     StoreError,
-    resource::{Act, Added, Audit, Change, Device, Devices, KeyEnvelope, NewDevice, ResourceDb},
+    resource::{
+        Act, Added, AkaParameters, Audit, Change, Credential, CredentialState, Device, Devices,
+        FIRST_KEY_INDEX, KeyEnvelope, NewDevice, Parameters, ResourceDb, Source,
+    },
 };
 use obf_types::{GlobalIdentity, IdentityKind, UnixTime};
 use std::sync::Arc;
@@ -231,7 +234,12 @@ impl Registry {
         now: UnixTime,
     ) -> Result<(), StoreError> {
         let opened = records.iter().zip(added).filter_map(|(record, added)| match added {
-            Added::Exists(device) if record.key.is_some() && device.key.is_some() => device.primary(),
+            Added::Exists(device) => device.active(record.mode()).and_then(|credential| {
+                match (&record.source, &credential.source) {
+                    (RecordSource::Kms(_), Source::Kms(_)) => device.primary(),
+                    _ => None,
+                }
+            }),
             _ => None,
         });
         let acts: Vec<Act> = opened
@@ -247,59 +255,87 @@ impl Registry {
     }
 
     async fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {
-        let differs: Vec<&str> = [
+        let mut differs = match device.active(record.mode()) {
+            Some(credential) => self.compare_credential(record, device, credential).await?,
+            None => vec!["key"],
+        };
+        let others = [
             ("identities", record.identities != device.identities),
             ("home network", record.home_network != device.home_network),
-            (
-                "key",
-                match (&record.key, &device.key) {
-                    (Some(key), Some(_)) => match envelope(device) {
-                        Some(kept) => !self.kms.is_key_of(key, kept).await?,
-                        None => true,
-                    },
-                    (None, None) => false,
-                    _ => true,
-                },
-            ),
-            ("amf", record.amf != device.amf),
-            ("sqn", record.sqn != device.initial_sqn),
-            ("minimum algorithm", record.minimum_algorithm != device.minimum_algorithm),
             ("kyc expiry", record.kyc_expiry != device.kyc_expiry),
             (
                 "custodian",
                 record.custodian.as_deref() != device.custodian.as_ref().map(|holder| holder.id.as_str()),
             ),
-        ]
-        .into_iter()
-        .filter_map(|(name, differs)| differs.then_some(name))
-        .collect();
+        ];
+        differs.extend(others.into_iter().filter_map(|(name, differs)| differs.then_some(name)));
         if differs.is_empty() {
             return Ok(Registration::Unchanged);
         }
         let identity = device.primary().map(GlobalIdentity::value).unwrap_or_default().to_owned();
         Err(RegistryError::Conflict { identity, differs: differs.join(", ") })
     }
+
+    /// What of the record is not as in the credential.
+    async fn compare_credential(
+        &self,
+        record: &DeviceRecord,
+        device: &Device,
+        credential: &Credential,
+    ) -> Result<Vec<&'static str>, RegistryError> {
+        let aka = credential.aka();
+        let differs = [
+            ("technology", record.technology != credential.technology),
+            (
+                "key",
+                match (&record.source, &credential.source) {
+                    (RecordSource::Kms(key), Source::Kms(_)) => match envelope(device, credential) {
+                        Some(kept) => !self.kms.is_key_of(key, kept).await?,
+                        None => true,
+                    },
+                    (RecordSource::Hlr(name), Source::Hlr(known)) => name != known,
+                    _ => true,
+                },
+            ),
+            ("amf", record.amf != aka.amf),
+            ("sqn", record.sqn != aka.initial_sqn),
+            ("minimum algorithm", record.minimum_algorithm != aka.minimum_algorithm),
+        ];
+        Ok(differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect())
+    }
 }
 
-/// The device's own key as it is kept; `None` if an HLR has it.
-pub(crate) fn envelope(device: &Device) -> Option<Envelope<'_>> {
-    Some(Envelope { primary: device.primary()?, octets: &device.key.as_ref()?.wrapped })
+/// The key of a device's credential as it is kept; `None` if it is elsewhere.
+pub(crate) fn envelope<'a>(device: &'a Device, credential: &'a Credential) -> Option<Envelope<'a>> {
+    let KeyEnvelope { algorithm, wrapped } = credential.envelope()?;
+    Some(Envelope { primary: device.primary()?, algorithm: *algorithm, octets: wrapped })
 }
 
 fn wrapped(record: &DeviceRecord, sealer: &Sealer) -> Result<NewDevice, RegistryError> {
     let primary = record.primary().ok_or_else(|| RegistryError::UnknownDevice(String::new()))?;
-    let key = match &record.key {
-        None => None,
-        Some(key) => Some(KeyEnvelope { algorithm: key.algorithm(), wrapped: sealer.wrap(key, primary)? }),
+    let source = match &record.source {
+        RecordSource::Kms(key) => {
+            Source::Kms(KeyEnvelope { algorithm: key.algorithm(), wrapped: sealer.wrap(key, primary)? })
+        }
+        RecordSource::Hlr(name) => Source::Hlr(name.clone()),
+    };
+    let credential = Credential {
+        key_index: FIRST_KEY_INDEX,
+        technology: record.technology,
+        state: CredentialState::Active,
+        source,
+        parameters: Parameters::Aka(AkaParameters {
+            amf: record.amf,
+            minimum_algorithm: record.minimum_algorithm,
+            initial_sqn: record.sqn,
+            sqn: record.sqn,
+        }),
     };
     Ok(NewDevice {
         identities: record.identities.clone(),
         home_network: record.home_network,
-        key,
-        amf: record.amf,
-        sqn: record.sqn,
+        credentials: vec![credential],
         state: record.state,
-        minimum_algorithm: record.minimum_algorithm,
         kyc_expiry: record.kyc_expiry,
         custodian: record.custodian.clone(),
     })

@@ -2,13 +2,14 @@
 
 use obf_admin::{
     pattern,
-    resource::devices::{self, BootstrapAlgorithm, FirstState},
+    resource::devices::{self, BootstrapAlgorithm, FirstState, TechnologyName},
 };
 use obf_kms::{
     KeyPart, KeyedDevice, MaterialError, SubscriberKey,
     intake::{LineError, read_line},
 };
-use obf_store::resource::State;
+use obf_store::resource::{HlrName, State};
+use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, UnixTime};
 
 /// A record whose key only the key management system reads.
@@ -52,20 +53,41 @@ pub struct DeviceRecord {
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
-    /// Its key; none if the HLR of the network has it.
-    pub key: Option<SubscriberKey>,
+    /// The technology that it authenticates as.
+    pub technology: Technology,
+    /// Where its vectors come from.
+    pub source: RecordSource,
     /// Where it begins.
     pub state: State,
     /// AMF of its vectors.
     pub amf: [u8; 2],
     /// The last SQN used, 48 bits.
     pub sqn: u64,
-    /// 1 AKAv1-MD5, 2 AKAv2-SHA-256.
-    pub minimum_algorithm: u8,
+    /// The weakest algorithm that it may bootstrap with.
+    pub minimum_algorithm: Algorithm,
     /// When its custodian's KYC ends.
     pub kyc_expiry: Option<UnixTime>,
     /// Its custodian.
     pub custodian: Option<String>,
+}
+
+/// Where the vectors of a device to be registered come from.
+#[derive(Debug)]
+pub enum RecordSource {
+    /// From this key, which our key management system is to wrap.
+    Kms(SubscriberKey),
+    /// From the HLR of that name, which has the key.
+    Hlr(HlrName),
+}
+
+impl RecordSource {
+    /// The key, if it came with the record.
+    pub const fn key(&self) -> Option<&SubscriberKey> {
+        match self {
+            Self::Kms(key) => Some(key),
+            Self::Hlr(_) => None,
+        }
+    }
 }
 
 impl DeviceRecord {
@@ -95,7 +117,8 @@ impl DeviceRecord {
         Ok(Self {
             identities: identities(record, home_network)?,
             home_network,
-            key: key(record)?,
+            technology: technology(record)?,
+            source: source(record)?,
             amf: match &record.amf {
                 None => [0, 0],
                 Some(amf) => {
@@ -112,8 +135,8 @@ impl DeviceRecord {
                 }
             },
             minimum_algorithm: match record.minimum_algorithm {
-                None | Some(BootstrapAlgorithm::Akav1Md5) => 1,
-                Some(BootstrapAlgorithm::Akav2Sha256) => 2,
+                None | Some(BootstrapAlgorithm::Akav1Md5) => Algorithm::AkaV1Md5,
+                Some(BootstrapAlgorithm::Akav2Sha256) => Algorithm::AkaV2Sha256,
             },
             kyc_expiry: record.kyc_expiry.map(|expiry| expiry.0),
             custodian: record.custodian.clone(),
@@ -144,14 +167,22 @@ impl DeviceRecord {
         Ok(Self {
             identities,
             home_network,
-            key: Some(device.key),
+            technology: Technology::ThreeGpp,
+            source: RecordSource::Kms(device.key),
             state: State::Active,
             amf: device.amf.unwrap_or_default(),
             sqn: u64::from_be_bytes([0, 0, a, b, c, d, e, f]),
-            minimum_algorithm: 1,
+            minimum_algorithm: Algorithm::AkaV1Md5,
             kyc_expiry: None,
             custodian: None,
         })
+    }
+
+    /// The mode that its key is for.
+    pub const fn mode(&self) -> Mode {
+        match &self.source {
+            RecordSource::Kms(_) | RecordSource::Hlr(_) => Mode::Aka,
+        }
     }
 
     /// The identity it is registered under first of all.
@@ -189,12 +220,31 @@ fn identities(record: &Described, home_network: HomeNetwork) -> Result<Vec<Globa
     Ok(identities)
 }
 
-fn key(record: &Described) -> Result<Option<SubscriberKey>, RecordError> {
-    let key = SubscriberKey::of_record(record)?;
-    if key.is_none() && record.imsi.is_none() {
+/// A key of AKA is the network's or its provider's own; LoRaWAN has keys of another kind.
+fn technology(record: &Described) -> Result<Technology, RecordError> {
+    match record.technology {
+        None | Some(TechnologyName::ThreeGpp) => Ok(Technology::ThreeGpp),
+        Some(TechnologyName::Standalone) => Ok(Technology::Standalone),
+        Some(TechnologyName::Lorawan) => {
+            Err(RecordError::Field { field: "technology", wanted: "3gpp or standalone, for a key of AKA" })
+        }
+    }
+}
+
+fn source(record: &Described) -> Result<RecordSource, RecordError> {
+    if let Some(key) = SubscriberKey::of_record(record)? {
+        if record.hlr.is_some() {
+            let wanted = "belongs to a device whose source is hlr";
+            return Err(RecordError::Field { field: "hlr", wanted });
+        }
+        return Ok(RecordSource::Kms(key));
+    }
+    if record.imsi.is_none() {
         return Err(RecordError::Field { field: "imsi", wanted: "is needed: the HLR knows devices by it" });
     }
-    Ok(key)
+    let name = record.hlr.as_deref().map_or_else(|| Ok(HlrName::default()), HlrName::new);
+    let name = name.map_err(|_| RecordError::Field { field: "hlr", wanted: "the name of an HLR" })?;
+    Ok(RecordSource::Hlr(name))
 }
 
 fn octets<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -227,7 +277,7 @@ mod tests {
             names,
             ["001010000000001", "001010000000001@ims.mnc001.mcc001.3gppnetwork.org", "8988211000000000018"]
         );
-        assert_eq!((record.sqn, record.amf, record.minimum_algorithm), (42, [0, 0], 1));
+        assert_eq!((record.sqn, record.amf, record.minimum_algorithm), (42, [0, 0], Algorithm::AkaV1Md5));
     }
 
     #[test]
@@ -236,6 +286,33 @@ mod tests {
             parse(&format!(r#"{{"imsi":"001010000000001","impi":"me@ims.example",{KEYS}}}"#)).unwrap();
         assert_eq!(record.identities.len(), 2);
         assert_eq!(record.identities[1].value(), "me@ims.example");
+    }
+
+    #[test]
+    fn r10_a_key_is_of_the_network_or_of_its_provider() {
+        let technology = |more: &str| {
+            parse(&format!(r#"{{"imsi":"001010000000001",{KEYS}{more}}}"#)).map(|record| record.technology)
+        };
+        assert_eq!(technology("").unwrap(), Technology::ThreeGpp);
+        assert_eq!(technology(r#","technology":"3gpp""#).unwrap(), Technology::ThreeGpp);
+        assert_eq!(technology(r#","technology":"standalone""#).unwrap(), Technology::Standalone);
+        let lorawan = technology(r#","technology":"lorawan""#).unwrap_err().to_string();
+        assert_eq!(lorawan, "technology: 3gpp or standalone, for a key of AKA");
+        assert!(technology(r#","technology":"gsm""#).unwrap_err().to_string().contains("`standalone`"));
+    }
+
+    #[test]
+    fn a_record_names_its_hlr_or_means_the_only_one() {
+        let source = |more: &str| match parse(&format!(r#"{{"imsi":"001010000000001"{more}}}"#)) {
+            Ok(DeviceRecord { source: RecordSource::Hlr(name), .. }) => Ok(name.to_string()),
+            Ok(_) => Err("a key".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        assert_eq!(source(r#","source":"hlr""#).unwrap(), HlrName::DEFAULT);
+        assert_eq!(source(r#","source":"hlr","hlr":"west""#).unwrap(), "west");
+        let without = source(&format!(r#","hlr":"west",{KEYS}"#)).unwrap_err();
+        assert_eq!(without, "hlr: belongs to a device whose source is hlr");
+        assert_eq!(source(r#","source":"hlr","hlr":"West""#).unwrap_err(), "hlr: the name of an HLR");
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use super::Slice;
 use crate::{
     authorisation::{self, Decision, Policy},
-    vectors::{SqnAuthority, Vectors},
+    vectors::{SqnAuthority, VectorSource as _, Vectors},
 };
 use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    ApplicationAnswer, Ask, Asker, Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer,
-    Wanted, answer::DeviceFacts,
+    ApplicationAnswer, Ask, Asker, AuthenticationData, Resynchronisation, Rights, RightsAnswer,
+    RightsRequest, VectorAnswer, Wanted, answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,
@@ -19,7 +19,7 @@ use obf_store::{
         Taken, WithRights,
     },
 };
-use obf_token::Algorithm;
+use obf_token::Mode;
 use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal, Right, UnixTime};
 use resource::Rights as _;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub struct Answerer {
 }
 
 impl Answerer {
-    /// Writes the Access-Accept into `out`, or says why not. A vector is there only after its SQN, or that the HLR was
-    /// to make one, has been fsynced.
+    /// Writes the Access-Accept into `out`, or says why not. A vector is there only after its SQN, or that its
+    /// source was to make one, has been fsynced.
     pub async fn answer(
         &self,
         request: &Request,
@@ -50,6 +50,9 @@ impl Answerer {
     ) -> Result<(), Refusal> {
         match ask {
             Ask::Vector(wanted) => {
+                if wanted.mode != Mode::Aka {
+                    return Err(Refusal::UnsupportedOperation);
+                }
                 let identity = identity_of(&wanted.user_name)?;
                 let ind = self.slice.ind(asker.node);
                 let key_use = KeyUse { actor: name.clone(), at: self.clock.now() };
@@ -59,9 +62,15 @@ impl Answerer {
                         self.resynchronise(identity, ind, key_use, resynchronisation).await?
                     }
                 };
-                let vector = self.vectors.vector(&taken.device, wanted.resynchronisation.as_ref()).await?;
-                let rights = self.rights(&taken.device, taken.rights).await?;
-                let answer = VectorAnswer { vector, device: self.facts(&taken.device)?, rights };
+                let Taken { subscriber, rights } = taken;
+                let vector = self.vectors.vector(&subscriber, wanted.resynchronisation.as_ref()).await?;
+                let rights = self.rights(&subscriber.device, rights).await?;
+                let answer = VectorAnswer {
+                    data: AuthenticationData::Aka(vector),
+                    technology: subscriber.credential.technology,
+                    device: self.facts(&subscriber.device)?,
+                    rights,
+                };
                 let salts = salts()?;
                 answer.encode(request, self.vendor, salts, out).map_err(|error| too_large(&error))
             }
@@ -82,13 +91,14 @@ impl Answerer {
         let now = key_use.at;
         let policy = self.policy;
         let permit = move |device: &Device| authorisation::standing(policy, device, now);
-        let taken = self.store.take_sqn(identity, ind, WithRights { limit: PAGE }, key_use, permit).await;
+        let taken =
+            self.store.take_sqn(identity, Mode::Aka, ind, WithRights { limit: PAGE }, key_use, permit).await;
         taken.map_err(|error| failed(&error))?
     }
 
     /// MAC-S first, which uses the key and so is in the audit before, then (device, RAND) durably, then SQN_HE := SQN_MS
-    /// only if the next SQN would be refused (TS 33.102 6.3.5; WIRES "Resynchronisation"). Where an HLR has the key, only
-    /// (device, RAND) is ours to keep: one AUTS moves its SQN once at most.
+    /// only if the next SQN would be refused (TS 33.102 6.3.5; WIRES "Resynchronisation"). Where the
+    /// source has the key, only (device, RAND) is ours to keep: one AUTS moves its SQN once at most.
     async fn resynchronise(
         &self,
         identity: GlobalIdentity,
@@ -99,21 +109,21 @@ impl Answerer {
         let now = key_use.at;
         let policy = self.policy;
         let permit = move |device: &Device| authorisation::standing(policy, device, now);
-        let found = self.store.begin_resynchronisation(identity, key_use.clone(), permit).await;
-        let device = found.map_err(|error| failed(&error))??;
-        let authority = self.vectors.authority(&device, resynchronisation).await?;
+        let found = self.store.begin_resynchronisation(identity, Mode::Aka, key_use.clone(), permit).await;
+        let subscriber = found.map_err(|error| failed(&error))??;
+        let authority = self.vectors.authority(&subscriber, resynchronisation).await?;
         let adopt = move |sqn: u64| match authority {
             SqnAuthority::Ours(sqn_ms) => Sqn::new(sqn).is_none_or(|sqn_he| {
                 SqnLayout::DEFAULT.resynchronise(SqnLimits::DEFAULT, sqn_he, sqn_ms) != sqn_he
             }),
-            SqnAuthority::Hlr => false,
+            SqnAuthority::Source => false,
         };
         let sqn_ms = match authority {
             SqnAuthority::Ours(sqn_ms) => sqn_ms.number(),
-            SqnAuthority::Hlr => 0,
+            SqnAuthority::Source => 0,
         };
         let (rand, with) = (resynchronisation.rand, WithRights { limit: PAGE });
-        let taken = self.store.resynchronise(device.id, rand, sqn_ms, adopt, ind, with, key_use).await;
+        let taken = self.store.resynchronise(subscriber, rand, sqn_ms, adopt, ind, with, key_use).await;
         taken.map_err(|error| failed(&error))?
     }
 
@@ -181,8 +191,10 @@ impl Answerer {
             epoch: device.epoch,
             kyc_expiry: authorisation::kyc_expiry(self.policy, device),
             home_network: Some(device.home_network).filter(|_: &HomeNetwork| has_imsi),
-            minimum_algorithm: Algorithm::from_number(device.minimum_algorithm)
-                .unwrap_or(Algorithm::AkaV2Sha256),
+            minimum_algorithm: device
+                .active(Mode::Aka)
+                .map(|active| active.aka().minimum_algorithm)
+                .ok_or(Refusal::UnknownIdentity)?,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! checked as WIRES demands: UMTS AKA only, and no vector with the separation bit of the AMF (TS 33.102 Annex H), which
 //! would open an LTE network.
 
+use super::{SqnAuthority, VectorSource};
 use crate::config::HlrConfig;
 use obf_aka::{AkaVector, Amf, SecretOutput};
 use obf_gsup::{
@@ -14,13 +15,14 @@ use obf_net::{
     Running,
     gsup::{GsupClient, GsupClientSettings, GsupError},
 };
+use obf_store::resource::{HlrName, Subscriber};
 use obf_types::{GlobalIdentity, IdentityKind, Refusal};
 use std::time::Duration;
 
 /// How long an HLR may take: an Authentication Server waits longer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// The HLR of this deployment. Cheap to clone.
+/// An HLR. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Hlr {
     client: GsupClient,
@@ -30,9 +32,9 @@ pub struct Hlr {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HlrError {
-    /// The device is registered as one of an HLR, but this node has none.
-    #[error("the device lives in an HLR and [resource.hlr] is not configured")]
-    NotConfigured,
+    /// The device's credential names an HLR that this node's configuration does not have.
+    #[error("the device lives in the HLR {0}, which neither [resource.hlr] nor [[resource.hlrs]] names")]
+    NotConfigured(HlrName),
     /// None of the device's identities is an IMSI.
     #[error("the device lives in an HLR and has no IMSI")]
     NoImsi,
@@ -75,7 +77,7 @@ impl Hlr {
     ///
     /// # Errors
     /// [`HlrError`].
-    pub async fn vector(
+    pub async fn one_vector(
         &self,
         identities: &[GlobalIdentity],
         resynchronisation: Option<([u8; 16], [u8; 14])>,
@@ -86,7 +88,7 @@ impl Hlr {
         let resynchronisation = resynchronisation.map(|(rand, auts)| Resynchronisation { rand, auts });
         let request = SendAuthInfoRequest::one_vector(imsi, resynchronisation);
         let answer = self.client.send_auth_info(request, ANSWER_WITHIN).await;
-        usable(answer.map_err(|error| refused(error, resynchronises))?)
+        usable(answer.map_err(|error| failed(error, resynchronises))?)
     }
 
     /// Resolves when the HLR can be asked.
@@ -95,12 +97,44 @@ impl Hlr {
     }
 }
 
+impl VectorSource for Hlr {
+    async fn vector(
+        &self,
+        subscriber: &Subscriber,
+        resynchronisation: Option<&obf_rpr::Resynchronisation>,
+    ) -> Result<AkaVector, Refusal> {
+        let resynchronisation = resynchronisation.map(|with| (with.rand, with.auts));
+        let vector = self.one_vector(&subscriber.device.identities, resynchronisation).await;
+        vector.map_err(|error| refused(subscriber, &error))
+    }
+
+    /// The HLR verifies MAC-S when it is asked for the vector.
+    async fn authority(
+        &self,
+        _: &Subscriber,
+        _: &obf_rpr::Resynchronisation,
+    ) -> Result<SqnAuthority, Refusal> {
+        Ok(SqnAuthority::Source)
+    }
+}
+
+/// What the Authentication Server is told of that error; the log says more.
+pub(super) fn refused(subscriber: &Subscriber, error: &HlrError) -> Refusal {
+    let name = subscriber.device.primary().map(GlobalIdentity::value).unwrap_or_default();
+    if error.needs_attention() {
+        tracing::warn!(device = name, %error, "no vector");
+    } else {
+        tracing::debug!(device = name, %error, "no vector");
+    }
+    error.refusal()
+}
+
 impl HlrError {
     /// What the Authentication Server is told; the log knows more.
     pub const fn refusal(&self) -> Refusal {
         match self {
             Self::Failed(GsupError::Overloaded) | Self::Faulty(Cause::CONGESTION) => Refusal::Overloaded,
-            Self::NotConfigured
+            Self::NotConfigured(_)
             | Self::Failed(_)
             | Self::Faulty(_)
             | Self::Malformed(_)
@@ -122,7 +156,7 @@ impl HlrError {
     }
 }
 
-fn refused(error: GsupError, resynchronises: bool) -> HlrError {
+fn failed(error: GsupError, resynchronises: bool) -> HlrError {
     match error {
         GsupError::Answered(Failure::Malformed(error)) => HlrError::Malformed(error),
         GsupError::Answered(Failure::Refused(cause)) => match cause {
@@ -182,7 +216,7 @@ mod tests {
     #[test]
     fn each_cause_has_its_refusal() {
         let told = |cause: u8, resynchronises| {
-            refused(GsupError::Answered(Failure::Refused(Cause(cause))), resynchronises).refusal()
+            failed(GsupError::Answered(Failure::Refused(Cause(cause))), resynchronises).refusal()
         };
         for (cause, refusal) in [
             (2, Refusal::UnknownIdentity),
@@ -206,7 +240,7 @@ mod tests {
             (GsupError::Ended, Refusal::HlrUnavailable),
             (GsupError::Answered(Failure::Malformed(DecodeError::Empty)), Refusal::HlrUnavailable),
         ] {
-            assert_eq!(refused(error, false).refusal(), refusal);
+            assert_eq!(failed(error, false).refusal(), refusal);
         }
     }
 }

@@ -1,23 +1,44 @@
-//! Where vectors come from (SPEC R3, R9): a device's own key, which the [`obf_kms`] holds, or the existing HLR in
-//! which the subscriber lives ([`hlr`]). Each device has exactly one of the two, and with it one authority over its
-//! sequence numbers; identities and rights are ours in either case.
+//! Where vectors come from (SPEC R3, R9): each credential names its source, and with it the one authority over its
+//! sequence numbers. Identities and rights are ours whatever the source.
+//!
+//! A source is a [`VectorSource`] in a file of its own: [`kms`], our own keys, and [`hlr`], an existing HLR. To add one: a
+//! variant of [`obf_store::resource::Source`], its file here, and its arm in [`Vectors`].
 
 pub mod hlr;
+pub mod kms;
 
 pub use hlr::{Hlr, HlrError};
+pub use kms::OwnKeys;
 
-use crate::registry::envelope;
 use obf_aka::{AkaVector, Sqn};
-use obf_kms::{Kms, KmsError};
+use obf_kms::Kms;
 use obf_rpr::Resynchronisation;
-use obf_store::resource::Device;
-use obf_types::{GlobalIdentity, Refusal};
+use obf_store::resource::{HlrName, Source, Subscriber};
+use obf_types::Refusal;
+use std::{collections::HashMap, future::Future, sync::Arc};
 
-/// Both sources.
-#[derive(Clone, Debug)]
-pub struct Vectors {
-    kms: Kms,
-    hlr: Option<Hlr>,
+/// What makes vectors for subscribers whose credential names it.
+pub trait VectorSource {
+    /// A vector for the subscriber; for the SQN that its credential carries if sequence numbers are ours. The source is
+    /// told of the resynchronisation if there was one.
+    ///
+    /// # Errors
+    /// What the Authentication Server is told; the log has the reason.
+    fn vector(
+        &self,
+        subscriber: &Subscriber,
+        resynchronisation: Option<&Resynchronisation>,
+    ) -> impl Future<Output = Result<AkaVector, Refusal>> + Send;
+
+    /// Whose SQN a resynchronisation moves. Where it is ours, MAC-S is verified first.
+    ///
+    /// # Errors
+    /// [`Refusal::BadResynchronisation`] if MAC-S is wrong; that of a key that cannot be used.
+    fn authority(
+        &self,
+        subscriber: &Subscriber,
+        resynchronisation: &Resynchronisation,
+    ) -> impl Future<Output = Result<SqnAuthority, Refusal>> + Send;
 }
 
 /// Who says what SQN_HE becomes after a resynchronisation.
@@ -25,66 +46,50 @@ pub struct Vectors {
 pub enum SqnAuthority {
     /// We do: MAC-S was right, and this is SQN_MS.
     Ours(Sqn),
-    /// The HLR: it has the key, so it verifies MAC-S.
-    Hlr,
+    /// The source: it has the key, so it verifies MAC-S.
+    Source,
+}
+
+/// Every source of this node.
+#[derive(Clone, Debug)]
+pub struct Vectors {
+    own: OwnKeys,
+    hlrs: Arc<HashMap<HlrName, Hlr>>,
 }
 
 impl Vectors {
-    /// Own keys, and those of an HLR if there is one.
-    pub const fn new(kms: Kms, hlr: Option<Hlr>) -> Self {
-        Self { kms, hlr }
+    /// Own keys, and those of these HLRs.
+    pub fn new(kms: Kms, hlrs: HashMap<HlrName, Hlr>) -> Self {
+        Self { own: OwnKeys::new(kms), hlrs: Arc::new(hlrs) }
     }
 
-    /// A vector for the device: for the SQN that it carries if its key is here; otherwise one of the HLR, which is told
-    /// of the resynchronisation if there was one.
-    ///
-    /// # Errors
-    /// What the Authentication Server is told; the log has the reason.
-    pub async fn vector(
+    fn hlr(&self, subscriber: &Subscriber, name: &HlrName) -> Result<&Hlr, Refusal> {
+        let found = self.hlrs.get(name).ok_or_else(|| HlrError::NotConfigured(name.clone()));
+        found.map_err(|error| hlr::refused(subscriber, &error))
+    }
+}
+
+/// The source that the credential names.
+impl VectorSource for Vectors {
+    async fn vector(
         &self,
-        device: &Device,
+        subscriber: &Subscriber,
         resynchronisation: Option<&Resynchronisation>,
     ) -> Result<AkaVector, Refusal> {
-        if let Some(key) = envelope(device) {
-            let vector = self.kms.vector(key, device.sqn, device.amf).await;
-            return vector.map_err(|error| broken(&error));
+        match &subscriber.credential.source {
+            Source::Kms(_) => self.own.vector(subscriber, resynchronisation).await,
+            Source::Hlr(name) => self.hlr(subscriber, name)?.vector(subscriber, resynchronisation).await,
         }
-        let vector = match &self.hlr {
-            Some(hlr) => {
-                let resynchronisation = resynchronisation.map(|with| (with.rand, with.auts));
-                hlr.vector(&device.identities, resynchronisation).await
-            }
-            None => Err(HlrError::NotConfigured),
-        };
-        vector.map_err(|error| refused(device, &error))
     }
 
-    /// Whose SQN a resynchronisation moves. For an own key MAC-S is verified first.
-    ///
-    /// # Errors
-    /// [`Refusal::BadResynchronisation`] if MAC-S is wrong; that of a key that cannot be used.
-    pub async fn authority(
+    async fn authority(
         &self,
-        device: &Device,
-        Resynchronisation { rand, auts }: &Resynchronisation,
+        subscriber: &Subscriber,
+        resynchronisation: &Resynchronisation,
     ) -> Result<SqnAuthority, Refusal> {
-        let Some(key) = envelope(device) else { return Ok(SqnAuthority::Hlr) };
-        let sqn_ms = self.kms.verify_auts(key, rand, auts).await.map_err(|error| broken(&error))?;
-        sqn_ms.map(SqnAuthority::Ours).ok_or(Refusal::BadResynchronisation)
+        match &subscriber.credential.source {
+            Source::Kms(_) => self.own.authority(subscriber, resynchronisation).await,
+            Source::Hlr(name) => self.hlr(subscriber, name)?.authority(subscriber, resynchronisation).await,
+        }
     }
-}
-
-fn broken(error: &KmsError) -> Refusal {
-    tracing::error!(%error, "a subscriber key is unusable");
-    Refusal::StorageFailed
-}
-
-fn refused(device: &Device, error: &HlrError) -> Refusal {
-    let name = device.primary().map(GlobalIdentity::value).unwrap_or_default();
-    if error.needs_attention() {
-        tracing::warn!(device = name, %error, "no vector");
-    } else {
-        tracing::debug!(device = name, %error, "no vector");
-    }
-    error.refusal()
 }

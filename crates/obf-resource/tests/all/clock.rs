@@ -113,7 +113,7 @@ async fn a_clock_that_jumps_repeats_no_sqn_forgets_nothing_and_breaks_no_audit()
         obf_aka::SqnArray::restore(Default::default(), obf_aka::SqnLimits::DEFAULT, &[5000; 32]).unwrap();
     let stale = client.vector(IMSI).await.unwrap();
     let Authentication::SynchronisationFailure(auts) = usim.authenticate(&stale) else { panic!("fresh") };
-    let fresh = client.resynchronise(IMSI, stale.vector.rand, auts).await.unwrap();
+    let fresh = client.resynchronise(IMSI, aka(&stale).rand, auts).await.unwrap();
     usim.accepts(&fresh);
     let mut highest = usim.sqn(&fresh);
 
@@ -135,7 +135,7 @@ async fn a_clock_that_jumps_repeats_no_sqn_forgets_nothing_and_breaks_no_audit()
         let told = answer.rights.list.first().map(|right| right.lifetime.seconds());
         assert_eq!(told, lifetime, "at {now}");
         assert_eq!(answer.device.kyc_expiry, Some(UnixTime(START + 1000)));
-        let again = client.resynchronise(IMSI, stale.vector.rand, auts).await;
+        let again = client.resynchronise(IMSI, aka(&stale).rand, auts).await;
         assert_eq!(refused(again), Refusal::BadResynchronisation, "at {now}: an AUTS counts once");
         assert_eq!(add_group(&rs, &site, "one", "fleet").await, first, "at {now}");
     }

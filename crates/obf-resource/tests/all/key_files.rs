@@ -13,7 +13,7 @@ use obf_resource::{
 };
 use obf_store::{
     Options,
-    resource::{Change, DataKey, DataKeys, Device, ResourceDb},
+    resource::{Change, DataKey, DataKeys, Device, KeyEnvelope, ResourceDb},
 };
 use obf_token::SealingKey;
 use obf_types::{HomeNetwork, IdentityKind, Secret, SecretBytes};
@@ -120,7 +120,7 @@ async fn c1_keys_are_made_for_a_range_registered_and_handed_out_under_the_transp
             let device = world.registry.device(imsi.value()).await.unwrap();
             // The secure element is made from the file, and has the key that the registry has.
             let personalised = DeviceRecord::parse(record.to_json().as_bytes(), NETWORK).unwrap();
-            assert!(world.kms.is_key_of(personalised.key.as_ref().unwrap(), kept(&device)).await.unwrap());
+            assert!(world.kms.is_key_of(personalised.source.key().unwrap(), kept(&device)).await.unwrap());
             let iccid = record.identity(IdentityKind::Iccid).unwrap();
             assert_eq!(world.registry.device(iccid.value()).await.unwrap().id, device.id);
         }
@@ -223,7 +223,8 @@ fn data_key(key: &DataKey) -> Vec<u8> {
 }
 
 fn kept(device: &Device) -> Envelope<'_> {
-    Envelope { primary: device.primary().unwrap(), octets: &device.key.as_ref().unwrap().wrapped }
+    let KeyEnvelope { algorithm, wrapped } = device.credentials[0].envelope().unwrap();
+    Envelope { primary: device.primary().unwrap(), algorithm: *algorithm, octets: wrapped }
 }
 
 /// As octets, hex digits of both cases, numbers as `Debug` lists them, and base64 up to where it depends on what follows.

@@ -40,11 +40,11 @@ async fn r8_each_use_of_a_key_is_in_the_audit_whether_it_succeeds_or_not() {
     // Whose MAC-S is wrong has had the key opened all the same.
     let mut forged = auts;
     forged[13] ^= 1;
-    let refused = client.resynchronise(IMSI, stale.vector.rand, forged).await;
+    let refused = client.resynchronise(IMSI, aka(&stale).rand, forged).await;
     assert!(matches!(refused, Err(AnswerError::Refused(Refusal::BadResynchronisation))), "{refused:?}");
     expected.push(of(SERVER, "verification of AUTS"));
     assert_eq!(acts(&mut admin, "key.use").await, expected);
-    usim.accepts(&client.resynchronise(IMSI, stale.vector.rand, auts).await.unwrap());
+    usim.accepts(&client.resynchronise(IMSI, aka(&stale).rand, auts).await.unwrap());
     expected.extend([of(SERVER, "verification of AUTS"), of(SERVER, "resynchronisation")]);
     assert_eq!(acts(&mut admin, "key.use").await, expected);
 
@@ -62,7 +62,7 @@ async fn r8_each_use_of_a_key_is_in_the_audit_whether_it_succeeds_or_not() {
     admin.done("POST", "/v1/devices/001010000000002:suspend", Value::Null).await;
     for nobody in ["001010000000009", "001010000000002"] {
         assert!(client.vector(nobody).await.is_err());
-        assert!(client.resynchronise(nobody, stale.vector.rand, auts).await.is_err());
+        assert!(client.resynchronise(nobody, aka(&stale).rand, auts).await.is_err());
     }
     assert_eq!(acts(&mut admin, "key.use").await, expected);
     rs.handle.shutdown().await;

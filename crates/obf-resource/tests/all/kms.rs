@@ -6,7 +6,7 @@ use obf_net::{Clock, Stopper, SystemClock};
 use obf_resource::registry::{DeviceRecord, Registry};
 use obf_store::{
     Options,
-    resource::{Change, DataKeys, ResourceDb},
+    resource::{Change, DataKeys, KeyEnvelope, ResourceDb},
 };
 use obf_types::{HomeNetwork, Secret, UnixTime};
 use std::{
@@ -69,9 +69,9 @@ async fn assert_usable(store: &ResourceDb, kms: &Kms, numbers: impl Iterator<Ite
     let registry = Registry::new(store.clone(), kms.clone(), Arc::new([]));
     for number in numbers {
         let found = registry.device(&imsi(number)).await.unwrap();
-        let kept =
-            Envelope { primary: found.primary().unwrap(), octets: &found.key.as_ref().unwrap().wrapped };
-        assert!(kms.is_key_of(device(number).key.as_ref().unwrap(), kept).await.unwrap(), "{number}");
+        let KeyEnvelope { algorithm, wrapped } = found.credentials[0].envelope().unwrap();
+        let kept = Envelope { primary: found.primary().unwrap(), algorithm: *algorithm, octets: wrapped };
+        assert!(kms.is_key_of(device(number).source.key().unwrap(), kept).await.unwrap(), "{number}");
     }
 }
 

@@ -51,7 +51,7 @@ async fn a_vector_and_rights_come_in_one_round_trip() {
     for user in [IMSI, &impi, "8988211000000000018", "iccid:8988211000000000018"] {
         let answer = client.vector(user).await.unwrap();
         usim.accepts(&answer);
-        assert_eq!(answer.vector.autn[6..8], [0x39, 0xb9]);
+        assert_eq!(aka(&answer).autn[6..8], [0x39, 0xb9]);
         assert_eq!(answer.device.identity.value(), IMSI);
         assert_eq!(answer.device.home_network, Some(HomeNetwork::TwoDigitMnc));
         assert_eq!(answer.device.epoch, begun);
@@ -215,17 +215,17 @@ async fn a_resynchronisation_counts_once_and_only_if_authentic() {
     let mut forged = auts;
     forged[13] ^= 1;
     let bad = Refusal::BadResynchronisation;
-    assert_eq!(refused(client.resynchronise(IMSI, stale.vector.rand, forged).await), bad);
-    let fresh = client.resynchronise(IMSI, stale.vector.rand, auts).await.unwrap();
+    assert_eq!(refused(client.resynchronise(IMSI, aka(&stale).rand, forged).await), bad);
+    let fresh = client.resynchronise(IMSI, aka(&stale).rand, auts).await.unwrap();
     usim.accepts(&fresh);
     assert_eq!(usim.sqn(&fresh) >> 5, 5001);
-    assert_eq!(refused(client.resynchronise(IMSI, stale.vector.rand, auts).await), bad);
+    assert_eq!(refused(client.resynchronise(IMSI, aka(&stale).rand, auts).await), bad);
     // An AUTS of a card that is behind changes nothing: the next SQN is fresh for it anyway.
     let mut behind = Usim::new();
     behind.memory =
         obf_aka::SqnArray::restore(Default::default(), obf_aka::SqnLimits::DEFAULT, &[5001; 32]).unwrap();
     let Authentication::SynchronisationFailure(auts) = behind.authenticate(&fresh) else { panic!("fresh") };
-    let next = client.resynchronise(IMSI, fresh.vector.rand, auts).await.unwrap();
+    let next = client.resynchronise(IMSI, aka(&fresh).rand, auts).await.unwrap();
     assert_eq!(usim.sqn(&next) >> 5, 5002);
     rs.handle.shutdown().await;
 }

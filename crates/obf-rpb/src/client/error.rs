@@ -22,6 +22,9 @@ pub enum BootstrapError {
     /// A schema that was not offered.
     #[error("the server chose a key schema that was not offered")]
     SchemaNotOffered,
+    /// The server says another mode than that of its challenge.
+    #[error("the server says another mode than the one of its challenge")]
+    OtherMode,
     /// The token id names another challenge or domain.
     #[error("the token id is not of this challenge and domain")]
     OtherToken,

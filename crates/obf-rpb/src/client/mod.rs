@@ -12,12 +12,12 @@ pub use error::BootstrapError;
 
 use crate::body::BootstrappingInfo;
 use crate::http::{ClientRequest, HttpResponse, OFFER_HEADER, THREE_GPP_GBA};
-use crate::offer::Offer;
+use crate::offer::SchemaOffer;
 use alloc::{boxed::Box, format, vec, vec::Vec};
 use base64ct::{Base64, Encoding};
 use obf_aka::Amf;
 use obf_digest::{AkaNonce, AkaPassword, AuthenticationInfo, Challenge, Credentials, Ha1, Qop, aka};
-use obf_token::{Algorithm, Ks, Method, Technology};
+use obf_token::{Algorithm, Ks, Method, Mode, Technology};
 use obf_types::{Domain, KeySchema, Refusal, Secret, SecretBytes};
 
 /// The first, one after resynchronisation, one after a challenge that was too old or used.
@@ -77,7 +77,7 @@ pub enum SeAnswer {
 #[derive(Debug)]
 pub struct Bootstrap {
     settings: ClientSettings,
-    offer: Option<Offer>,
+    offer: Option<SchemaOffer>,
     state: State,
     challenges: u8,
     resynchronised: bool,
@@ -113,7 +113,7 @@ struct Answered {
 impl Bootstrap {
     /// A bootstrap that has not begun.
     pub fn new(settings: ClientSettings) -> Self {
-        let offer = (!settings.schemas.is_empty()).then(|| Offer::of(&settings.schemas));
+        let offer = (!settings.schemas.is_empty()).then(|| SchemaOffer::of(&settings.schemas));
         Self { settings, offer, state: State::Started, challenges: 0, resynchronised: false }
     }
 
@@ -280,14 +280,19 @@ impl Bootstrap {
         }
         let association = body.association;
         if let Some(association) = &association {
-            if association.offer.as_deref() != self.offer.as_ref().map(Offer::as_str) {
+            if association.offer.as_deref() != self.offer.as_ref().map(SchemaOffer::as_str) {
                 return Err(BootstrapError::OfferAltered);
             }
             let offered = self.offer.as_ref().is_some_and(|offer| offer.has(association.schema));
             if !offered && association.schema != KeySchema::GbaMe {
                 return Err(BootstrapError::SchemaNotOffered);
             }
+            if association.mode != Mode::Aka {
+                return Err(BootstrapError::OtherMode);
+            }
         }
+        // A server that is not ours authenticates devices of a 3GPP network.
+        let technology = association.as_ref().map(|ours| ours.technology);
         Ok(SecurityAssociation {
             id,
             ks: answered.ks.clone(),
@@ -297,7 +302,7 @@ impl Bootstrap {
             counter: association.as_ref().map_or(0, |ours| ours.counter),
             identity: association.map(|ours| ours.identity),
             domain: domain.clone(),
-            technology: Technology::ThreeGpp,
+            technology: technology.unwrap_or(Technology::ThreeGpp),
             method: Method::Aka(answered.algorithm),
         })
     }

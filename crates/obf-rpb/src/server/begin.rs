@@ -1,10 +1,10 @@
 //! The checks before anything is asked of anybody.
 
-use super::challenge::Want;
-use super::respond::{Answer, respond};
+use super::aka::{Answer, respond};
+use super::challenge::ChallengeSpec;
 use super::{AwaitVector, Context, Draw, Step};
 use crate::http::{GBA_DIGEST, HttpRequest, Reply};
-use crate::{Offer, Outcome};
+use crate::{Outcome, SchemaOffer};
 use alloc::boxed::Box;
 use obf_digest::{Credentials, ParseError, Qop, Username};
 
@@ -36,7 +36,7 @@ impl Context<'_> {
         }
         let offer = match request.offer {
             None => None,
-            Some(value) => Some(Offer::parse(value).ok_or(Outcome::Malformed)?),
+            Some(value) => Some(SchemaOffer::parse(value).ok_or(Outcome::Malformed)?),
         };
         let strongest_first = offer.is_some();
         let Some(authorization) = request.authorization else {
@@ -53,21 +53,26 @@ impl Context<'_> {
         if &*credentials.uri != request.target.as_bytes() && &*credentials.uri != path.as_bytes() {
             return Err(Outcome::OtherUri);
         }
-        let want = Want { username, draw, strongest_first, stale: false, resynchronised: false };
+        let spec = ChallengeSpec { username, draw, strongest_first, stale: false, resynchronised: false };
         if is_first(&credentials) {
-            return Ok(AwaitVector::new(want, Outcome::Challenged).ask(None));
+            return Ok(AwaitVector::new(spec, Outcome::Challenged).ask(None));
         }
         if credentials.qop != Some(Qop::AuthInt) || credentials.nc.is_some_and(|nc| nc.value() == 0) {
             return Err(Outcome::Malformed);
         }
-        Ok(respond(self, Answer { credentials, method: request.method, body: request.body, offer, want }))
+        Ok(respond(self, Answer { credentials, method: request.method, body: request.body, offer, spec }))
     }
 
     /// For requests without credentials: a challenge that shows what is wanted, but that nothing answers.
     fn invite(self, draw: Draw, strongest_first: bool) -> Step {
-        let want =
-            Want { username: Box::from(""), draw, strongest_first, stale: false, resynchronised: false };
-        Step::Reply(want.conceal(self, Outcome::NoCredentials))
+        let spec = ChallengeSpec {
+            username: Box::from(""),
+            draw,
+            strongest_first,
+            stale: false,
+            resynchronised: false,
+        };
+        Step::Reply(spec.conceal(self, Outcome::NoCredentials))
     }
 }
 

@@ -1,18 +1,18 @@
 //! From the Resource Server's answer to a `401`: the same shape and length, whoever asks.
 
-use super::{Context, Draw, Resynchronise, Step, Vector, VectorAnswer, VectorQuery};
+use super::{AuthenticationData, Context, Draw, Resynchronise, Step, Vector, VectorAnswer, VectorQuery};
 use crate::http::Reply;
-use crate::sealed::{Bound, SealedChallenge};
+use crate::sealed::{ChallengeBinding, Expected, ExpectedAka, SealedChallenge};
 use crate::status::Outcome;
 use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use obf_aka::Amf;
 use obf_digest::{AkaNonce, Challenge};
-use obf_token::{Algorithm, Mode};
+use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{Epoch, Refusal, Secret, SecretBytes, UnixTime};
 
 /// What the next challenge is for.
 #[derive(Debug)]
-pub(super) struct Want {
+pub(super) struct ChallengeSpec {
     pub(super) username: Box<str>,
     pub(super) draw: Draw,
     /// The order of the offers. A client that says it knows OBF takes the best it knows (RFC 7616 3.7), so the best comes
@@ -25,20 +25,20 @@ pub(super) struct Want {
 /// Waits for the Resource Server, then challenges.
 #[derive(Debug)]
 pub struct AwaitVector {
-    want: Want,
+    spec: ChallengeSpec,
     /// What became of the request, if there is a vector.
     outcome: Outcome,
     resynchronise: bool,
 }
 
 impl AwaitVector {
-    pub(super) const fn new(want: Want, outcome: Outcome) -> Self {
-        Self { want, outcome, resynchronise: false }
+    pub(super) const fn new(spec: ChallengeSpec, outcome: Outcome) -> Self {
+        Self { spec, outcome, resynchronise: false }
     }
 
     pub(super) fn ask(mut self, resynchronise: Option<Resynchronise>) -> Step {
         self.resynchronise = resynchronise.is_some();
-        Step::NeedVector(VectorQuery { username: self.want.username.clone(), resynchronise }, self)
+        Step::NeedVector(VectorQuery { username: self.spec.username.clone(), resynchronise }, self)
     }
 
     /// Goes on with the Resource Server's answer.
@@ -59,55 +59,61 @@ impl AwaitVector {
                     Outcome::Challenged => Outcome::Concealed,
                     other => other,
                 };
-                return Step::Reply(self.want.conceal(context, outcome));
+                return Step::Reply(self.spec.conceal(context, outcome));
             }
         };
-        let reply = self.want.challenge(context, self.outcome, &vector);
+        let reply = self.spec.challenge(context, self.outcome, &vector);
         Step::Reply(reply.unwrap_or_else(|| Reply::plain(Outcome::UnsuitableVector)))
     }
 }
 
-impl Want {
+impl ChallengeSpec {
     fn challenge(&self, context: Context<'_>, outcome: Outcome, vector: &Vector) -> Option<Reply> {
-        Amf::of_autn(&vector.autn).ok()?;
-        if !(4..=16).contains(&vector.xres.expose().len()) {
+        let AuthenticationData::Aka { vector: aka, minimum } = &vector.data;
+        Amf::of_autn(&aka.autn).ok()?;
+        if !(4..=16).contains(&aka.xres.expose().len()) {
             return None;
         }
         let sealed = SealedChallenge {
             issued: context.now,
             epoch: vector.epoch,
             not_after: vector.not_after,
-            minimum: vector.minimum,
-            xres: vector.xres.clone(),
-            ck: vector.ck.clone(),
-            ik: vector.ik.clone(),
+            technology: vector.technology,
+            expected: Expected::Aka(ExpectedAka {
+                minimum: *minimum,
+                xres: SecretBytes::from(aka.xres.expose()),
+                ck: Secret::new(*aka.ck.octets_16()?),
+                ik: Secret::new(*aka.ik.octets_16()?),
+            }),
             rs: vector.rs.clone(),
             identity: Some(vector.identity.clone()),
             carried: Some(vector.carried.clone()),
             resynchronised: self.resynchronised,
         };
-        self.reply(context, outcome, &vector.rand, &vector.autn, &sealed)
+        self.reply(context, outcome, &aka.rand, &aka.autn, &sealed)
     }
 
     /// A challenge that nothing answers: RAND, AUTN (but for the deployment's AMF), XRES and keys are drawn.
     pub(super) fn conceal(&self, context: Context<'_>, outcome: Outcome) -> Reply {
-        let rand = self.draw.array(24);
-        let mut autn: [u8; 16] = self.draw.array(40);
+        let mut autn = self.draw.autn;
         autn.iter_mut().skip(6).zip(context.server.settings.amf).for_each(|(to, amf)| *to = amf);
         let sealed = SealedChallenge {
             issued: context.now,
             epoch: Epoch(0),
             not_after: None,
-            minimum: Algorithm::AkaV1Md5,
-            xres: SecretBytes::new(self.draw.array::<16>(56).to_vec()),
-            ck: Secret::new(self.draw.array(72)),
-            ik: Secret::new(self.draw.array(88)),
+            technology: Technology::ThreeGpp,
+            expected: Expected::Aka(ExpectedAka {
+                minimum: Algorithm::AkaV1Md5,
+                xres: SecretBytes::new(self.draw.xres.to_vec()),
+                ck: Secret::new(self.draw.ck),
+                ik: Secret::new(self.draw.ik),
+            }),
             rs: Box::from(""),
             identity: None,
             carried: None,
             resynchronised: self.resynchronised,
         };
-        self.reply(context, outcome, &rand, &autn, &sealed)
+        self.reply(context, outcome, &self.draw.rand, &autn, &sealed)
             .unwrap_or_else(|| Reply::plain(Outcome::Overloaded))
     }
 
@@ -122,9 +128,14 @@ impl Want {
         let realm = context.server.settings.domain.as_str().as_bytes();
         let nonce = AkaNonce::encode(rand, autn);
         let offered = context.server.settings.offered();
-        let bound =
-            Bound { mode: Mode::Aka, realm, username: &self.username, nonce: nonce.as_bytes(), offered };
-        let opaque: String = sealed.seal(context.keys, &self.draw.array(0), &bound)?;
+        let bound = ChallengeBinding {
+            mode: Mode::Aka,
+            realm,
+            username: &self.username,
+            nonce: nonce.as_bytes(),
+            offered,
+        };
+        let opaque: String = sealed.seal(context.keys, &self.draw.seal, &bound)?;
         let mut headers: Vec<(&'static str, Vec<u8>)> = vec![("cache-control", b"no-store".to_vec())];
         for algorithm in offered {
             let algorithm = digest_algorithm(*algorithm);

@@ -4,19 +4,22 @@
 //! what came with the step, until a [`Step::Reply`]. What it needs of the outside is in the steps: the Resource Server
 //! ([`VectorQuery`]) and the store that the deployment's nodes share ([`Spend`], [`Commit`]).
 
+mod aka;
 mod begin;
 mod challenge;
-mod respond;
+mod commit;
 
+pub use aka::AwaitSpend;
 pub use challenge::AwaitVector;
-pub use respond::{AwaitCommit, AwaitSpend};
+pub use commit::AwaitCommit;
 
 use crate::{http::Reply, sealed::KeyRing};
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
-use obf_token::{Algorithm, Ks, TokenFacts, TokenId};
-use obf_types::{Domain, Epoch, GlobalIdentity, Lifetime, Refusal, Secret, SecretBytes, UnixTime};
-use zeroize::ZeroizeOnDrop;
+use obf_aka::AkaVector;
+use obf_token::{Algorithm, Ks, Technology, TokenFacts, TokenId};
+use obf_types::{Domain, Epoch, GlobalIdentity, Lifetime, Refusal, UnixTime};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// What stays the same for every request at one Authentication Server.
 #[derive(Clone, Debug)]
@@ -92,21 +95,33 @@ pub struct Context<'a> {
 
 /// Octets drawn at random for one request.
 #[derive(Clone, ZeroizeOnDrop)]
-pub struct Draw([u8; Draw::LEN]);
+pub struct Draw {
+    /// The nonce of the seal.
+    pub(crate) seal: [u8; 24],
+    // Of a challenge that nothing answers.
+    pub(crate) rand: [u8; 16],
+    pub(crate) autn: [u8; 16],
+    pub(crate) xres: [u8; 16],
+    pub(crate) ck: [u8; 16],
+    pub(crate) ik: [u8; 16],
+}
 
 impl Draw {
     /// How many.
     pub const LEN: usize = 104;
 
     /// Takes over octets of a cryptographic random source, never used for anything else.
-    pub const fn new(octets: [u8; Self::LEN]) -> Self {
-        Self(octets)
-    }
-
-    pub(crate) fn array<const N: usize>(&self, from: usize) -> [u8; N] {
-        let mut out = [0; N];
-        out.iter_mut().zip(self.0.iter().skip(from)).for_each(|(to, octet)| *to = *octet);
-        out
+    pub fn new(octets: [u8; Self::LEN]) -> Self {
+        let octets = Zeroizing::new(octets);
+        let mut rest = octets.iter().copied();
+        Self {
+            seal: next(&mut rest),
+            rand: next(&mut rest),
+            autn: next(&mut rest),
+            xres: next(&mut rest),
+            ck: next(&mut rest),
+            ik: next(&mut rest),
+        }
     }
 }
 
@@ -114,6 +129,11 @@ impl fmt::Debug for Draw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Draw")
     }
+}
+
+/// The next octets; [`Draw::LEN`] is those of all fields.
+fn next<const N: usize>(from: &mut impl Iterator<Item = u8>) -> [u8; N] {
+    core::array::from_fn(|_| from.next().unwrap_or_default())
 }
 
 /// What the shell does next.
@@ -160,25 +180,29 @@ pub enum VectorAnswer {
     Unreachable,
 }
 
-/// An AKA vector with the device it is for.
+/// What a device authenticates with, by mode. A mode is added here with the code that serves it.
+#[derive(Clone, Debug)]
+pub enum AuthenticationData {
+    /// AKA.
+    Aka {
+        /// The vector: XRES of 4 to 16 octets, CK and IK of 16.
+        vector: AkaVector,
+        /// The least algorithm the device may still use.
+        minimum: Algorithm,
+    },
+}
+
+/// Authentication data with the device it is for.
 #[derive(Clone, Debug)]
 pub struct Vector {
-    /// RAND.
-    pub rand: [u8; 16],
-    /// AUTN.
-    pub autn: [u8; 16],
-    /// XRES, 4 to 16 octets.
-    pub xres: SecretBytes,
-    /// CK.
-    pub ck: Secret<16>,
-    /// IK.
-    pub ik: Secret<16>,
+    /// What the device authenticates with.
+    pub data: AuthenticationData,
+    /// The technology that its credential is of.
+    pub technology: Technology,
     /// The device's registered primary identity.
     pub identity: GlobalIdentity,
     /// The device's revocation epoch.
     pub epoch: Epoch,
-    /// The least algorithm the device may still use.
-    pub minimum: Algorithm,
     /// From when on the device gets no token (KYC), if there is such a time.
     pub not_after: Option<UnixTime>,
     /// The Resource Server's label in token ids: one DNS label or more, at most 63 octets.

@@ -59,6 +59,32 @@ fn w2_both_ends_derive_the_same_token_each_for_itself() {
     }
 }
 
+/// A key of an IoT service provider's own: both ends derive under the technology that the Resource Server said.
+#[test]
+fn r10_a_key_of_the_providers_own_derives_as_such() {
+    use obf_token::Technology::{Standalone, ThreeGpp};
+    let mut world = World::new(21).with_device(IMPI);
+    world.subscribers.get_mut(IMPI).unwrap().technology = Standalone;
+    let mut device = Device::new(IMPI);
+    device.settings.schemas = vec![KeySchema::Obf1];
+    let association = device.plainly(&mut world).unwrap();
+    let (token, counter) = world.tokens.last().unwrap();
+    assert_eq!((association.technology, token.facts.technology), (Standalone, Standalone));
+    let key = |technology| {
+        let context = Obf1Context {
+            rand: token.id.rand(),
+            identity: &token.identity,
+            technology,
+            as_domain: &world.server.settings().domain,
+            counter: *counter,
+            method: token.facts.method,
+        };
+        derive::obf_1(&token.ks, &context, &naf())
+    };
+    assert_eq!(association.app_key(&naf()), key(Standalone));
+    assert_ne!(association.app_key(&naf()), key(ThreeGpp));
+}
+
 /// TS 24.109 A.3, table A.3-1, as a UE that never heard of OBF writes it, and AKAv1-MD5 from the first challenge.
 #[test]
 fn ts_24_109_a_3_stock_ue_bootstraps_with_akav1_md5() {

@@ -7,11 +7,11 @@ use obf_radius::{
     notice::{acknowledge, refuse as refuse_notice},
 };
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, Inquiry, Notice, NoticeError,
-    Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest, Vendor, Wanted,
-    answer::DeviceFacts, refuse,
+    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Malformed,
+    Notice, NoticeError, Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest,
+    Vendor, Wanted, answer::DeviceFacts, refuse,
 };
-use obf_token::Algorithm;
+use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{
     AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, NodeNumber, Refusal, Right,
     SecretBytes, UaClass, UaId, UnixTime,
@@ -91,10 +91,14 @@ fn every_question_reads_back() {
     let rights = |wanted| Ask::Rights(RightsRequest { user_name: user_name.clone(), wanted });
     let resynchronisation = Some(Resynchronisation { rand: [7; 16], auts: [8; 14] });
     for ask in [
-        Ask::Vector(VectorRequest { user_name: user_name.clone(), resynchronisation: None }),
-        Ask::Vector(VectorRequest { user_name: user_name.clone(), resynchronisation }),
+        Ask::Vector(VectorRequest { user_name: user_name.clone(), mode: Mode::Aka, resynchronisation: None }),
+        Ask::Vector(VectorRequest { user_name: user_name.clone(), mode: Mode::Aka, resynchronisation }),
         // R9: octets as the UE wrote them, also those that no identity has.
-        Ask::Vector(VectorRequest { user_name: vec![0xFF, 0, b'"'], resynchronisation: None }),
+        Ask::Vector(VectorRequest {
+            user_name: vec![0xFF, 0, b'"'],
+            mode: Mode::Pki,
+            resynchronisation: None,
+        }),
         rights(Wanted::First),
         rights(Wanted::After(app("track.example"))),
         rights(Wanted::Only(app("track.example"))),
@@ -143,7 +147,8 @@ fn a_question_that_lacks_or_repeats_something_is_malformed() {
     assert_eq!(decode(&other), Err(Refusal::UnsupportedOperation), "an operation of RPO");
     let (_, accounting) = sent(Code::AccountingRequest, |_| {});
     assert_eq!(Inquiry::decode(&accounting, VENDOR), Err(Refusal::UnsupportedOperation));
-    let long = Ask::Vector(VectorRequest { user_name: vec![b'1'; 254], resynchronisation: None });
+    let long =
+        Ask::Vector(VectorRequest { user_name: vec![b'1'; 254], mode: Mode::Aka, resynchronisation: None });
     let mut buffer = Vec::new();
     assert!(long.encode(VENDOR, &asker(), &mut AttributeWriter::for_request(&mut buffer)).is_err());
 }
@@ -152,14 +157,19 @@ fn a_question_that_lacks_or_repeats_something_is_malformed() {
 fn r18_a_vector_and_its_rights_come_in_one_answer_and_its_keys_are_hidden() {
     let settings: Vec<u8> = (0..600).map(|number| number as u8).collect();
     let answer = VectorAnswer {
-        vector: vector(),
+        data: AuthenticationData::Aka(vector()),
+        technology: Technology::Standalone,
         device: facts(),
         rights: Rights {
             list: vec![right("a.example", b""), right("b.example", &settings), right("c.example", b"x")],
             more: false,
         },
     };
-    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000001".to_vec(), resynchronisation: None });
+    let ask = Ask::Vector(VectorRequest {
+        user_name: b"001010000000001".to_vec(),
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
     let (pending, request) = asked(&ask);
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [0x81, 1]], out).unwrap());
     assert_eq!(VectorAnswer::decode(&reply, VENDOR), Ok(answer));
@@ -202,8 +212,17 @@ fn a_thousand_rights_come_in_pages_in_order_each_whole() {
 fn small_rights_fill_the_packet() {
     let small = |number| Right { local_validity: None, ..right(&format!("app{number:04}.example"), b"") };
     let list: Vec<Right> = (0..1000).map(small).collect();
-    let answer = VectorAnswer { vector: vector(), device: facts(), rights: Rights { list, more: false } };
-    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000001".to_vec(), resynchronisation: None });
+    let answer = VectorAnswer {
+        data: AuthenticationData::Aka(vector()),
+        technology: Technology::ThreeGpp,
+        device: facts(),
+        rights: Rights { list, more: false },
+    };
+    let ask = Ask::Vector(VectorRequest {
+        user_name: b"001010000000001".to_vec(),
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
     let (pending, request) = asked(&ask);
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [2, 1]], out).unwrap());
     let decoded = VectorAnswer::decode(&reply, VENDOR).unwrap();
@@ -229,7 +248,11 @@ fn an_application_reads_back() {
 
 #[test]
 fn a_refusal_is_its_code_to_every_question() {
-    let ask = Ask::Vector(VectorRequest { user_name: b"001010000000009".to_vec(), resynchronisation: None });
+    let ask = Ask::Vector(VectorRequest {
+        user_name: b"001010000000009".to_vec(),
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
     let (pending, request) = asked(&ask);
     let reply = answered(&pending, |out| refuse(&request, VENDOR, Refusal::UnknownIdentity, out));
     let refused = AnswerError::Refused(Refusal::UnknownIdentity);
@@ -353,4 +376,69 @@ proptest! {
         let _ = RightsAnswer::decode(&reply, VENDOR);
         let _ = ApplicationAnswer::decode(&reply, VENDOR);
     }
+}
+
+/// A request as `radclient` writes it asks for AKA; a number that is unknown here is refused, never taken for another.
+#[test]
+fn p4_mode_and_technology_are_octets_without_a_default_for_the_unknown() {
+    let mode = |value: Option<&[u8]>| {
+        let (mut attributes, mut out) = (Vec::new(), Vec::new());
+        let mut to = AttributeWriter::for_request(&mut attributes);
+        to.put(NAS_IDENTIFIER, b"as.example").unwrap();
+        to.put_integer(VENDOR.attribute(ObfAttribute::Node), 1).unwrap();
+        to.put(USER_NAME, b"001010000000001").unwrap();
+        to.put_integer(VENDOR.attribute(ObfAttribute::Operation), 1).unwrap();
+        if let Some(value) = value {
+            to.put(VENDOR.attribute(ObfAttribute::Mode), value).unwrap();
+        }
+        Pending::begin(&framing(), Code::AccessRequest, 1, [0; 16], &attributes, &mut out);
+        match Inquiry::decode(&Request::authenticate(&framing(), &out).unwrap(), VENDOR) {
+            Ok(Inquiry::Ask(_, Ask::Vector(request))) => Ok(request.mode),
+            Ok(other) => panic!("{other:?}"),
+            Err(refusal) => Err(refusal),
+        }
+    };
+    assert_eq!(mode(None), Ok(Mode::Aka));
+    assert_eq!(mode(Some(&[0, 0, 0, 2])), Ok(Mode::GbaDigest));
+    for unknown in [&[0, 0, 0, 0][..], &[0, 0, 0, 5], &[0, 0, 1, 1], &[1]] {
+        assert_eq!(mode(Some(unknown)), Err(Refusal::MalformedRequest), "{unknown:?}");
+    }
+}
+
+#[test]
+fn p4_an_answer_of_another_mode_or_an_unknown_technology_is_none() {
+    let answer = VectorAnswer {
+        data: AuthenticationData::Aka(vector()),
+        technology: Technology::Standalone,
+        device: facts(),
+        rights: Rights::default(),
+    };
+    let ask = Ask::Vector(VectorRequest {
+        user_name: b"001010000000001".to_vec(),
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
+    for (attribute, name, number) in [
+        (ObfAttribute::Mode, "OBF-Mode", 2),
+        (ObfAttribute::Mode, "OBF-Mode", 9),
+        (ObfAttribute::Technology, "OBF-Technology", 0),
+        (ObfAttribute::Technology, "OBF-Technology", 4),
+    ] {
+        let (pending, request) = asked(&ask);
+        let reply = answered(&pending, |out| {
+            let mut builder = request.reply(Code::AccessAccept, out);
+            builder.put_secret(MS_MPPE_RECV_KEY, &[7; 32], [0x80, 1]).unwrap();
+            builder.put_secret(MS_MPPE_SEND_KEY, &[7; 8], [0x80, 2]).unwrap();
+            let to = builder.attributes();
+            to.put(VENDOR.attribute(ObfAttribute::Rand), &[1; 16]).unwrap();
+            to.put(VENDOR.attribute(ObfAttribute::Autn), &[1; 16]).unwrap();
+            to.put_integer(VENDOR.attribute(attribute), number).unwrap();
+            builder.finish();
+        });
+        let decoded = VectorAnswer::decode(&reply, VENDOR);
+        assert_eq!(decoded, Err(AnswerError::Malformed(Malformed(name))), "{number}");
+    }
+    let (pending, request) = asked(&ask);
+    let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [2, 1]], out).unwrap());
+    assert_eq!(VectorAnswer::decode(&reply, VENDOR).unwrap().technology, Technology::Standalone);
 }

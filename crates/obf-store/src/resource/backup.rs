@@ -4,6 +4,8 @@
 //! columns, `R` is a row, `E` ends the backup with the number of rows. Numbers are big-endian. Subscriber keys are in it
 //! as they are in the database: wrapped. Whoever keeps a backup encrypts the blocks.
 
+mod version_1;
+
 use super::{Change, NoticeKind, ResourceDb, tables};
 use crate::{
     StoreError,
@@ -209,20 +211,31 @@ fn jump(s: &mut dyn Session, change: &Change) -> Result<(), StoreError> {
     let age = change.at.0.saturating_sub(last_act.unwrap_or(change.at.0));
     let seq = SEQ_JUMP.saturating_add(age.saturating_mul(SEQ_A_SECOND)).min(SEQ_JUMP_MOST);
     for table in ["devices", "former_identities"] {
+        let sql = format!("UPDATE {table} SET epoch = CASE WHEN epoch + ?1 > ?2 THEN epoch + ?1 ELSE ?2 END");
+        s.execute(&sql, values![EPOCH_JUMP, change.at.0])?;
+    }
+    for table in ["credentials", "former_identities"] {
         let sql = format!(
             "UPDATE {table} SET
-                 epoch = CASE WHEN epoch + ?1 > ?2 THEN epoch + ?1 ELSE ?2 END,
-                 sqn = CASE WHEN sqn + ?3 > 281474976710655 THEN 281474976710655 ELSE sqn + ?3 END"
+                 sqn = CASE WHEN sqn + ?1 > 281474976710655 THEN 281474976710655 ELSE sqn + ?1 END"
         );
-        s.execute(&sql, values![EPOCH_JUMP, change.at.0, seq << 5])?;
+        s.execute(&sql, values![seq << 5])?;
     }
     Ok(())
 }
 
 struct Reader {
-    insert: Option<(String, usize)>,
+    insert: Option<Insert>,
     rows: u64,
     ended: bool,
+}
+
+/// How the rows of a table go in.
+enum Insert {
+    /// As they are, so many columns.
+    AsIs(String, usize),
+    /// Those of a device of version 1: into two tables.
+    Device1,
 }
 
 impl Reader {
@@ -238,25 +251,22 @@ impl Reader {
                 b'T' => {
                     let name = take_text(&mut rest).ok_or_else(cut)?;
                     let columns = take_text(&mut rest).ok_or_else(cut)?;
-                    let other = || RestoreError::Malformed("it was made by another version of this program");
-                    let table =
-                        tables::BACKED_UP.iter().find(|table| table.name == name).ok_or_else(other)?;
-                    let known = table.columns(s)?;
-                    if known.join(", ") != columns {
-                        return Err(other());
-                    }
-                    let places = places(1, known.len());
-                    let insert = format!("INSERT INTO {name} ({columns}) VALUES ({places})");
-                    self.insert = Some((insert, known.len()));
+                    self.insert = Some(Insert::into(s, name, columns)?);
                 }
                 b'R' => {
-                    let (insert, width) =
+                    let insert =
                         self.insert.as_ref().ok_or(RestoreError::Malformed("a row is of no table"))?;
-                    let mut bound = Vec::with_capacity(*width);
-                    for _ in 0..*width {
+                    let width = insert.width();
+                    let mut bound = Vec::with_capacity(width);
+                    for _ in 0..width {
                         bound.push(take_value(&mut rest).ok_or_else(cut)?);
                     }
-                    s.execute(insert, &bound)?;
+                    match insert {
+                        Insert::AsIs(sql, _) => {
+                            s.execute(sql, &bound)?;
+                        }
+                        Insert::Device1 => version_1::insert(s, &bound)?,
+                    }
                     self.rows += 1;
                 }
                 b'E' => {
@@ -270,6 +280,30 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+impl Insert {
+    /// Rows with these columns into that table.
+    fn into(s: &mut dyn Session, name: &str, columns: &str) -> Result<Self, RestoreError> {
+        let other = || RestoreError::Malformed("it was made by another version of this program");
+        if (name, columns) == ("devices", version_1::COLUMNS) {
+            return Ok(Self::Device1);
+        }
+        let table = tables::BACKED_UP.iter().find(|table| table.name == name).ok_or_else(other)?;
+        let known = table.columns(s)?;
+        if known.join(", ") != columns {
+            return Err(other());
+        }
+        let places = places(1, known.len());
+        Ok(Self::AsIs(format!("INSERT INTO {name} ({columns}) VALUES ({places})"), known.len()))
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Self::AsIs(_, width) => *width,
+            Self::Device1 => version_1::WIDTH,
+        }
     }
 }
 

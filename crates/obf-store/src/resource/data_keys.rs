@@ -1,7 +1,10 @@
 //! Data keys: what encrypts the subscriber keys, each wrapped under a key-encryption key (SPEC C2, R8).
 
 use super::{Change, DeviceId, ResourceDb, device_rows};
-use crate::{StoreError, sql::values};
+use crate::{
+    StoreError,
+    sql::{Session, Value, values},
+};
 use obf_types::{GlobalIdentity, UnixTime};
 use std::{collections::HashMap, future::Future};
 
@@ -18,7 +21,7 @@ pub struct DataKey {
     pub created_at: UnixTime,
 }
 
-/// A device's key as it is wrapped.
+/// A key of a device as it is wrapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrappedKey {
     /// The device.
@@ -66,10 +69,11 @@ pub trait DataKeys {
         change: Change,
     ) -> impl Future<Output = Result<Vec<u32>, StoreError>> + Send;
 
-    /// How many envelopes there are under each data key. Reads every device.
+    /// How many envelopes there are under each data key. Reads every credential.
     fn envelopes_by_data_key(&self) -> impl Future<Output = Result<HashMap<u32, u64>, StoreError>> + Send;
 
-    /// Up to `limit` wrapped keys in order of their devices behind `after`.
+    /// Up to `limit` wrapped keys in order of their devices behind `after`, and further keys of the last device: one page
+    /// has all keys of a device.
     fn wrapped_keys(
         &self,
         after: Option<DeviceId>,
@@ -99,7 +103,30 @@ pub trait DataKeys {
 
 const SET_ROTATION: &str = "INSERT INTO rotation (id, document) VALUES (1, ?1)
                             ON CONFLICT (id) DO UPDATE SET document = excluded.document";
-const UNDER: &str = "SELECT 1 FROM devices WHERE substr(wrapped_key, 1, 4) = ?1 LIMIT 1";
+const UNDER: &str = "SELECT 1 FROM credentials WHERE substr(wrapped_key, 1, 4) = ?1 LIMIT 1";
+
+const PAGE: &str = "SELECT k.device, d.identity_kind, d.identity, k.wrapped_key, k.mode, k.state
+     FROM credentials k JOIN devices d ON d.id = k.device
+     WHERE k.device > ?1 AND k.wrapped_key IS NOT NULL ORDER BY k.device, k.mode, k.state LIMIT ?2";
+const REST_OF_DEVICE: &str = "SELECT k.device, d.identity_kind, d.identity, k.wrapped_key, k.mode, k.state
+     FROM credentials k JOIN devices d ON d.id = k.device
+     WHERE k.device = ?1 AND (k.mode, k.state) > (?2, ?3) AND k.wrapped_key IS NOT NULL";
+
+/// Wrapped keys with mode and state of their credentials.
+fn wrapped(
+    s: &mut dyn Session,
+    sql: &str,
+    values: &[Value<'_>],
+) -> Result<Vec<(WrappedKey, i64, i64)>, StoreError> {
+    s.all(sql, values, |row| {
+        let key = WrappedKey {
+            device: DeviceId(row.number(0)?),
+            primary: device_rows::identity(row.fitting(1)?, row.string(2)?)?,
+            envelope: row.blob(3)?.to_vec(),
+        };
+        Ok((key, row.number(4)?, row.number(5)?))
+    })
+}
 
 impl DataKeys for ResourceDb {
     async fn add_data_key(&self, key: DataKey, change: Change) -> Result<bool, StoreError> {
@@ -170,7 +197,7 @@ impl DataKeys for ResourceDb {
         self.engine
             .read(|s| {
                 let sql =
-                    "SELECT substr(wrapped_key, 1, 4), count(*) FROM devices WHERE wrapped_key IS NOT NULL
+                    "SELECT substr(wrapped_key, 1, 4), count(*) FROM credentials WHERE wrapped_key IS NOT NULL
                            GROUP BY substr(wrapped_key, 1, 4)";
                 let counted = s.all(sql, &[], |row| {
                     let id = row.blob(0)?.try_into().map(u32::from_be_bytes);
@@ -187,18 +214,14 @@ impl DataKeys for ResourceDb {
     async fn wrapped_keys(&self, after: Option<DeviceId>, limit: u32) -> Result<Vec<WrappedKey>, StoreError> {
         self.engine
             .read(move |s| {
-                s.all(
-                    "SELECT id, identity_kind, identity, wrapped_key FROM devices
-                     WHERE id > ?1 AND wrapped_key IS NOT NULL ORDER BY id LIMIT ?2",
-                    values![after.map_or(0, |id| id.0), limit],
-                    |row| {
-                        Ok(WrappedKey {
-                            device: DeviceId(row.number(0)?),
-                            primary: device_rows::identity(row.fitting(1)?, row.string(2)?)?,
-                            envelope: row.blob(3)?.to_vec(),
-                        })
-                    },
-                )
+                let mut page = wrapped(s, PAGE, values![after.map_or(0, |id| id.0), limit])?;
+                if page.len() >= usize::try_from(limit).unwrap_or(usize::MAX)
+                    && let Some((last, mode, state)) =
+                        page.last().map(|(key, mode, state)| (key.device.0, *mode, *state))
+                {
+                    page.extend(wrapped(s, REST_OF_DEVICE, values![last, mode, state])?);
+                }
+                Ok(page.into_iter().map(|(key, ..)| key).collect())
             })
             .await
     }
@@ -214,7 +237,7 @@ impl DataKeys for ResourceDb {
                 let mut changed = 0;
                 for Rewrapped { device, old, new } in &envelopes {
                     changed += s.execute(
-                        "UPDATE devices SET wrapped_key = ?3 WHERE id = ?1 AND wrapped_key = ?2",
+                        "UPDATE credentials SET wrapped_key = ?3 WHERE device = ?1 AND wrapped_key = ?2",
                         values![device.0, old, new],
                     )?;
                 }

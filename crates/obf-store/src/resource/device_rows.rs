@@ -1,20 +1,33 @@
 //! A device's rows: found, read, added, forgotten.
 
 use super::{
-    Added, AkaAlgorithm, Device, DeviceId, KeyEnvelope, NewDevice, custodians, devices::Holder, kyc, state_of,
+    Added, Credential, Device, DeviceId, NewDevice, credentials, custodians, devices::Holder, kyc, state_of,
 };
 use crate::{
     StoreError,
-    sql::{Row, Session, values},
+    sql::{Row, Session, Value, values},
 };
 use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
 use std::fmt::Write as _;
 
+// A row for each credential, or one without: nearly every device has one.
 macro_rules! record {
     () => {
-        "SELECT d.identity_kind, d.identity, d.other_identities, d.home_network, d.algorithm, d.wrapped_key,
-                d.amf, d.initial_sqn, d.sqn, d.epoch, d.state, d.minimum_algorithm, d.kyc_expiry, d.custodian,
-                c.state, d.version, d.created_at, d.updated_at, d.id "
+        concat!(
+            "SELECT d.id, d.identity_kind, d.identity, d.other_identities, d.home_network, d.epoch, d.state,
+                    d.kyc_expiry, d.custodian, c.state, d.version, d.created_at, d.updated_at, ",
+            credentials::columns!(),
+            " "
+        )
+    };
+}
+/// How many columns of the record stand before those of the credential.
+const OF_DEVICE: usize = 13;
+
+/// What stands behind the table `d` in every query for a record.
+macro_rules! joined {
+    () => {
+        " LEFT JOIN custodians c ON c.id = d.custodian LEFT JOIN credentials k ON k.device = d.id "
     };
 }
 
@@ -33,30 +46,33 @@ pub(super) fn with_identity(
 
 /// The whole record.
 pub(super) fn load(s: &mut dyn Session, id: DeviceId) -> Result<Option<Device>, StoreError> {
-    let device = s.one(
-        concat!(record!(), "FROM devices d LEFT JOIN custodians c ON c.id = d.custodian WHERE d.id = ?1"),
-        values![id.0],
-        read,
-    )?;
-    with_kyc(s, device)
+    one(s, concat!(record!(), "FROM devices d", joined!(), "WHERE d.id = ?1"), values![id.0])
 }
 
 /// The whole record of the device that has this identity.
 pub(super) fn load_of(s: &mut dyn Session, identity: &GlobalIdentity) -> Result<Option<Device>, StoreError> {
-    let device = s.one(
-        concat!(
-            record!(),
-            "FROM identities i JOIN devices d ON d.id = i.device LEFT JOIN custodians c ON c.id = d.custodian
-             WHERE i.value = ?1 AND i.kind = ?2"
-        ),
-        values![identity.value(), identity.kind() as u8],
-        read,
-    )?;
-    with_kyc(s, device)
+    let sql = concat!(
+        record!(),
+        "FROM identities i JOIN devices d ON d.id = i.device",
+        joined!(),
+        "WHERE i.value = ?1 AND i.kind = ?2"
+    );
+    one(s, sql, values![identity.value(), identity.kind() as u8])
 }
 
-fn with_kyc(s: &mut dyn Session, device: Option<Device>) -> Result<Option<Device>, StoreError> {
-    let Some(mut device) = device else { return Ok(None) };
+/// The device whose rows these are.
+fn one(s: &mut dyn Session, sql: &str, values: &[Value<'_>]) -> Result<Option<Device>, StoreError> {
+    let mut found: Option<Device> = None;
+    s.query(sql, values, &mut |row| {
+        let credential = credentials::read(row, OF_DEVICE)?;
+        match &mut found {
+            Some(device) => device.credentials.extend(credential),
+            None => found = Some(read(row, credential)?),
+        }
+        Ok(true)
+    })?;
+    let Some(mut device) = found else { return Ok(None) };
+    device.credentials.sort_by_key(|credential| (credential.mode() as u8, credential.state));
     if let Some(holder) = &mut device.custodian {
         holder.kyc = kyc::of_custodian(s, &holder.id)?;
     }
@@ -82,6 +98,11 @@ impl Adding {
         let Some(primary) = device.identities.first() else {
             return Err(StoreError::Constraint("a device needs an identity".into()));
         };
+        if !credentials::fit_together(&device.credentials) {
+            return Err(StoreError::Constraint(
+                "two credentials of a device are in each other's place".into(),
+            ));
+        }
         // A record that comes again is found by its primary identity; the others are looked at where they are put in.
         if let Some(existing) = existing(s, primary)? {
             return Ok(Added::Exists(existing));
@@ -112,7 +133,7 @@ impl Adding {
         primary: &GlobalIdentity,
         device: &NewDevice,
     ) -> Result<i64, StoreError> {
-        let (sqn, epoch) = self.reached(s, device)?;
+        let (reached, epoch) = self.reached(s, device)?;
         let mut other_identities = String::new();
         for identity in device.identities.iter().skip(1) {
             // Writing to a String does not fail.
@@ -123,37 +144,34 @@ impl Adding {
             HomeNetwork::ThreeDigitMnc => 3,
         };
         let id = s.one(
-            "INSERT INTO devices (identity_kind, identity, other_identities, home_network, algorithm, wrapped_key, amf,
-                                  initial_sqn, sqn, epoch, state, minimum_algorithm, kyc_expiry, custodian, version,
-                                  created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15, ?15) RETURNING id",
+            "INSERT INTO devices (identity_kind, identity, other_identities, home_network, epoch, state, kyc_expiry,
+                                  custodian, version, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9) RETURNING id",
             values![
                 primary.kind() as u8,
                 primary.value(),
                 &other_identities,
                 home_network,
-                device.key.as_ref().map(|key| key.algorithm as u8),
-                device.key.as_ref().map(|key| &key.wrapped),
-                u16::from_be_bytes(device.amf),
-                device.sqn,
-                sqn,
                 epoch,
                 device.state as u8,
-                device.minimum_algorithm,
                 device.kyc_expiry.map(|at| at.0),
                 device.custodian.as_deref(),
                 self.now.0
             ],
             |row| row.number(0),
         )?;
-        id.ok_or_else(|| StoreError::Other("the new device got no number".into()))
+        let id = id.ok_or_else(|| StoreError::Other("the new device got no number".into()))?;
+        for credential in &device.credentials {
+            credentials::insert(s, id, credential, credential.aka().sqn.max(reached))?;
+        }
+        Ok(id)
     }
 
     /// SQN and epoch to begin with: not behind what a removed device of the same identity had reached. An Authentication
     /// Server remembers epochs of devices that this database never heard of, because it was restored from before they were
     /// added; epochs begin at the time in seconds, so that none of those is ahead of it.
     fn reached(&self, s: &mut dyn Session, device: &NewDevice) -> Result<(u64, u64), StoreError> {
-        let (mut sqn, mut epoch) = (device.sqn, self.now.0);
+        let (mut sqn, mut epoch) = (0, self.now.0);
         if self.remembers {
             for identity in &device.identities {
                 let former = s.one(
@@ -201,13 +219,14 @@ fn remove_identities(s: &mut dyn Session, identities: &[GlobalIdentity]) -> Resu
 
 /// Removes a device, remembering what it had reached.
 pub(super) fn forget(s: &mut dyn Session, device: &Device) -> Result<(), StoreError> {
+    let sqn = device.credentials.iter().map(|credential| credential.aka().sqn).max().unwrap_or_default();
     for identity in &device.identities {
         s.execute(
             "INSERT INTO former_identities AS f (value, kind, sqn, epoch) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (value, kind) DO UPDATE SET
                  sqn = CASE WHEN f.sqn > excluded.sqn THEN f.sqn ELSE excluded.sqn END,
                  epoch = CASE WHEN f.epoch > excluded.epoch THEN f.epoch ELSE excluded.epoch END",
-            values![identity.value(), identity.kind() as u8, device.sqn, device.epoch.0],
+            values![identity.value(), identity.kind() as u8, sqn, device.epoch.0],
         )?;
     }
     remove_identities(s, &device.identities)?;
@@ -223,47 +242,36 @@ pub(super) fn identity(kind: u8, value: &str) -> Result<GlobalIdentity, StoreErr
 }
 
 fn identities(row: &dyn Row) -> Result<Vec<GlobalIdentity>, StoreError> {
-    let mut found = vec![identity(row.fitting(0)?, row.string(1)?)?];
-    for line in row.string(2)?.lines() {
+    let mut found = vec![identity(row.fitting(1)?, row.string(2)?)?];
+    for line in row.string(3)?.lines() {
         let (kind, value) = line.split_once(' ').unwrap_or_default();
         found.push(identity(kind.parse().unwrap_or(0), value)?);
     }
     Ok(found)
 }
 
-fn read(row: &dyn Row) -> Result<Device, StoreError> {
-    let algorithm = row.integer(4)?.map(|number| match number {
-        1 => AkaAlgorithm::Milenage,
-        _ => AkaAlgorithm::Tuak,
-    });
-    let key = match (algorithm, row.octets(5)?) {
-        (Some(algorithm), Some(wrapped)) => Some(KeyEnvelope { algorithm, wrapped: wrapped.to_vec() }),
-        _ => None,
-    };
-    let custodian = match (row.text(13)?, row.integer(14)?) {
+fn read(row: &dyn Row, credential: Option<Credential>) -> Result<Device, StoreError> {
+    let custodian = match (row.text(8)?, row.integer(9)?) {
         (Some(id), Some(state)) => {
             Some(Holder { id: id.to_owned(), state: state_of(state)?, kyc: Vec::new() })
         }
         _ => None,
     };
     Ok(Device {
-        id: DeviceId(row.number(18)?),
+        id: DeviceId(row.number(0)?),
         identities: identities(row)?,
-        home_network: match row.number(3)? {
+        home_network: match row.number(4)? {
+            2 => HomeNetwork::TwoDigitMnc,
             3 => HomeNetwork::ThreeDigitMnc,
-            _ => HomeNetwork::TwoDigitMnc,
+            other => return Err(StoreError::Corrupt(format!("no MNC has {other} digits"))),
         },
-        key,
-        amf: row.fitting::<u16>(6)?.to_be_bytes(),
-        initial_sqn: row.fitting(7)?,
-        sqn: row.fitting(8)?,
-        epoch: Epoch(row.fitting(9)?),
-        state: state_of(row.number(10)?)?,
-        minimum_algorithm: row.fitting(11)?,
-        kyc_expiry: row.maybe(12)?.map(UnixTime),
+        credentials: credential.into_iter().collect(),
+        epoch: Epoch(row.fitting(5)?),
+        state: state_of(row.number(6)?)?,
+        kyc_expiry: row.maybe(7)?.map(UnixTime),
         custodian,
-        version: row.fitting(15)?,
-        created_at: UnixTime(row.fitting(16)?),
-        updated_at: UnixTime(row.fitting(17)?),
+        version: row.fitting(10)?,
+        created_at: UnixTime(row.fitting(11)?),
+        updated_at: UnixTime(row.fitting(12)?),
     })
 }

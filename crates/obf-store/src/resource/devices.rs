@@ -1,8 +1,8 @@
-//! Devices: identities unchanged (SPEC R9), the wrapped key, and where SQN and epoch stand.
+//! Devices: identities unchanged (SPEC R9), what they authenticate with, and where their epoch stands.
 
 use super::{
-    Change, KycStanding, NoticeKind, Outcome, ResourceDb, State, add_devices, change_of_state, check,
-    custodians,
+    Change, Credential, CredentialState, KycStanding, NoticeKind, Outcome, ResourceDb, State, add_devices,
+    change_of_state, check, credentials, custodians,
     device_rows::{self, load},
     standing,
 };
@@ -10,6 +10,7 @@ use crate::{
     StoreError,
     sql::{Session, values},
 };
+use obf_token::{Algorithm, Mode};
 use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
 use std::future::Future;
 
@@ -29,24 +30,6 @@ impl DeviceId {
     }
 }
 
-/// What the device's key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AkaAlgorithm {
-    /// TS 35.206.
-    Milenage = 1,
-    /// TS 35.231.
-    Tuak = 2,
-}
-
-/// A subscriber key, wrapped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyEnvelope {
-    /// What it is for.
-    pub algorithm: AkaAlgorithm,
-    /// The envelope; its first four octets are the number of the data key that opens it.
-    pub wrapped: Vec<u8>,
-}
-
 /// A device to be added. Its key is wrapped already.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
@@ -54,16 +37,10 @@ pub struct NewDevice {
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
-    /// Its key; `None` if an HLR has it.
-    pub key: Option<KeyEnvelope>,
-    /// The AMF of its vectors.
-    pub amf: [u8; 2],
-    /// The last SQN used, SEQ ‖ IND, 48 bits.
-    pub sqn: u64,
+    /// What it authenticates with.
+    pub credentials: Vec<Credential>,
     /// Where it is to stand.
     pub state: State,
-    /// The lowest algorithm it may bootstrap with: 1 AKAv1-MD5, 2 AKAv2-SHA-256.
-    pub minimum_algorithm: u8,
     /// When it is to be refused for want of KYC, if ever, whatever its custodian's records say.
     pub kyc_expiry: Option<UnixTime>,
     /// Its custodian, if registered (SPEC R6).
@@ -79,20 +56,12 @@ pub struct Device {
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
     pub home_network: HomeNetwork,
-    /// Its key; `None` if an HLR has it.
-    pub key: Option<KeyEnvelope>,
-    /// The AMF of its vectors.
-    pub amf: [u8; 2],
-    /// The SQN it was added with.
-    pub initial_sqn: u64,
-    /// The last SQN handed out.
-    pub sqn: u64,
+    /// What it authenticates with: all of it, in order of mode and state.
+    pub credentials: Vec<Credential>,
     /// Rises whenever its tokens are ended.
     pub epoch: Epoch,
     /// Where it stands: only an active device may authenticate.
     pub state: State,
-    /// 1 AKAv1-MD5, 2 AKAv2-SHA-256.
-    pub minimum_algorithm: u8,
     /// When it is to be refused for want of KYC, if ever, whatever its custodian's records say.
     pub kyc_expiry: Option<UnixTime>,
     /// Its custodian, if registered.
@@ -121,6 +90,12 @@ impl Device {
     pub fn primary(&self) -> Option<&GlobalIdentity> {
         self.identities.first()
     }
+
+    /// The credential that it authenticates with in that mode; `None`: it does not.
+    pub fn active(&self, mode: Mode) -> Option<&Credential> {
+        let active = |held: &&Credential| held.mode() == mode && held.state == CredentialState::Active;
+        self.credentials.iter().find(active)
+    }
 }
 
 /// What can be changed of a device.
@@ -128,8 +103,8 @@ impl Device {
 pub struct DeviceUpdate {
     /// Where it is to stand. Its tokens end when it ceases to be active.
     pub state: State,
-    /// See [`Device`].
-    pub minimum_algorithm: u8,
+    /// The weakest algorithm that it may bootstrap with by AKA.
+    pub minimum_algorithm: Algorithm,
     /// See [`Device`].
     pub kyc_expiry: Option<UnixTime>,
     /// See [`Device`].
@@ -290,18 +265,18 @@ impl Devices for ResourceDb {
                 }
                 let ends = was == State::Active && update.state != State::Active;
                 s.execute(
-                    "UPDATE devices SET state = ?2, minimum_algorithm = ?3, kyc_expiry = ?4, custodian = ?5,
-                         epoch = epoch + ?6, version = version + 1, updated_at = ?7 WHERE id = ?1",
+                    "UPDATE devices SET state = ?2, kyc_expiry = ?3, custodian = ?4, epoch = epoch + ?5,
+                         version = version + 1, updated_at = ?6 WHERE id = ?1",
                     values![
                         id.0,
                         update.state as u8,
-                        update.minimum_algorithm,
                         update.kyc_expiry.map(|at| at.0),
                         update.custodian.as_deref(),
                         ends,
                         change.at.0
                     ],
                 )?;
+                credentials::set_minimum_algorithm(s, id, update.minimum_algorithm)?;
                 let Some(device) = load(s, id)? else { return Ok(Outcome::Unknown) };
                 let notice = if ends { NoticeKind::Disconnect } else { NoticeKind::Changed };
                 announce(s, &device, notice, &change)?;

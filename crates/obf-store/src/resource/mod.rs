@@ -1,4 +1,4 @@
-//! What the Resource Server keeps (SPEC C3, C4, R5–R7): devices with their identities, wrapped keys, SQN and epoch;
+//! What the Resource Server keeps (SPEC C3, C4, R5–R7): devices with their identities and epoch; their credentials with wrapped keys and SQN;
 //! custodians and their KYC; applications, groups and grants; administrative records; data keys; audit; notices that an
 //! Authentication Server has not acknowledged.
 //!
@@ -11,6 +11,7 @@ mod administrators;
 mod applications;
 mod audit;
 mod backup;
+mod credentials;
 mod custodians;
 mod data_keys;
 mod device_rows;
@@ -31,12 +32,13 @@ pub use administrators::{AdministratorAccount, AdministratorAccounts};
 pub use applications::{Application, ApplicationFilter, Applications};
 pub use audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
 pub use backup::{Backup, RestoreError};
+pub use credentials::{
+    AkaAlgorithm, AkaParameters, Credential, CredentialState, FIRST_KEY_INDEX, HlrName, HlrNameError,
+    KECCAK_ITERATIONS, KeyEnvelope, Parameters, Source,
+};
 pub use custodians::{Custodian, CustodianKind, Custodians};
 pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
-pub use devices::{
-    Added, AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, Holder, KeyEnvelope,
-    NewDevice,
-};
+pub use devices::{Added, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, Holder, NewDevice};
 pub use entries::{Entries, Entry, EntryKind};
 pub use grants::{Grant, Grantee, Grants, Terms};
 pub use groups::{Group, Groups, MembersChanged};
@@ -45,7 +47,7 @@ pub use kyc::{BecameDue, Due, KycFilter, KycRecord, KycRecords, KycStanding};
 pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
 pub use registrations::{Registered, Registrations};
 pub use rights::{GrantedApplication, Rights, RightsPage};
-pub use sqn::{KeyUse, SequenceNumbers, Taken, WithRights};
+pub use sqn::{KeyUse, SequenceNumbers, Subscriber, Taken, WithRights};
 
 use crate::{
     Database, Engine, OpenError, Options, PostgresOptions, Statistics, StoreError,
@@ -74,7 +76,7 @@ impl ResourceDb {
     /// # Errors
     /// [`OpenError`].
     pub fn connect(options: &PostgresOptions) -> Result<Self, OpenError> {
-        let pool = Pool::open(options, tables::OWNER, tables::SCHEMA.migrations)?;
+        let pool = Pool::open(options, tables::OWNER, tables::POSTGRES)?;
         Ok(Self { engine: Signalling::new(Engine::Postgres(pool)) })
     }
 

@@ -3,7 +3,7 @@
 //! device's key, and a row of the audit.
 
 use super::{
-    Device, DeviceId, ResourceDb, RightsPage, audit,
+    Credential, CredentialState, Device, DeviceId, ResourceDb, RightsPage, audit,
     device_rows::{load, load_of},
     rights,
 };
@@ -12,17 +12,28 @@ use crate::{
     sql::{Session, values},
 };
 use obf_aka::{CounterScheme, Sqn, SqnExhausted};
+use obf_token::Mode;
 use obf_types::{GlobalIdentity, Refusal, UnixTime};
 use std::{future::Future, sync::Arc};
 
 /// How long a used (device, RAND) of a resynchronisation is remembered: far longer than any challenge lives.
 const RESYNCHRONISATION_MEMORY: u64 = 7 * 86_400;
 
+/// A device and the credential that it authenticates with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscriber {
+    /// The device.
+    pub device: Device,
+    /// Its active credential of the mode asked for. Where an SQN was taken it is the fresh one, unless the credential's
+    /// source has the sequence numbers.
+    pub credential: Credential,
+}
+
 /// A device with a fresh SQN, and its rights as asked for.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// The device; its `sqn` is the fresh one, unless an HLR has its key and its sequence numbers.
-    pub device: Device,
+    /// The device and its credential, with the fresh SQN.
+    pub subscriber: Subscriber,
     /// What it is granted.
     pub rights: RightsPage,
 }
@@ -46,10 +57,12 @@ pub struct KeyUse {
 /// The sequence numbers of the devices.
 pub trait SequenceNumbers {
     /// Takes the next SQN of the device with that identity: SEQ + 1 with this `ind` (0..=31), if `permit` lets the
-    /// device. The inner error is `permit`'s, or [`Refusal::UnknownIdentity`]; then no SQN was taken, but it took as long.
+    /// device. The inner error is `permit`'s, or [`Refusal::UnknownIdentity`], also where it authenticates in no such
+    /// mode; then no SQN was taken, but it took as long.
     fn take_sqn(
         &self,
         identity: GlobalIdentity,
+        mode: Mode,
         ind: u8,
         with: WithRights,
         key_use: KeyUse,
@@ -62,17 +75,19 @@ pub trait SequenceNumbers {
     fn begin_resynchronisation(
         &self,
         identity: GlobalIdentity,
+        mode: Mode,
         key_use: KeyUse,
         permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
-    ) -> impl Future<Output = Result<Result<Device, Refusal>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Result<Subscriber, Refusal>, StoreError>> + Send;
 
-    /// Records (device, RAND) for good and takes the next SQN as [`SequenceNumbers::take_sqn`] does; before that,
-    /// SQN := `sqn_ms` if `adopt`, asked with the SQN as it stands, says so. The caller has verified MAC-S, or leaves
-    /// that to the HLR which has the key. A RAND used before is refused as [`Refusal::BadResynchronisation`].
+    /// Records (device, RAND) for good and takes the next SQN of `credential` as [`SequenceNumbers::take_sqn`] does;
+    /// before that, SQN := `sqn_ms` if `adopt`, asked with the SQN as it stands, says so. The caller has verified MAC-S
+    /// with that credential, or leaves that to the source which has the key. A RAND used before, or a credential that is
+    /// not the active one any more, is refused as [`Refusal::BadResynchronisation`].
     #[expect(clippy::too_many_arguments, reason = "the parts of one resynchronisation, each once")]
     fn resynchronise(
         &self,
-        device: DeviceId,
+        subscriber: Subscriber,
         rand: [u8; 16],
         sqn_ms: u64,
         adopt: impl FnOnce(u64) -> bool + Send + 'static,
@@ -86,6 +101,7 @@ impl SequenceNumbers for ResourceDb {
     async fn take_sqn(
         &self,
         identity: GlobalIdentity,
+        mode: Mode,
         ind: u8,
         with: WithRights,
         key_use: KeyUse,
@@ -93,8 +109,8 @@ impl SequenceNumbers for ResourceDb {
     ) -> Result<Result<Taken, Refusal>, StoreError> {
         // Without a savepoint: should the audit's row fail after the SQN was taken, that SQN is skipped, nothing else.
         self.engine
-            .write_statement(move |s| match permitted(s, &identity, permit)? {
-                Ok(device) => next(s, device, ind, with, &key_use, "vector").map(Ok),
+            .write_statement(move |s| match permitted(s, &identity, mode, permit)? {
+                Ok(subscriber) => next(s, subscriber, ind, with, &key_use, "vector").map(Ok),
                 Err(refusal) => Ok(Err(refusal)),
             })
             .await
@@ -103,14 +119,15 @@ impl SequenceNumbers for ResourceDb {
     async fn begin_resynchronisation(
         &self,
         identity: GlobalIdentity,
+        mode: Mode,
         key_use: KeyUse,
         permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
-    ) -> Result<Result<Device, Refusal>, StoreError> {
+    ) -> Result<Result<Subscriber, Refusal>, StoreError> {
         self.engine
             .write_statement(move |s| {
-                let found = permitted(s, &identity, permit)?;
-                if let Ok(device) = &found
-                    && device.key.is_some()
+                let found = permitted(s, &identity, mode, permit)?;
+                if let Ok(Subscriber { device, credential }) = &found
+                    && credential.source.is_ours()
                 {
                     record(s, device, &key_use, "verification of AUTS")?;
                 }
@@ -121,7 +138,7 @@ impl SequenceNumbers for ResourceDb {
 
     async fn resynchronise(
         &self,
-        device: DeviceId,
+        subscriber: Subscriber,
         rand: [u8; 16],
         sqn_ms: u64,
         adopt: impl FnOnce(u64) -> bool + Send + 'static,
@@ -131,8 +148,16 @@ impl SequenceNumbers for ResourceDb {
     ) -> Result<Result<Taken, Refusal>, StoreError> {
         self.engine
             .write(move |s| {
-                let Some(mut device) = load(s, device)? else {
+                let Some(device) = load(s, subscriber.device.id)? else {
                     return Ok(Err(Refusal::UnknownIdentity));
+                };
+                let verified = subscriber.credential;
+                let mode = verified.mode();
+                // What was verified with one key moves no other key's SQN.
+                let Some(mut credential) =
+                    device.active(mode).filter(|active| active.key_index == verified.key_index).cloned()
+                else {
+                    return Ok(Err(Refusal::BadResynchronisation));
                 };
                 s.execute(
                     "DELETE FROM resynchronisations WHERE device = ?1 AND at < ?2",
@@ -146,25 +171,31 @@ impl SequenceNumbers for ResourceDb {
                 if fresh == 0 {
                     return Ok(Err(Refusal::BadResynchronisation));
                 }
-                if adopt(device.sqn) {
-                    s.execute("UPDATE devices SET sqn = ?2 WHERE id = ?1", values![device.id.0, sqn_ms])?;
-                    device.sqn = sqn_ms;
+                if adopt(credential.aka().sqn) {
+                    s.execute(
+                        "UPDATE credentials SET sqn = ?4 WHERE device = ?1 AND mode = ?2 AND state = ?3",
+                        values![device.id.0, mode as u8, CredentialState::Active as u8, sqn_ms],
+                    )?;
+                    credential = credential.at_sqn(sqn_ms);
                 }
-                next(s, device, ind, with, &key_use, "resynchronisation").map(Ok)
+                next(s, Subscriber { device, credential }, ind, with, &key_use, "resynchronisation").map(Ok)
             })
             .await
     }
 }
 
-/// The device of that identity, if there is one and `permit` lets it.
+/// The device of that identity, if there is one that authenticates in that mode and `permit` lets it.
 fn permitted(
     s: &mut dyn Session,
     identity: &GlobalIdentity,
+    mode: Mode,
     permit: impl FnOnce(&Device) -> Result<(), Refusal>,
-) -> Result<Result<Device, Refusal>, StoreError> {
-    let permitted = load_of(s, identity)?
-        .ok_or(Refusal::UnknownIdentity)
-        .and_then(|device| permit(&device).map(|()| device));
+) -> Result<Result<Subscriber, Refusal>, StoreError> {
+    let permitted = load_of(s, identity)?.ok_or(Refusal::UnknownIdentity).and_then(|device| {
+        permit(&device)?;
+        let credential = device.active(mode).cloned().ok_or(Refusal::UnknownIdentity)?;
+        Ok(Subscriber { device, credential })
+    });
     if permitted.is_err() {
         count_refusal(s)?;
     }
@@ -180,7 +211,7 @@ fn count_refusal(s: &mut dyn Session) -> Result<(), StoreError> {
 
 fn next(
     s: &mut dyn Session,
-    mut device: Device,
+    Subscriber { device, mut credential }: Subscriber,
     ind: u8,
     with: WithRights,
     key_use: &KeyUse,
@@ -188,26 +219,45 @@ fn next(
 ) -> Result<Taken, StoreError> {
     // Read before anything is changed, so that this cannot fail after it.
     let rights = rights::page(s, device.id, None, with.limit, key_use.at)?;
-    if device.key.is_some() {
-        device.sqn = take(s, device.id, device.sqn, ind)?;
+    if credential.source.is_ours() {
+        credential = take(s, device.id, credential, ind)?;
     }
     record(s, &device, key_use, reason)?;
-    Ok(Taken { device, rights })
+    Ok(Taken { subscriber: Subscriber { device, credential }, rights })
 }
 
-/// SEQ + 1 with this IND, after `sqn`, which was just read. Without RETURNING: for that SQLite copies the page first, to be able
-/// to undo half a statement.
-fn take(s: &mut dyn Session, device: DeviceId, mut sqn: u64, ind: u8) -> Result<u64, StoreError> {
+/// SEQ + 1 with this IND, after the credential's SQN, which was just read. Without RETURNING: for that SQLite copies the
+/// page first, to be able to undo half a statement.
+fn take(
+    s: &mut dyn Session,
+    device: DeviceId,
+    credential: Credential,
+    ind: u8,
+) -> Result<Credential, StoreError> {
+    let mut sqn = credential.aka().sqn;
+    let (mode, key_index) = (credential.mode() as u8, credential.key_index);
     loop {
         let next = Sqn::new(sqn).ok_or(SqnExhausted).and_then(|sqn| CounterScheme::default().next(sqn, ind));
         let next = next.map_err(|error| StoreError::Other(error.to_string()))?.number();
-        let values = values![device.0, sqn, next];
-        if s.execute("UPDATE devices SET sqn = ?3 WHERE id = ?1 AND sqn = ?2", values)? > 0 {
-            return Ok(next);
+        // Of this key and no other: a staged one may take its place meanwhile (PostgreSQL), with the same SQN.
+        let values = values![device.0, mode, CredentialState::Active as u8, key_index, sqn, next];
+        let taken = s.execute(
+            "UPDATE credentials SET sqn = ?6
+             WHERE device = ?1 AND mode = ?2 AND state = ?3 AND key_index = ?4 AND sqn = ?5",
+            values,
+        )?;
+        if taken > 0 {
+            return Ok(credential.at_sqn(next));
         }
         // Another process took one meanwhile (PostgreSQL).
-        let now = s.one("SELECT sqn FROM devices WHERE id = ?1", values![device.0], |row| row.fitting(0))?;
-        sqn = now.ok_or_else(|| StoreError::Other("the device was removed meanwhile".into()))?;
+        let now = s.one(
+            "SELECT sqn FROM credentials WHERE device = ?1 AND mode = ?2 AND state = ?3 AND key_index = ?4",
+            values![device.0, mode, CredentialState::Active as u8, key_index],
+            |row| row.fitting(0),
+        )?;
+        sqn = now.ok_or_else(|| {
+            StoreError::Other("the device was removed, or its key replaced, meanwhile".into())
+        })?;
     }
 }
 

@@ -1,10 +1,24 @@
 //! The tables, for both engines (PostgreSQL's words for the types: [`crate::postgres`]). Steps are only ever appended.
+//!
+//! Version 2 takes what a device authenticates with out of the table `devices`. SQLite drops no column that a `CHECK` of
+//! the table names, so there the table is written anew; PostgreSQL drops the columns. Their order is the same afterwards:
+//! a backup of the one is restored into the other.
 
 use super::backup::Table;
 use crate::Schema;
 
 /// `OBFr`.
-pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1] };
+pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1, V2_SQLITE] };
+/// The same steps in PostgreSQL.
+pub const POSTGRES: &[&str] = &[V1, V2_POSTGRES];
+
+// `credentials`: modes and technologies are those of `obf_token`; state 1 active, 2 staged, so that the primary key lets
+// a device have at most one of each in one mode; sources and algorithms: `credentials.rs`. A vector changes one row of
+// it. A device of version 1 without a key lived in the only HLR that there was.
+const V2_SQLITE: &str =
+    concat!(include_str!("tables/version_2.sql"), include_str!("tables/version_2.sqlite.sql"));
+const V2_POSTGRES: &str =
+    concat!(include_str!("tables/version_2.sql"), include_str!("tables/version_2.postgresql.sql"));
 /// Whose tables they are, where several nodes keep theirs in one PostgreSQL database.
 pub const OWNER: &str = "resource";
 
@@ -17,6 +31,7 @@ pub const BACKED_UP: &[Table] = &[
     Table::keyed("custodians", &["id"]),
     Table::numbered("kyc_records", &["id"]),
     Table::numbered("devices", &["id"]),
+    Table::keyed("credentials", &["device", "mode", "state"]),
     Table::keyed("identities", &["value", "kind"]),
     Table::keyed("former_identities", &["value", "kind"]),
     Table::keyed("resynchronisations", &["device", "rand"]),
@@ -253,5 +268,44 @@ mod tests {
         let there: BTreeSet<String> = there.map(Result::unwrap).collect();
         let named = BACKED_UP.iter().map(|table| table.name).chain(LEFT_OUT.iter().copied());
         assert_eq!(named.map(str::to_owned).collect::<BTreeSet<_>>(), there);
+    }
+
+    /// What no program of ours would write is not kept either.
+    #[test]
+    fn a_credential_is_whole_and_the_only_one_of_its_mode_and_state() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        SCHEMA.migrations.iter().for_each(|step| connection.execute_batch(step).unwrap());
+        connection
+            .execute_batch(
+                "INSERT INTO devices VALUES (1, 1, '001010000000001', '', 2, 0, 1, NULL, NULL, 1, 0, 0);
+                 INSERT INTO credentials VALUES (1, 1, 1, 1, 1, 1, NULL, 1, NULL, x'0000', 0, 1, 0, 0)",
+            )
+            .unwrap();
+        for refused in [
+            "state = 3",
+            "source = 2",
+            "wrapped_key = NULL",
+            "algorithm = NULL",
+            "hlr = 'west'",
+            "sqn = NULL",
+            "sqn = 281474976710656",
+            "technology = 0",
+            "keccak_iterations = 0",
+        ] {
+            let error = connection.execute(&format!("UPDATE credentials SET {refused}"), ()).unwrap_err();
+            assert!(error.to_string().contains("CHECK"), "{refused}: {error}");
+        }
+        let another = |device: i64, state: i64| {
+            let sql =
+                "INSERT INTO credentials VALUES (?1, 1, ?2, 2, 1, 2, 'west', NULL, NULL, NULL, 0, 1, 0, 0)";
+            connection.execute(sql, [device, state]).map_err(|error| error.to_string())
+        };
+        assert!(another(1, 1).unwrap_err().contains("UNIQUE"));
+        assert!(another(2, 1).unwrap_err().contains("FOREIGN KEY"));
+        assert_eq!(another(1, 2), Ok(1));
+        connection.execute("DELETE FROM devices", ()).unwrap();
+        let left: i64 =
+            connection.query_row("SELECT count(*) FROM credentials", (), |row| row.get(0)).unwrap();
+        assert_eq!(left, 0);
     }
 }

@@ -26,6 +26,17 @@ pub async fn open_with_back_door(directory: &Path) -> (ResourceDb, BackDoor) {
     (open(directory).await, BackDoor(directory.join("rs.db")))
 }
 
+/// Two nodes, one after the other, on a database that version 1 of the schema wrote.
+pub async fn open_version_1(directory: &Path) -> [ResourceDb; 2] {
+    let path = directory.join("rs.db");
+    let former = Connection::open(&path).unwrap();
+    former.execute_batch(include_str!("battery/version_1/sqlite.sql")).unwrap();
+    let nodes = [(); 2].map(|()| ResourceDb::open(&Options::new(&path)).unwrap());
+    assert!(!former.prepare("PRAGMA foreign_key_check").unwrap().exists(()).unwrap());
+    assert_eq!(former.pragma_query_value(None, "integrity_check", |row| row.get(0)), Ok("ok".to_owned()));
+    nodes
+}
+
 impl BackDoor {
     /// Runs SQL.
     pub async fn execute(&self, sql: &'static str) {

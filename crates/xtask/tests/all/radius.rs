@@ -5,10 +5,10 @@ use obf_aka::{AkaVector, SecretOutput};
 use obf_radius::{AttributeWriter, Code, Framing, Pending, Request, Vendor, refuse};
 use obf_rpo::{KeyGrant, KeyRequest, Resume, TokenNotice};
 use obf_rpr::{
-    ApplicationAnswer, ApplicationRequest, Ask, Asker, Inquiry, Resynchronisation, Rights, RightsRequest,
-    VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
+    ApplicationAnswer, ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Resynchronisation,
+    Rights, RightsRequest, VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
 };
-use obf_token::{AppKey, TokenId};
+use obf_token::{AppKey, Mode, Technology, TokenId};
 use obf_types::{
     AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, KeySchema, Lifetime, NodeNumber, Refusal, Right,
     SecretBytes, UaClass, UaId, UnixTime,
@@ -118,7 +118,7 @@ fn authentic(example: &Example, packet: &[u8]) -> Request {
 
 fn vector_request(resynchronisation: Option<Resynchronisation>) -> Ask {
     let user_name = b"001010000000001@ims.mnc001.mcc001.3gppnetwork.org".to_vec();
-    Ask::Vector(VectorRequest { user_name, resynchronisation })
+    Ask::Vector(VectorRequest { user_name, mode: Mode::Aka, resynchronisation })
 }
 
 fn rpr_request(example: &Example, ask: &Ask) -> Vec<u8> {
@@ -162,13 +162,14 @@ fn vector_answer(example: &Example) -> Vec<u8> {
     let right = example.text("OBF-Right");
     let (app, seconds) = right.split_once(' ').unwrap();
     let answer = VectorAnswer {
-        vector: AkaVector {
+        data: AuthenticationData::Aka(AkaVector {
             rand: example.array("OBF-RAND"),
             autn: example.array("OBF-AUTN"),
             xres: SecretOutput::from_slice(&xres).unwrap(),
             ck: SecretOutput::from_slice(&keys[..16]).unwrap(),
             ik: SecretOutput::from_slice(&keys[16..]).unwrap(),
-        },
+        }),
+        technology: Technology::ThreeGpp,
         device: DeviceFacts {
             identity: device(example),
             epoch: Epoch(example.number("OBF-Epoch")),

@@ -9,11 +9,14 @@ use crate::{
 use hyper::StatusCode;
 use obf_admin::resource::devices::{
     AlgorithmName, BootstrapAlgorithm, CSV, Device as View, DeviceRecord as Described, DeviceSettings, PSKC,
-    Source,
+    Source, TechnologyName,
 };
 use obf_admin_http::{Asked, Problem, body};
 use obf_kms::{Format, KeyPart, TransportKey};
-use obf_store::resource::{AkaAlgorithm, Device, DeviceFilter, DeviceId, DeviceUpdate};
+use obf_store::resource::{
+    AkaAlgorithm, Credential, Device, DeviceFilter, DeviceId, DeviceUpdate, Source as StoredSource,
+};
+use obf_token::{Algorithm, Mode, Technology};
 
 pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let filter = DeviceFilter {
@@ -23,7 +26,9 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     };
     let after = asked.query_as("after")?.map(DeviceId::from_cursor);
     let devices = work.registry.list_devices(filter, after, asked.limit() + 1).await?;
-    page("devices", devices, asked.limit(), |device| device.id.to_cursor().to_string(), shown)
+    let devices = devices.iter().map(|device| Ok((device.id, shown(device)?)));
+    let devices = devices.collect::<Result<Vec<_>, Problem>>()?;
+    page("devices", devices, asked.limit(), |(id, _)| id.to_cursor().to_string(), |(_, view)| view.clone())
 }
 
 pub async fn add(work: &Administration, asked: Asked) -> Reply {
@@ -35,7 +40,7 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
         _ => StatusCode::CREATED,
     };
     let device = work.registry.device(&identity).await?;
-    versioned(status, &shown(&device), device.version)
+    versioned(status, &shown(&device)?, device.version)
 }
 
 pub async fn import(work: &Administration, asked: Asked) -> Reply {
@@ -80,12 +85,12 @@ pub async fn show(work: &Administration, asked: Asked) -> Reply {
 
 pub async fn set(work: &Administration, asked: Asked) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
-    let settings: DeviceSettings = patched(&settings(&device), &asked)?;
+    let settings: DeviceSettings = patched(&settings(&device)?, &asked)?;
     let update = DeviceUpdate {
         state: device.state,
         minimum_algorithm: match settings.minimum_algorithm {
-            BootstrapAlgorithm::Akav1Md5 => 1,
-            BootstrapAlgorithm::Akav2Sha256 => 2,
+            BootstrapAlgorithm::Akav1Md5 => Algorithm::AkaV1Md5,
+            BootstrapAlgorithm::Akav2Sha256 => Algorithm::AkaV2Sha256,
         },
         kyc_expiry: settings.kyc_expiry.map(|expiry| expiry.0),
         custodian: settings.custodian,
@@ -97,7 +102,7 @@ pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let update = DeviceUpdate {
         state: target_state(&asked, asked.path(0), device.state)?,
-        minimum_algorithm: device.minimum_algorithm,
+        minimum_algorithm: credential(&device)?.aka().minimum_algorithm,
         kyc_expiry: device.kyc_expiry,
         custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
     };
@@ -126,43 +131,65 @@ pub async fn remove(work: &Administration, asked: Asked) -> Reply {
 }
 
 fn answer(device: &Device) -> Reply {
-    versioned(StatusCode::OK, &shown(device), device.version)
+    versioned(StatusCode::OK, &shown(device)?, device.version)
 }
 
-fn settings(device: &Device) -> DeviceSettings {
-    DeviceSettings {
-        minimum_algorithm: minimum(device),
+/// What the device authenticates with.
+fn credential(device: &Device) -> Result<&Credential, Problem> {
+    let active = device.active(Mode::Aka);
+    active.ok_or_else(|| Problem::internal(&"the device has no active credential of AKA"))
+}
+
+fn settings(device: &Device) -> Result<DeviceSettings, Problem> {
+    Ok(DeviceSettings {
+        minimum_algorithm: minimum(credential(device)?),
         kyc_expiry: device.kyc_expiry.map(Into::into),
         custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+    })
+}
+
+const fn minimum(credential: &Credential) -> BootstrapAlgorithm {
+    match credential.aka().minimum_algorithm {
+        Algorithm::AkaV1Md5 => BootstrapAlgorithm::Akav1Md5,
+        Algorithm::AkaV2Sha256 => BootstrapAlgorithm::Akav2Sha256,
     }
 }
 
-const fn minimum(device: &Device) -> BootstrapAlgorithm {
-    match device.minimum_algorithm {
-        2 => BootstrapAlgorithm::Akav2Sha256,
-        _ => BootstrapAlgorithm::Akav1Md5,
+const fn technology(credential: &Credential) -> TechnologyName {
+    match credential.technology {
+        Technology::ThreeGpp => TechnologyName::ThreeGpp,
+        Technology::LoRaWan => TechnologyName::Lorawan,
+        Technology::Standalone => TechnologyName::Standalone,
     }
 }
 
 /// Everything but its key.
-fn shown(device: &Device) -> View {
-    View {
+fn shown(device: &Device) -> Result<View, Problem> {
+    let credential = credential(device)?;
+    let aka = credential.aka();
+    let (source, hlr) = match &credential.source {
+        StoredSource::Kms(_) => (Source::Own, None),
+        StoredSource::Hlr(name) => (Source::Hlr, Some(name.to_string())),
+    };
+    Ok(View {
         device: device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default(),
         identities: device.identities.iter().map(ToString::to_string).collect(),
-        algorithm: match device.key.as_ref().map(|key| key.algorithm) {
-            Some(AkaAlgorithm::Tuak) => AlgorithmName::Tuak,
-            _ => AlgorithmName::Milenage,
+        algorithm: match credential.envelope().map(|envelope| envelope.algorithm) {
+            Some(AkaAlgorithm::Tuak { .. }) => AlgorithmName::Tuak,
+            Some(AkaAlgorithm::Milenage) | None => AlgorithmName::Milenage,
         },
-        source: if device.key.is_some() { Source::Own } else { Source::Hlr },
+        technology: technology(credential),
+        source,
+        hlr,
         state: device.state,
         epoch: device.epoch.0,
-        amf: format!("{:04x}", u16::from_be_bytes(device.amf)),
-        sqn: format!("{:012x}", device.sqn),
-        minimum_algorithm: minimum(device),
+        amf: format!("{:04x}", u16::from_be_bytes(aka.amf)),
+        sqn: format!("{:012x}", aka.sqn),
+        minimum_algorithm: minimum(credential),
         kyc_expiry: device.kyc_expiry.map(Into::into),
         custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
         version: device.version,
         created_at: device.created_at.into(),
         updated_at: device.updated_at.into(),
-    }
+    })
 }

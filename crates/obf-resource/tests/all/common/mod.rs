@@ -7,7 +7,7 @@ pub mod load;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request as HttpRequest, Response};
-use obf_aka::{Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, Success, authenticate};
+use obf_aka::{AkaVector, Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, Success, authenticate};
 use obf_net::{
     certificates::{self, CertificateFiles},
     http::{HttpClient, HttpClientError},
@@ -15,7 +15,8 @@ use obf_net::{
 };
 use obf_radius::{AnswerError, AttributeWriter, Code, Reply, Vendor, exchange::RetransmitPolicy};
 use obf_resource::{Config, Environment, Handle};
-use obf_rpr::{Ask, Asker, Resynchronisation, VectorAnswer, VectorRequest};
+use obf_rpr::{Ask, Asker, AuthenticationData, Resynchronisation, VectorAnswer, VectorRequest};
+use obf_token::Mode;
 use obf_types::{Domain, Epoch, NodeNumber, Secret};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -251,7 +252,7 @@ impl RprClient {
         auts: [u8; 14],
     ) -> Result<VectorAnswer, AnswerError> {
         let resynchronisation = Some(Resynchronisation { rand, auts });
-        let ask = Ask::Vector(VectorRequest { user_name: user.into(), resynchronisation });
+        let ask = Ask::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation });
         VectorAnswer::decode(&self.ask(&ask).await, VENDOR)
     }
 }
@@ -261,7 +262,7 @@ pub fn asker(node: u8) -> Asker {
 }
 
 pub fn vector_for(user: &str) -> Ask {
-    Ask::Vector(VectorRequest { user_name: user.into(), resynchronisation: None })
+    Ask::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation: None })
 }
 
 pub fn encoded(ask: &Ask, asker: &Asker) -> Vec<u8> {
@@ -289,7 +290,7 @@ impl Usim {
     }
 
     pub fn authenticate(&mut self, answer: &VectorAnswer) -> Authentication {
-        authenticate(&self.algorithm, &mut self.memory, &answer.vector.rand, &answer.vector.autn)
+        authenticate(&self.algorithm, &mut self.memory, &aka(answer).rand, &aka(answer).autn)
     }
 
     /// The vector is fresh for this card, and its keys are the card's.
@@ -297,17 +298,23 @@ impl Usim {
         let Authentication::Success(Success { res, ck, ik }) = self.authenticate(answer) else {
             panic!("the USIM refuses the vector");
         };
-        assert_eq!((&res, &ck, &ik), (&answer.vector.xres, &answer.vector.ck, &answer.vector.ik));
+        assert_eq!((&res, &ck, &ik), (&aka(answer).xres, &aka(answer).ck, &aka(answer).ik));
     }
 
     /// SQN behind an AUTN: (SQN ⊕ AK), AK = f5(RAND).
     pub fn sqn(&self, answer: &VectorAnswer) -> u64 {
         let mut memory = SqnArray::restore(SqnLayout::DEFAULT, SqnLimits::DEFAULT, &[0; 32]).unwrap();
-        let vector = &answer.vector;
+        let vector = aka(answer);
         assert!(matches!(
             authenticate(&self.algorithm, &mut memory, &vector.rand, &vector.autn),
             Authentication::Success(_)
         ));
         memory.sqn_ms().number()
     }
+}
+
+/// The vector of an answer.
+pub fn aka(answer: &VectorAnswer) -> &AkaVector {
+    let AuthenticationData::Aka(vector) = &answer.data;
+    vector
 }

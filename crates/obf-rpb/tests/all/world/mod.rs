@@ -3,19 +3,20 @@
 #![allow(dead_code)]
 
 use obf_aka::{
-    Algorithm as Aka, Amf, Authentication, CounterScheme, Sqn, SqnArray, SqnLayout, SqnLimits, authenticate,
-    generate_vector, verify_auts,
+    AkaVector, Algorithm as Aka, Amf, Authentication, CounterScheme, Sqn, SqnArray, SqnLayout, SqnLimits,
+    authenticate, generate_vector, verify_auts,
 };
 use obf_rpb::client::{ClientSettings, SeAnswer};
 use obf_rpb::http::{ClientRequest, HttpResponse};
 use obf_rpb::server::{
-    CommitAnswer, Context, NewToken, Settings, Spend, SpendAnswer, Vector, VectorAnswer, VectorQuery,
+    AuthenticationData, CommitAnswer, Context, NewToken, Settings, Spend, SpendAnswer, Vector, VectorAnswer,
+    VectorQuery,
 };
 use obf_rpb::{
     Authenticator, Bootstrap, BootstrapError, ClientStep, Draw, HttpRequest, KeyRing, Reply,
     SecurityAssociation, Step,
 };
-use obf_token::{Algorithm, Method, SealingKey};
+use obf_token::{Algorithm, Method, SealingKey, Technology};
 use obf_types::{Domain, Epoch, GlobalIdentity, KeySchema, Refusal, Secret, SecretBytes, UnixTime};
 use std::collections::{HashMap, HashSet};
 
@@ -46,6 +47,7 @@ pub struct Subscriber {
     pub identity: GlobalIdentity,
     pub epoch: Epoch,
     pub minimum: Algorithm,
+    pub technology: Technology,
     pub not_after: Option<UnixTime>,
     pub refused: Option<Refusal>,
 }
@@ -101,6 +103,7 @@ impl World {
             identity: GlobalIdentity::from_user_name(username).unwrap(),
             epoch: Epoch(3),
             minimum: Algorithm::AkaV1Md5,
+            technology: Technology::ThreeGpp,
             not_after: None,
             refused: None,
         };
@@ -162,14 +165,13 @@ impl World {
         let mut autn = vector.autn;
         autn[6] |= self.amf[0];
         VectorAnswer::Vector(Box::new(Vector {
-            rand,
-            autn,
-            xres: SecretBytes::from(vector.xres.expose()),
-            ck: Secret::from_slice(vector.ck.expose()).unwrap(),
-            ik: Secret::from_slice(vector.ik.expose()).unwrap(),
+            data: AuthenticationData::Aka {
+                vector: AkaVector { autn, ..vector },
+                minimum: subscriber.minimum,
+            },
+            technology: subscriber.technology,
             identity: subscriber.identity.clone(),
             epoch: subscriber.epoch,
-            minimum: subscriber.minimum,
             not_after: subscriber.not_after,
             rs: "rs1".into(),
             carried: b"rights".to_vec(),

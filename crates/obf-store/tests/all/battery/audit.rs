@@ -7,7 +7,7 @@ use obf_store::resource::Fault;
 on_each_engine! {
     async fn every_use_of_a_key_is_a_row_with_actor_object_and_reason(db: ResourceDb) {
         with_device(&db).await;
-        db.take_sqn(imsi(1), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+        db.take_sqn(imsi(1), Mode::Aka, 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
         let rows = db.audit_rows(AuditFilter::default(), 0, 9).await.unwrap();
         let object = format!("imsi:{}", imsi(1).value());
         let act = |actor: &str, action: &str, reason: &str| Act {
@@ -28,7 +28,7 @@ on_each_engine! {
             let db = db.clone();
             writing.spawn(async move {
                 for _ in 0..40 {
-                    db.take_sqn(imsi(1), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+                    db.take_sqn(imsi(1), Mode::Aka, 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
                 }
             });
         }
@@ -44,7 +44,7 @@ on_each_engine! {
         assert_eq!((verified.rows, verified.unsealed, verified.faults), (321, 0, vec![]));
         let head = verified.head.unwrap();
         // A head that was noted stays in the chain; one of a chain that was cut off, or made anew, is not there.
-        db.take_sqn(imsi(1), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+        db.take_sqn(imsi(1), Mode::Aka, 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
         db.seal_audit(NOW).await.unwrap();
         assert_eq!(db.verify_audit(Some(head)).await.unwrap().faults, vec![]);
         assert_eq!(db.verify_audit(Some([7; 32])).await.unwrap().faults, vec![Fault::HeadMissing]);

@@ -24,7 +24,7 @@ on_each_engine! {
         let (_, page) = db.rights(imsi(1), Some(app("b.example")), 2, NOW).await.unwrap().unwrap();
         assert_eq!((names(&page), page.more), (vec!["c.example"], false));
         let three = WithRights { limit: 3 };
-        let taken = db.take_sqn(imsi(1), 0, three, key_use(), |_| Ok(())).await.unwrap().unwrap();
+        let taken = db.take_sqn(imsi(1), Mode::Aka, 0, three, key_use(), |_| Ok(())).await.unwrap().unwrap();
         assert_eq!((taken.rights.grants.len(), taken.rights.more), (3, false));
         assert!(db.remove_grant(Grantee::Device(id), app("b.example"), change(&[])).await.unwrap());
         assert_eq!(db.right(imsi(1), app("b.example"), NOW).await.unwrap().unwrap().1, None);
@@ -200,7 +200,7 @@ on_each_engine! {
         let nobody = KycRecord { custodian: "nobody".into(), ..record.clone() };
         assert_eq!(db.add_kyc_record(nobody, change(&[])).await.unwrap(), Outcome::NoParent);
         let held = DeviceUpdate {
-            state: State::Active, minimum_algorithm: 1, kyc_expiry: None, custodian: Some("acme".into()),
+            state: State::Active, minimum_algorithm: Algorithm::AkaV1Md5, kyc_expiry: None, custodian: Some("acme".into()),
         };
         db.update_device(id, held, None, change(&[])).await.unwrap();
         let Outcome::Done(added) = db.add_kyc_record(record, change(&["as1"])).await.unwrap() else { panic!() };

@@ -6,7 +6,7 @@ use obf_store::resource::{Backup, RestoreError};
 use obf_types::Epoch;
 use tokio::sync::mpsc;
 
-async fn backed_up(db: &ResourceDb) -> Vec<Vec<u8>> {
+pub async fn backed_up(db: &ResourceDb) -> Vec<Vec<u8>> {
     let (sender, mut receiver) = mpsc::channel(2);
     let (rows, blocks) = tokio::join!(db.backup(sender), async {
         let mut blocks = Vec::new();
@@ -19,7 +19,7 @@ async fn backed_up(db: &ResourceDb) -> Vec<Vec<u8>> {
     blocks
 }
 
-async fn restored(db: &ResourceDb, blocks: Vec<Vec<u8>>) -> Result<u64, RestoreError> {
+pub async fn restored(db: &ResourceDb, blocks: Vec<Vec<u8>>) -> Result<u64, RestoreError> {
     let (sender, receiver) = mpsc::channel(2);
     let sending = tokio::spawn(async move {
         for block in blocks {
@@ -44,15 +44,19 @@ async fn filled(db: &ResourceDb) {
     db.put_grant(grant(Grantee::Device(found(db, 2).await.id), "a.example"), change(&[])).await.unwrap();
     let removed = found(db, 2100).await.id;
     db.remove_device(removed, None, change(&[])).await.unwrap();
-    db.take_sqn(imsi(1), 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+    db.take_sqn(imsi(1), Mode::Aka, 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
     db.seal_audit(NOW).await.unwrap();
 }
 
 /// What was there is there, sequence numbers and epochs have jumped, and everything goes on.
 async fn goes_on(db: &ResourceDb) {
     let device_1 = found(db, 1).await;
-    assert_eq!((device_1.sqn, device_1.epoch), (((1 << 20) + 1) << 5 | 3, Epoch(NOW.0 + 1024)));
-    assert_eq!((device_1.key, device_1.identities), (device(1).key, device(1).identities));
+    assert_eq!(
+        (device_1.credentials[0].aka().sqn, device_1.epoch),
+        (((1 << 20) + 1) << 5 | 3, Epoch(NOW.0 + 1024))
+    );
+    assert_eq!(device_1.identities, device(1).identities);
+    assert_eq!(device_1.credentials[0].source, credential().source);
     assert_eq!(device_1.custodian.unwrap().id, "acme");
     let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
     assert_eq!(page.grants[0].group.as_deref(), Some("fleet"));
@@ -63,7 +67,7 @@ async fn goes_on(db: &ResourceDb) {
     let told = db.waiting_notices("as1", 0, 5000).await.unwrap();
     assert_eq!(told.iter().filter(|notice| notice.kind == NoticeKind::Disconnect).count(), 2099);
     assert_eq!(told.len(), 2100);
-    db.take_sqn(imsi(1), 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+    db.take_sqn(imsi(1), Mode::Aka, 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
     assert_eq!(db.seal_audit(NOW).await.unwrap(), 2);
     let added = db.add_devices(vec![device(2100), device(2101)], change(&[])).await.unwrap();
     assert!(added.iter().all(|added| matches!(added, Added::New(_))));

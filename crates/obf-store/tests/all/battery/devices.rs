@@ -15,7 +15,7 @@ on_each_engine! {
         let device_1 = found(&db, 1).await;
         assert_eq!((device_1.id, device_1.primary()), (id, Some(&imsi(1))));
         assert_eq!(device_1.identities, device(1).identities);
-        assert_eq!(device_1.key, device(1).key);
+        assert_eq!(device_1.credentials, device(1).credentials);
         assert_eq!(device_1.home_network, HomeNetwork::ThreeDigitMnc);
         assert_eq!(device_1.kyc_expiry, Some(UnixTime(NOW.0 + 1)));
         let iccid = device_1.identities[1].value();
@@ -46,15 +46,15 @@ on_each_engine! {
 
     async fn sqn_rises_in_the_slice_asked_for_and_not_for_the_refused(db: ResourceDb) {
         with_device(&db).await;
-        let take = |ind| db.take_sqn(imsi(1), ind, ALL, key_use(), |_| Ok(()));
-        assert_eq!(take(0).await.unwrap().unwrap().device.sqn, 1 << 5);
-        assert_eq!(take(7).await.unwrap().unwrap().device.sqn, (2 << 5) | 7);
+        let take = |ind| db.take_sqn(imsi(1), Mode::Aka, ind, ALL, key_use(), |_| Ok(()));
+        assert_eq!(take(0).await.unwrap().unwrap().subscriber.credential.aka().sqn, 1 << 5);
+        assert_eq!(take(7).await.unwrap().unwrap().subscriber.credential.aka().sqn, (2 << 5) | 7);
         let refuse = |_: &Device| Err(Refusal::DeviceSuspended);
-        let refused = db.take_sqn(imsi(1), 0, ALL, key_use(), refuse).await.unwrap();
+        let refused = db.take_sqn(imsi(1), Mode::Aka, 0, ALL, key_use(), refuse).await.unwrap();
         assert_eq!(refused.unwrap_err(), Refusal::DeviceSuspended);
-        let unknown = db.take_sqn(imsi(9), 0, ALL, key_use(), |_| Ok(())).await.unwrap();
+        let unknown = db.take_sqn(imsi(9), Mode::Aka, 0, ALL, key_use(), |_| Ok(())).await.unwrap();
         assert_eq!(unknown.unwrap_err(), Refusal::UnknownIdentity);
-        assert_eq!(take(1).await.unwrap().unwrap().device.sqn, (3 << 5) | 1);
+        assert_eq!(take(1).await.unwrap().unwrap().subscriber.credential.aka().sqn, (3 << 5) | 1);
     }
 
     async fn no_sqn_is_handed_out_twice_whoever_asks_at_once(db: ResourceDb) {
@@ -63,7 +63,7 @@ on_each_engine! {
         for _ in 0..100 {
             let db = db.clone();
             asking.spawn(async move {
-                db.take_sqn(imsi(1), 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap().device.sqn
+                db.take_sqn(imsi(1), Mode::Aka, 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap().subscriber.credential.aka().sqn
             });
         }
         let taken: HashSet<u64> = asking.join_all().await.into_iter().collect();
@@ -73,38 +73,51 @@ on_each_engine! {
 
     async fn no_sqn_begins_again_when_all_are_used_up(db: ResourceDb) {
         const LAST_SEQ: u64 = (1 << 43) - 1;
-        db.add_devices(vec![NewDevice { sqn: (LAST_SEQ - 1) << 5, ..device(1) }], change(&[])).await.unwrap();
-        let take = || db.take_sqn(imsi(1), 31, ALL, key_use(), |_| Ok(()));
-        assert_eq!(take().await.unwrap().unwrap().device.sqn, (1 << 48) - 1);
-        assert!(matches!(take().await, Err(StoreError::Other(why)) if why.contains("used up")));
-        assert_eq!(found(&db, 1).await.sqn, (1 << 48) - 1);
+        let nearly = Credential { parameters: aka_from((LAST_SEQ - 1) << 5), ..credential() };
+        db.add_devices(vec![NewDevice { credentials: vec![nearly], ..device(1) }], change(&[])).await.unwrap();
+        let take = || db.take_sqn(imsi(1), Mode::Aka, 31, ALL, key_use(), |_| Ok(()));
+        assert_eq!(take().await.unwrap().unwrap().subscriber.credential.aka().sqn, (1 << 48) - 1);
+        assert!(matches!(take().await, Err(StoreError::Other(why)) if why.contains("exhausted")));
+        assert_eq!(found(&db, 1).await.credentials[0].aka().sqn, (1 << 48) - 1);
     }
 
     async fn a_resynchronisation_counts_once_and_moves_sqn_only_if_asked(db: ResourceDb) {
-        let id = with_device(&db).await;
-        let resync =
-            |rand, sqn_ms, adopt| db.resynchronise(id, [rand; 16], sqn_ms, move |_| adopt, 3, ALL, key_use());
-        assert_eq!(resync(1, 1000 << 5, true).await.unwrap().unwrap().device.sqn, (1001 << 5) | 3);
+        with_device(&db).await;
+        let subscriber = db.begin_resynchronisation(imsi(1), Mode::Aka, key_use(), |_| Ok(())).await;
+        let subscriber = subscriber.unwrap().unwrap();
+        let resync = |rand, sqn_ms, adopt| {
+            db.resynchronise(subscriber.clone(), [rand; 16], sqn_ms, move |_| adopt, 3, ALL, key_use())
+        };
+        let sqn = |taken: Taken| taken.subscriber.credential.aka().sqn;
+        assert_eq!(sqn(resync(1, 1000 << 5, true).await.unwrap().unwrap()), (1001 << 5) | 3);
         assert_eq!(resync(1, 1, true).await.unwrap().unwrap_err(), Refusal::BadResynchronisation);
-        assert_eq!(resync(2, 5 << 5, false).await.unwrap().unwrap().device.sqn, (1002 << 5) | 3);
+        assert_eq!(sqn(resync(2, 5 << 5, false).await.unwrap().unwrap()), (1002 << 5) | 3);
+        let mut other = subscriber.clone();
+        other.credential.key_index += 1;
+        let of_other_key = db.resynchronise(other, [3; 16], 1, |_| true, 3, ALL, key_use()).await.unwrap();
+        assert_eq!(of_other_key.unwrap_err(), Refusal::BadResynchronisation);
+        assert_eq!(found(&db, 1).await.credentials[0].aka().sqn, (1002 << 5) | 3);
     }
 
     async fn r3_a_device_of_an_hlr_keeps_no_sequence_numbers_here(db: ResourceDb) {
-        db.add_devices(vec![NewDevice { key: None, ..device(1) }], change(&[])).await.unwrap();
-        let taken = db.take_sqn(imsi(1), 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
-        assert_eq!((taken.device.key, taken.device.sqn), (None, 0));
+        let source = Source::Hlr(HlrName::new("west").unwrap());
+        let elsewhere = vec![Credential { source, ..credential() }];
+        db.add_devices(vec![NewDevice { credentials: elsewhere.clone(), ..device(1) }], change(&[])).await.unwrap();
+        let taken = db.take_sqn(imsi(1), Mode::Aka, 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+        assert_eq!(vec![taken.subscriber.credential], elsewhere);
         assert_eq!(db.wrapped_keys(None, 10).await.unwrap(), []);
     }
 
     async fn a_device_added_again_goes_on_where_it_was_removed(db: ResourceDb) {
         let id = with_device(&db).await;
-        db.take_sqn(imsi(1), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+        db.take_sqn(imsi(1), Mode::Aka, 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
         assert_eq!(db.remove_device(id, None, change(&["as1"])).await.unwrap(), Outcome::Done(()));
         assert_eq!(db.remove_device(id, None, change(&["as1"])).await.unwrap(), Outcome::Unknown);
         assert_eq!(db.find_devices(None, imsi(1).value()).await.unwrap(), []);
         db.add_devices(vec![device(1)], change(&[])).await.unwrap();
-        let again = db.take_sqn(imsi(1), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap().device;
-        assert_eq!((again.sqn, again.epoch), (2 << 5, FIRST_END));
+        let again = db.take_sqn(imsi(1), Mode::Aka, 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap().subscriber;
+        let Subscriber { device: again, credential } = again;
+        assert_eq!((credential.aka().sqn, again.epoch), (2 << 5, FIRST_END));
         // Removed again, and added when the clock has gone on.
         db.remove_device(again.id, None, change(&[])).await.unwrap();
         let later = Change { at: UnixTime(NOW.0 + 100), ..change(&[]) };
@@ -114,14 +127,15 @@ on_each_engine! {
 
     async fn a_device_changes_as_its_state_and_version_permit(db: ResourceDb) {
         let id = with_device(&db).await;
-        let to = |state| DeviceUpdate { state, minimum_algorithm: 2, kyc_expiry: None, custodian: None };
+        let to = |state| DeviceUpdate { state, minimum_algorithm: Algorithm::AkaV2Sha256, kyc_expiry: None, custodian: None };
         let stale = db.update_device(id, to(State::Suspended), Some(7), change(&[])).await.unwrap();
         assert_eq!(stale, Outcome::Stale { version: 1 });
         let Outcome::Done(suspended) =
             db.update_device(id, to(State::Suspended), Some(1), change(&["as1"])).await.unwrap()
         else { panic!() };
         assert_eq!((suspended.state, suspended.epoch, suspended.version), (State::Suspended, FIRST_END, 2));
-        assert_eq!((suspended.minimum_algorithm, suspended.kyc_expiry), (2, None));
+        assert_eq!(suspended.credentials[0].aka().minimum_algorithm, Algorithm::AkaV2Sha256);
+        assert_eq!(suspended.kyc_expiry, None);
         assert_eq!(db.waiting_notices("as1", 0, 9).await.unwrap()[0].kind, NoticeKind::Disconnect);
         let Outcome::Done(resumed) = db.update_device(id, to(State::Active), None, change(&["as1"])).await.unwrap()
         else { panic!() };
@@ -140,7 +154,7 @@ on_each_engine! {
         let id = with_device(&db).await;
         for round in 0..20 {
             let version = found(&db, 1).await.version;
-            let to = |state| DeviceUpdate { state, minimum_algorithm: 1, kyc_expiry: None, custodian: None };
+            let to = |state| DeviceUpdate { state, minimum_algorithm: Algorithm::AkaV1Md5, kyc_expiry: None, custodian: None };
             let (wanted, other) = match round % 2 {
                 0 => (State::Suspended, State::Active),
                 _ => (State::Active, State::Suspended),

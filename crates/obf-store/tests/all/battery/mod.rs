@@ -4,14 +4,17 @@
 mod audit;
 mod authorisation;
 mod backup;
+mod credentials;
 mod devices;
 mod keys;
 mod kyc;
+mod migration;
 mod outbox;
 mod records;
 mod registrations;
 
 use obf_store::resource::*;
+use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
 
 /// Tests that are given an empty database of the engine at hand.
@@ -40,14 +43,31 @@ fn device(number: u64) -> NewDevice {
     NewDevice {
         identities: vec![imsi(number), iccid],
         home_network: HomeNetwork::ThreeDigitMnc,
-        key: Some(KeyEnvelope { algorithm: AkaAlgorithm::Milenage, wrapped: vec![0, 0, 0, 1, 2, 3] }),
-        amf: [0, 0],
-        sqn: 0,
+        credentials: vec![credential()],
         state: State::Active,
-        minimum_algorithm: 1,
         kyc_expiry: Some(UnixTime(NOW.0 + 1)),
         custodian: None,
     }
+}
+
+/// A key of ours for AKA, in use.
+fn credential() -> Credential {
+    Credential {
+        key_index: FIRST_KEY_INDEX,
+        technology: Technology::ThreeGpp,
+        state: CredentialState::Active,
+        source: Source::Kms(KeyEnvelope {
+            algorithm: AkaAlgorithm::Milenage,
+            wrapped: vec![0, 0, 0, 1, 2, 3],
+        }),
+        parameters: aka_from(0),
+    }
+}
+
+/// What AKA needs, with that as the last SQN used.
+fn aka_from(sqn: u64) -> Parameters {
+    let minimum_algorithm = Algorithm::AkaV1Md5;
+    Parameters::Aka(AkaParameters { amf: [0, 0], minimum_algorithm, initial_sqn: sqn, sqn })
 }
 
 fn change(addressees: &[&str]) -> Change {

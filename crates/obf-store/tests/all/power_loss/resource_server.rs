@@ -2,6 +2,7 @@
 
 use super::*;
 use obf_store::{Options, resource::*};
+use obf_token::{Algorithm, Mode, Technology};
 use obf_types::HomeNetwork;
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,11 +13,19 @@ fn device(number: u64) -> NewDevice {
     NewDevice {
         identities: vec![imsi(number)],
         home_network: HomeNetwork::TwoDigitMnc,
-        key: Some(KeyEnvelope { algorithm: AkaAlgorithm::Milenage, wrapped: vec![0x57; 80] }),
-        amf: [0, 0],
-        sqn: 0,
+        credentials: vec![Credential {
+            key_index: FIRST_KEY_INDEX,
+            technology: Technology::ThreeGpp,
+            state: CredentialState::Active,
+            source: Source::Kms(KeyEnvelope { algorithm: AkaAlgorithm::Milenage, wrapped: vec![0x57; 80] }),
+            parameters: Parameters::Aka(AkaParameters {
+                amf: [0, 0],
+                minimum_algorithm: Algorithm::AkaV1Md5,
+                initial_sqn: 0,
+                sqn: 0,
+            }),
+        }],
         state: State::Active,
-        minimum_algorithm: 1,
         kyc_expiry: None,
         custodian: None,
     }
@@ -49,11 +58,11 @@ async fn work(db: ResourceDb, lane: u64, load: Arc<Load>, acknowledged: Acknowle
             raise(&acknowledged, number, 0, epoch.0);
         } else {
             let taken = db
-                .take_sqn(imsi(number), (lane % 32) as u8, ALL, key_use(), |_| Ok(()))
+                .take_sqn(imsi(number), Mode::Aka, (lane % 32) as u8, ALL, key_use(), |_| Ok(()))
                 .await
                 .unwrap()
                 .unwrap();
-            raise(&acknowledged, number, taken.device.sqn, 0);
+            raise(&acknowledged, number, taken.subscriber.credential.aka().sqn, 0);
         }
         step += 13;
         load.did();
@@ -66,10 +75,12 @@ async fn check(directory: &Path, acknowledged: &HashMap<u64, (u64, u64)>) {
     let mut disconnects = 0;
     for (number, (sqn, epoch)) in acknowledged {
         let device = &db.find_devices(None, imsi(*number).value()).await.unwrap()[0];
-        assert!(device.sqn >= *sqn, "device {number}: SQN {} after {sqn} was acknowledged", device.sqn);
+        let found = device.credentials[0].aka().sqn;
+        assert!(found >= *sqn, "device {number}: SQN {found} after {sqn} was acknowledged");
         assert!(device.epoch.0 >= *epoch, "device {number}: epoch {} after {epoch}", device.epoch.0);
         let next =
-            db.take_sqn(imsi(*number), 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap().device.sqn;
+            db.take_sqn(imsi(*number), Mode::Aka, 0, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
+        let next = next.subscriber.credential.aka().sqn;
         assert!(next >> 5 > *sqn >> 5, "device {number}: {next} again");
         // Epochs begin at the time of the change that added the device.
         disconnects += epoch.saturating_sub(change().at.0) as usize;
