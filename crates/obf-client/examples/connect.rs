@@ -7,16 +7,18 @@ use obf_types::AppId;
 use std::{error::Error, sync::Arc};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-/// What the application answers to the line. The first connection bootstraps; a client that is kept has its token for the next.
+/// What the application answers to the line.
 ///
 /// # Errors
-/// Whatever keeps it from being connected.
-pub async fn exchange(
-    client: &Client,
-    app: &str,
-    address: &str,
-    line: &str,
-) -> Result<String, Box<dyn Error>> {
+/// Whatever keeps the device from being connected.
+pub async fn exchange(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
+    let [se, server, ca, app, address, line] = *arguments else {
+        return Err("SE-FILE AS-URL CA-FILE APP ADDRESS LINE".into());
+    };
+    let server = AuthenticationServer::parse(server)?.with_ca(ca);
+    let store = Arc::new(AssociationStore::in_memory());
+    let client = Client::new(Settings::new(server), Arc::new(SoftwareSe::open(se)?), store)?;
+    // Bootstraps first; a client that is kept has its token for the next connection.
     let mut stream = BufReader::new(client.connect(&AppId::new(app)?, address).await?);
     stream.write_all(format!("{line}\n").as_bytes()).await?;
     let mut answer = String::new();
@@ -27,12 +29,7 @@ pub async fn exchange(
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [se, server, ca, app, address, line] = arguments.as_slice() else {
-        return Err("SE-FILE AS-URL CA-FILE APP ADDRESS LINE".into());
-    };
-    let server = AuthenticationServer::parse(server)?.with_ca(ca);
-    let store = Arc::new(AssociationStore::in_memory());
-    let client = Client::new(Settings::new(server), Arc::new(SoftwareSe::open(se)?), store)?;
-    print!("{}", exchange(&client, app, address, line).await?);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    print!("{}", exchange(&arguments).await?);
     Ok(())
 }

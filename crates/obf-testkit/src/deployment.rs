@@ -26,19 +26,6 @@ pub fn binary() -> PathBuf {
     BINARY.get_or_init(find_or_build).clone()
 }
 
-/// The program of an example, which `cargo test` builds for the tests of its own crate.
-///
-/// # Panics
-/// It is not there.
-pub fn example(name: &str) -> PathBuf {
-    // Tests run in target/<profile>/deps.
-    let test = std::env::current_exe().expect("the test's own path");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps");
-    let program = profile.join("examples").join(name);
-    assert!(program.is_file(), "{} is not there: is it an example of this crate?", program.display());
-    program
-}
-
 /// A directory made by `obf init --ports ephemeral`, and the servers started from it.
 pub struct Deployment {
     // Dropped first: servers end before their directory goes.
