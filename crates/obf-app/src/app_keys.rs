@@ -5,7 +5,7 @@ use crate::{
     link::{AsLink, FetchError},
     sessions::{Place, Sessions},
 };
-use obf_net::{Cutter, radius::Connection};
+use obf_net::{Cutter, Running, radius::Connection};
 use obf_rpa::{LocalPolicy, NeedKey};
 use obf_rpo::KeyRequest;
 use obf_token::TokenId;
@@ -67,12 +67,16 @@ impl AppKeys {
             resuming: OnceLock::new(),
             app,
         });
-        // Before it resumes: a notice may come with the answer.
-        link.members.add(&keys.app, &keys);
-        let task = link.running.spawn(stay_resumed(Arc::downgrade(&keys), Arc::clone(link)));
-        // It is set once.
-        let _ = keys.resuming.set(task.abort_handle());
+        link.join(&keys);
         keys
+    }
+
+    /// Says on each new connection that the application is there, until it is gone or the group is told to finish.
+    pub(crate) fn stay_resumed(self: &Arc<Self>, running: &Running) {
+        let (keys, link) = (Arc::downgrade(self), Arc::clone(&self.link));
+        let task = running.spawn(stay_resumed(keys, link, running.clone()));
+        // It is set once.
+        let _ = self.resuming.set(task.abort_handle());
     }
 
     pub(crate) fn attempts(&self) -> watch::Receiver<Attempt> {
@@ -188,7 +192,7 @@ const fn is_passing(refusal: Refusal) -> bool {
 
 /// Says on each new connection that the application is there, again and again where it is not welcome. Holds it weakly
 /// but while it asks: an application that nobody has any more is to go.
-async fn stay_resumed(keys: Weak<AppKeys>, link: Arc<AsLink>) {
+async fn stay_resumed(keys: Weak<AppKeys>, link: Arc<AsLink>, running: Running) {
     let mut connections = link.members.connections();
     loop {
         let connection = tokio::select! {
@@ -196,14 +200,14 @@ async fn stay_resumed(keys: Weak<AppKeys>, link: Arc<AsLink>) {
                 Ok(Some(connection)) => connection.clone(),
                 _ => return,
             },
-            () = link.running.stopping() => return,
+            () = running.stopping() => return,
         };
-        let Some(welcome) = resume(&keys, &link, &connection).await else { return };
+        let Some(welcome) = resume(&keys, &link, &connection, &running).await else { return };
         tokio::select! {
             _ = connection.ended() => {}
             // Where it is not welcome now it may be later: registered meanwhile, or the Resource Server is back.
             () = tokio::time::sleep(link.pause), if !welcome => continue,
-            () = link.running.stopping() => return,
+            () = running.stopping() => return,
         }
         let Some(keys) = keys.upgrade() else { return };
         keys.keys.disconnected(link.clock.now());
@@ -212,18 +216,23 @@ async fn stay_resumed(keys: Weak<AppKeys>, link: Arc<AsLink>) {
         let next = connections.wait_for(|now| now.as_ref().is_none_or(|now| now.id() != connection.id()));
         tokio::select! {
             next = next => if next.is_err() { return },
-            () = link.running.stopping() => return,
+            () = running.stopping() => return,
         }
     }
 }
 
 /// Whether the application is welcome on a connection; `None` if it is gone.
-async fn resume(keys: &Weak<AppKeys>, link: &AsLink, connection: &Connection) -> Option<bool> {
+async fn resume(
+    keys: &Weak<AppKeys>,
+    link: &AsLink,
+    connection: &Connection,
+    running: &Running,
+) -> Option<bool> {
     let keys = keys.upgrade()?;
     keys.keys.connected();
     let accepted = tokio::select! {
         outcome = link.resume(&keys.app, connection) => outcome.is_ok(),
-        () = link.running.stopping() => false,
+        () = running.stopping() => false,
     };
     if accepted {
         keys.keys.resumed();

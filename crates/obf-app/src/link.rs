@@ -12,8 +12,12 @@ use obf_net::{
 use obf_radius::{AttributeWriter, Code, ObfAttribute, Reply, Vendor};
 use obf_rpo::{AnswerError, Ask, KeyGrant, KeyRequest, Malformed, Resume};
 use obf_types::{AppId, Domain, Refusal};
-use std::{fmt, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::sync::{Semaphore, mpsc};
 
 /// How often expiry and the grace are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -29,7 +33,9 @@ pub(crate) struct AsLink {
     /// Between two attempts of an application that was not welcome.
     pub(crate) pause: Duration,
     pub(crate) members: Arc<Members>,
-    pub(crate) running: Running,
+    /// Applications that come to be, for the task that looks after them. The link itself is not of the group: whoever
+    /// still has an application does not hold up its end.
+    joining: mpsc::UnboundedSender<Weak<AppKeys>>,
     instance: String,
     vendor: Vendor,
     client: RadiusTlsClient,
@@ -59,8 +65,8 @@ impl AsLink {
         let pause = rpo.backoff;
         let members = Arc::new(Members::new(number, Arc::clone(domains), vendor, Arc::clone(&clock)));
         let client = RadiusTlsClient::start(rpo, running, Arc::clone(&members));
-        running.spawn(keep_time(Arc::clone(&members), Arc::clone(&clock), running.clone()));
-        let running = running.clone();
+        let (joining, joined) = mpsc::unbounded_channel();
+        running.spawn(look_after(Arc::clone(&members), Arc::clone(&clock), joined, running.clone()));
         let fetches = Semaphore::new(max_fetches.min(Semaphore::MAX_PERMITS));
         let time = fetch_time;
         Arc::new(Self {
@@ -71,12 +77,19 @@ impl AsLink {
             time,
             pause,
             members,
-            running,
+            joining,
             instance,
             vendor,
             client,
             fetches,
         })
+    }
+
+    /// From now on an application says on each connection that it is there, and is told. After the end of the group it
+    /// never is.
+    pub(crate) fn join(&self, keys: &Arc<AppKeys>) {
+        self.members.add(&keys.app, keys);
+        let _ = self.joining.send(Arc::downgrade(keys));
     }
 
     /// Asks for a key. An answer for one token is never taken for another's: whoever names one that was not asked for
@@ -166,17 +179,26 @@ impl fmt::Debug for AsLink {
     }
 }
 
-/// Ends sessions and forgets keys when their time has come; all sessions when the process ends.
-async fn keep_time(members: Arc<Members>, clock: Arc<dyn Clock>, running: Running) {
+/// Takes in applications; ends sessions and forgets keys when their time has come; all sessions when the group ends.
+async fn look_after(
+    members: Arc<Members>,
+    clock: Arc<dyn Clock>,
+    mut joined: mpsc::UnboundedReceiver<Weak<AppKeys>>,
+    running: Running,
+) {
     let mut ticks = tokio::time::interval(TICK);
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
-            () = running.stopping() => return members.all().iter().for_each(|keys: &Arc<AppKeys>| keys.end_all()),
-        }
-        let now = clock.now();
-        for keys in members.all() {
-            keys.expire(now);
+            _ = ticks.tick() => {
+                let now = clock.now();
+                members.all().iter().for_each(|keys| keys.expire(now));
+            }
+            Some(keys) = joined.recv() => {
+                if let Some(keys) = keys.upgrade() {
+                    keys.stay_resumed(&running);
+                }
+            }
+            () = running.stopping() => return members.all().iter().for_each(|keys| keys.end_all()),
         }
     }
 }

@@ -296,3 +296,17 @@ async fn d3_an_upgraded_connection_ends_with_its_token() {
     closed(&mut device).await;
     assert_eq!(application.sessions(), 0);
 }
+
+/// Whoever still has an application, a listener or a session holds up no shutdown.
+#[tokio::test]
+async fn the_group_ends_while_applications_and_sessions_are_held() {
+    let mut world = World::new(LocalPolicy::default()).await;
+    let mut device = world.connect(token(1)).await.unwrap();
+    let _session = world.session().await;
+    let World { group, application, operator: _operator, mut listener, .. } = world;
+    let stopped = tokio::time::timeout(LONG, group.stop(LONG)).await.expect("an end");
+    assert_eq!(stopped, Drained::Finished);
+    closed(&mut device).await;
+    assert!(listener.accept().await.is_none());
+    drop(application);
+}
