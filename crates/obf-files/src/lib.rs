@@ -24,7 +24,7 @@ pub const MAX_LEN: usize = 4096;
 #[non_exhaustive]
 pub enum SecretFileError {
     /// It cannot be opened or read.
-    #[error("{}: {error}", path.display())]
+    #[error("{} cannot be read: {error}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -236,7 +236,7 @@ mod tests {
         assert!(matches!(fault(b"\xFFsecret"), SecretFileError::NotText { .. }));
         assert!(matches!(fault(&[b'x'; MAX_LEN + 1]), SecretFileError::TooLong { .. }));
         let missing = SecretFile::open(Path::new("/nowhere/secret")).unwrap_err();
-        assert!(missing.to_string().starts_with("/nowhere/secret: "), "{missing}");
+        assert!(missing.to_string().starts_with("/nowhere/secret cannot be read: "), "{missing}");
         let file = written(b"hidden");
         assert!(!format!("{:?}", SecretFile::open(&file.path).unwrap()).contains("hidden"));
     }
