@@ -152,7 +152,7 @@ fn p4_a_disconnect_by_radclient_ends_the_tokens_of_a_device_and_an_old_one_does_
         ran.json_lines().len()
     };
     assert_eq!(tokens(), 1);
-    let (dae, secret) = (live.deployment.endpoint("auth", "dae"), live.rpr_secret());
+    let (das, secret) = (live.deployment.endpoint("auth", "das"), live.rpr_secret());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     // A device's epoch began when it was added.
     let later = now + 1000;
@@ -163,16 +163,16 @@ fn p4_a_disconnect_by_radclient_ends_the_tokens_of_a_device_and_an_old_one_does_
             live.sim.imsi
         )
     };
-    let answer = radclient::ask(dae, "disconnect", &secret, &notice(now - 400, later), 10);
+    let answer = radclient::ask(das, "disconnect", &secret, &notice(now - 400, later), 10);
     assert_eq!(answer.code, "Disconnect-NAK", "{}", answer.output);
     assert_eq!(answer.value("Error-Cause"), "Invalid-Request");
     let unsigned = notice(now, later).replace("Message-Authenticator = 0x00\n", "");
-    let answer = radclient::ask(dae, "disconnect", &secret, &unsigned, 1);
+    let answer = radclient::ask(das, "disconnect", &secret, &unsigned, 1);
     assert_eq!(answer.code, "", "{}", answer.output);
     assert_eq!(tokens(), 1);
     // Two devices in one request: the other one is nobody's here, and that is no fault.
     let two = notice(now, later) + "OBF-Device-Identity = \"imsi:001019999999999\"\nOBF-Epoch = 5\n";
-    let answer = radclient::ask(dae, "disconnect", &secret, &two, 10);
+    let answer = radclient::ask(das, "disconnect", &secret, &two, 10);
     assert_eq!(answer.code, "Disconnect-ACK", "{}", answer.output);
     assert_eq!(tokens(), 0);
 }

@@ -4,7 +4,7 @@ use crate::psk_ends::*;
 use obf_net::psk::{PskAcceptError, PskConnectError, PskConnector, PskServer, Versions};
 use obf_rpa::Suite;
 use obf_token::AppKey;
-use obf_types::UaId;
+use obf_types::{AppId, UaId};
 use std::process::Stdio;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -46,7 +46,7 @@ async fn line_through(mut client: Child) -> String {
 /// WIRES "RPA": unknown, expired and wrong keys look alike to the peer, in either version: `decrypt_error`.
 #[tokio::test]
 async fn r13_openssl_is_told_the_same_of_unknown_and_wrong_keys() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     for flag in ["-tls1_3", "-tls1_2"] {
         for identity in [token(1).psk_identity(), token(77).psk_identity(), "no token at all".into()] {
             let client = program("openssl", "openssl")
@@ -64,7 +64,7 @@ async fn r13_openssl_is_told_the_same_of_unknown_and_wrong_keys() {
 
 #[tokio::test]
 async fn r13_openssl_s_client_in_1_3_and_every_suite_of_1_2() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let mut cases = vec![("-tls1_3", "-ciphersuites", Suite::TLS13[0].openssl, UaId::TLS13_PSK)];
     cases.extend(Suite::TLS12.map(|suite| ("-tls1_2", "-cipher", suite.openssl, UaId::tls12(suite.number))));
     for (version, list, suite, ua) in cases {
@@ -83,7 +83,7 @@ async fn r13_openssl_s_client_in_1_3_and_every_suite_of_1_2() {
 /// A key of one version or suite opens no other (WIRES "Ua ids").
 #[tokio::test]
 async fn r13_a_key_for_one_protocol_opens_no_other() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let (tls13, tls12) = (UaId::TLS13_PSK, UaId::tls12(0x00A8));
     for (version, suite, of) in [
         ("-tls1_3", "PSK-AES128-GCM-SHA256", tls12),
@@ -104,7 +104,7 @@ async fn r13_a_key_for_one_protocol_opens_no_other() {
 /// On TLS 1.2 with plain PSK: gnutls-cli 3.7.9 crashes at its end of an established (EC)DHE-PSK handshake.
 #[tokio::test]
 async fn r13_gnutls_cli_in_1_3_and_1_2() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let cases = [
         ("NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+PSK:+DHE-PSK:+ECDHE-PSK", UaId::TLS13_PSK),
         ("NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+PSK:-CIPHER-ALL:+AES-128-GCM", UaId::tls12(0x00A8)),
@@ -210,10 +210,35 @@ async fn r13_our_client_with_gnutls_serv() {
     }
 }
 
+/// WIRES "RPA": a listener that serves several applications requires SNI; names come in any case.
+#[tokio::test]
+async fn several_applications_on_one_listener_are_told_apart_by_server_name() {
+    let names = ["zoo.example", "track.example", "a.example"];
+    let mut server = serve(PskServer::new(names.map(|name| AppId::new(name).unwrap()).into())).await;
+    assert!(connect(server.address, Versions::Tls13, token(1), false).await.is_ok());
+    assert!(server.outcome().await.is_ok());
+    let identity = token(1).psk_identity();
+    for (name, accepted) in [(Some("TRACK.example"), true), (Some("other.example"), false), (None, false)] {
+        let mut client = program("openssl", "openssl");
+        client.args(["s_client", "-quiet", "-tls1_3", "-connect", &server.address.to_string()]);
+        client.args(["-psk_identity", &identity, "-psk", &hex(&key(&token(1), UaId::TLS13_PSK))]);
+        match name {
+            Some(name) => client.args(["-servername", name]),
+            None => client.arg("-noservername"),
+        };
+        let said = line_through(client.spawn().unwrap()).await;
+        let outcome = server.outcome().await;
+        assert_eq!(outcome.is_ok(), accepted, "{name:?}: {outcome:?} {said}");
+        if !accepted {
+            assert!(matches!(outcome, Err(PskAcceptError::OtherApplication(_))), "{outcome:?}");
+        }
+    }
+}
+
 /// No tickets, no CBC, nothing below 1.2, no resumption, no renegotiation.
 #[tokio::test]
 async fn what_rpa_does_not_allow_is_refused() {
-    let mut server = serve(PskServer::for_app(app())).await;
+    let mut server = serve(PskServer::new(vec![app()])).await;
     let identity = token(2).psk_identity();
     for (arguments, alert) in [
         (&["-tls1_2", "-cipher", "PSK-AES128-CBC-SHA256"][..], "handshake_failure"),

@@ -160,6 +160,7 @@ impl Problem {
             "app" => ("unknown-app", "application", "register it first: obf app add APP --cert-name NAME"),
             "group" => ("unknown-group", "group", "make it first: obf group add GROUP"),
             "custodian" => ("unknown-custodian", "custodian", "register it first: obf custodian add"),
+            "denial" => ("unknown-denial", "denial", "see those there are: obf denial list"),
             "kyc" => ("unknown-kyc", "verification", "see those there are: obf kyc list"),
             "provider" => ("unknown-provider", "provider", "register it first: obf provider add"),
             "resource-server" => ("unknown-resource-server", "Resource Server", "obf resource-server list"),

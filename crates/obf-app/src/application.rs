@@ -1,74 +1,54 @@
-//! One application and its link to the Authentication Server.
+//! One application: its keys and sessions under each Authentication Server.
 
 use crate::{
-    keys::{Found, Held, Keys, Phase},
-    link::Link,
+    app_keys::{AppKeys, NoKey},
+    directory::AsDirectory,
+    keys::{Held, Phase},
     listener::{ListenError, Listener, ListenerSettings},
-    sessions::Sessions,
 };
-use obf_net::{
-    Clock, Running,
-    psk::{KeySource, Wanted},
-    radius::{AskError, RadiusTlsClient, TlsClientSettings},
-};
-use obf_radius::Code;
-use obf_rpa::{LocalPolicy, NeedKey};
-use obf_rpo::{AnswerError, Ask, KeyGrant, KeyRequest, Vendor};
+use obf_net::Running;
+use obf_rpa::NeedKey;
 use obf_token::{AppKey, TokenId};
-use obf_types::{AppId, Refusal};
-use std::{fmt, sync::Arc, time::Duration};
+use obf_types::{AppId, Domain, GlobalIdentity, KeySchema, Refusal, UaId, UnixTime};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 use tokio::sync::watch;
 
 /// What an application is told.
 #[derive(Clone, Debug)]
 pub struct ApplicationSettings {
-    /// Its id: the FQDN that devices ask for and that its certificate has.
+    /// Its id: the FQDN that devices ask for.
     pub app: AppId,
-    /// Distinguishes the running instances of one application (NAS-Identifier), 1 to 253 octets. Never the same for
-    /// two at once: what one of them has been told would count as told to the other.
-    pub instance: String,
-    /// The Authentication Server's addresses, and the own certificate.
-    pub rpo: TlsClientSettings,
-    /// The enterprise number that attributes stand under.
-    pub vendor: Vendor,
-    /// Local validity (A2).
-    pub policy: LocalPolicy,
-    /// For an answer of the Authentication Server.
-    pub fetch_time: Duration,
-    /// Keys remembered at most.
+    /// Seconds after its fetch beyond which a key is not used, whatever its expiry (SPEC A2); `None`: its expiry alone
+    /// decides.
+    pub max_age: Option<u32>,
+    /// Keys remembered at most, for each Authentication Server.
     pub max_keys: usize,
 }
 
 impl ApplicationSettings {
-    /// 5 s for an answer, 100,000 keys, the default policy, the documentation enterprise number, an instance of its own.
-    pub fn new(app: AppId, rpo: TlsClientSettings) -> Self {
-        Self {
-            instance: new_instance(),
-            app,
-            rpo,
-            vendor: Vendor::DOCUMENTATION,
-            policy: LocalPolicy::default(),
-            fetch_time: Duration::from_secs(5),
-            max_keys: 100_000,
-        }
+    /// 100,000 keys, no maximum age of its own.
+    pub const fn new(app: AppId) -> Self {
+        Self { app, max_age: None, max_keys: 100_000 }
     }
 }
 
-/// A number that no other running instance has.
-fn new_instance() -> String {
-    let mut number = [0; 8];
-    if getrandom::fill(&mut number).is_err() {
-        number = u64::from(std::process::id()).to_be_bytes();
-    }
-    format!("{:016x}", u64::from_be_bytes(number))
-}
-
-/// An application. Cheap to clone.
+/// An application. Cheap to clone; it is there, and told of tokens that end, as long as a clone, a listener or a session
+/// of it is.
 #[derive(Clone)]
-pub struct Application {
-    pub(crate) link: Arc<Link>,
-    client: RadiusTlsClient,
-    refusals: Arc<watch::Sender<Option<Refused>>>,
+pub struct Application(Arc<Inner>);
+
+struct Inner {
+    id: AppId,
+    servers: AsDirectory,
+    /// By the number of the Authentication Server.
+    keys: Box<[Arc<AppKeys>]>,
+    refusals: watch::Sender<Option<Refused>>,
 }
 
 /// A key that the Authentication Server refused, and why. The device learns only that its key is not accepted.
@@ -80,62 +60,162 @@ pub struct Refused {
     pub refusal: Refusal,
 }
 
-impl fmt::Debug for Application {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Application({}, {} sessions)", self.link.app, self.link.sessions.len())
+/// How an Authentication Server stands to an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerState {
+    /// Its domain, where it is configured.
+    pub domain: Option<Domain>,
+    /// Whether keys are had from it now. If not, known ones go on for its grace.
+    pub up: bool,
+}
+
+/// A key and what came with it. Cheap to clone.
+#[derive(Clone)]
+pub struct Grant {
+    pub(crate) held: Held,
+    pub(crate) keys: Arc<AppKeys>,
+}
+
+impl Grant {
+    /// The application's key for one security protocol. It never leaves the process.
+    pub fn key(&self) -> &AppKey {
+        &self.held.grant.key
+    }
+
+    /// From then on it is not to be used: the key's own end or the local maximum age, whichever is sooner.
+    pub const fn expires(&self) -> UnixTime {
+        self.held.expires
+    }
+
+    /// When the device bootstrapped.
+    pub fn bootstrapped_at(&self) -> UnixTime {
+        self.held.grant.bootstrapped_at
+    }
+
+    /// How it was derived.
+    pub fn schema(&self) -> KeySchema {
+        self.held.grant.schema
+    }
+
+    /// User security settings, as the Resource Server has them.
+    pub fn settings(&self) -> &[u8] {
+        &self.held.grant.settings
+    }
+
+    /// The device, if the application is registered to be told. The Authentication Server says so, and another one may
+    /// say the same of a device of its own: tell devices apart by both.
+    pub fn device(&self) -> Option<&GlobalIdentity> {
+        self.held.grant.device.as_ref()
+    }
+
+    /// The domain of the Authentication Server, where it is configured.
+    pub fn server(&self) -> Option<&Domain> {
+        self.keys.link.domain.as_ref()
     }
 }
 
-/// How often expiry and the grace are looked at.
-const TICK: Duration = Duration::from_millis(200);
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Grant(of {}, until {})", self.keys.link, self.held.expires)
+    }
+}
 
 impl Application {
-    /// Connects to the Authentication Server in the background and stays connected until the group of `running` is
-    /// told to finish; sessions are cut then.
-    pub fn start(settings: ApplicationSettings, clock: Arc<dyn Clock>, running: &Running) -> Self {
-        let keys = Keys::new(settings.policy, settings.max_keys, clock.now());
-        let link = Arc::new(Link {
-            app: settings.app,
-            instance: settings.instance,
-            vendor: settings.vendor,
-            clock,
-            keys,
-            sessions: Sessions::default(),
-            time: settings.fetch_time,
-        });
-        let client = RadiusTlsClient::start(settings.rpo, running, Arc::clone(&link));
-        running.spawn(keep_time(Arc::clone(&link), running.clone()));
-        Self { link, client, refusals: Arc::new(watch::Sender::new(None)) }
+    /// An application at each of these Authentication Servers. Where it is not registered, its tokens are refused.
+    pub fn new(settings: ApplicationSettings, servers: &AsDirectory) -> Self {
+        let ApplicationSettings { app, max_age, max_keys } = settings;
+        let join = |link| AppKeys::join(app.clone(), link, max_age, max_keys);
+        let keys = servers.links().iter().map(join).collect();
+        Self(Arc::new(Inner { keys, servers: servers.clone(), refusals: watch::Sender::default(), id: app }))
     }
 
     /// Its id.
     pub fn id(&self) -> &AppId {
-        &self.link.app
+        &self.0.id
     }
 
-    /// Resolves when the link is up: keys are served.
+    /// The key of a token for one security protocol, from memory or from the token's Authentication Server: for servers
+    /// without a TLS-PSK listener (OSCORE, messages, HTTP Digest). Ask for it at each use: a known one costs a look-up in
+    /// memory, and one that was revoked is not known any more.
+    ///
+    /// # Errors
+    /// [`NoKey`]; the device is told no more than that its key is not accepted.
+    pub async fn key(&self, token: &TokenId, ua: UaId) -> Result<Grant, NoKey> {
+        let keys = self.keys_of(token).ok_or(NoKey::UnknownServer)?;
+        let found = keys.key(NeedKey { token: token.clone(), ua }).await;
+        if let Err(NoKey::Refused(Some(refusal))) = &found {
+            self.0.refusals.send_replace(Some(Refused { token: token.clone(), refusal: *refusal }));
+        }
+        Ok(Grant { held: found?, keys: Arc::clone(keys) })
+    }
+
+    /// The key, if it is known.
+    pub(crate) fn known(&self, need: &NeedKey) -> Option<Grant> {
+        let keys = self.keys_of(&need.token)?;
+        Some(Grant { held: keys.known(need)?, keys: Arc::clone(keys) })
+    }
+
+    /// The number of the Authentication Server that a token is of.
+    pub(crate) fn server_of(&self, token: &TokenId) -> Option<usize> {
+        self.0.servers.of(token)
+    }
+
+    pub(crate) fn keys(&self) -> &[Arc<AppKeys>] {
+        &self.0.keys
+    }
+
+    fn keys_of(&self, token: &TokenId) -> Option<&Arc<AppKeys>> {
+        self.0.keys.get(self.server_of(token)?)
+    }
+
+    /// Resolves when keys can be had from one Authentication Server at least.
     pub async fn ready(&self) {
-        // An error is impossible: the sender lives in the link, which self holds.
-        let _ = self.link.keys.phases().wait_for(|phase| *phase == Phase::Up).await;
+        let mut waiting: Vec<_> = self
+            .0
+            .keys
+            .iter()
+            .map(|keys| {
+                let mut phases = keys.keys.phases();
+                // An error is impossible: the sender lives in the keys, which self holds.
+                Box::pin(async move { phases.wait_for(|phase| *phase == Phase::Up).await.is_ok() })
+            })
+            .collect();
+        poll_fn(|context| {
+            let ready = waiting.iter_mut().any(|one| pin!(one).poll(context).is_ready());
+            if ready { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
-    /// Resolves when the link is down: no new keys, and known ones for the grace only.
+    /// Resolves when keys can be had from no Authentication Server: known ones go on for the grace only.
     pub async fn away(&self) {
-        // As above.
-        let _ = self.link.keys.phases().wait_for(|phase| *phase != Phase::Up).await;
+        while self.servers().any(|server| server.up) {
+            for keys in &self.0.keys {
+                // As above.
+                let _ = keys.keys.phases().wait_for(|phase| *phase != Phase::Up).await;
+            }
+        }
+    }
+
+    /// How each Authentication Server stands to it now.
+    pub fn servers(&self) -> impl Iterator<Item = ServerState> + '_ {
+        self.0.keys.iter().map(|keys| ServerState {
+            domain: keys.link.domain.clone(),
+            up: *keys.keys.phases().borrow() == Phase::Up,
+        })
     }
 
     /// The latest refusal of a key, for those who want to say or log why a device was not let in.
     pub fn refusals(&self) -> watch::Receiver<Option<Refused>> {
-        self.refusals.subscribe()
+        self.0.refusals.subscribe()
     }
 
     /// Live sessions.
     pub fn sessions(&self) -> usize {
-        self.link.sessions.len()
+        self.0.keys.iter().map(|keys| keys.sessions()).sum()
     }
 
-    /// Accepts devices on a TCP port.
+    /// Accepts devices of this application on a TCP port: [`Listener::bind`] for one.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -144,95 +224,12 @@ impl Application {
         settings: ListenerSettings,
         running: &Running,
     ) -> Result<Listener, ListenError> {
-        Listener::bind(self.clone(), settings, running).await
-    }
-
-    /// The key, from memory or from the Authentication Server.
-    async fn held(&self, need: NeedKey) -> Option<Held> {
-        let keys = &self.link.keys;
-        loop {
-            match keys.find(&need, self.link.clock.now()) {
-                Found::Held(held) => return Some(held),
-                Found::Refused => return None,
-                Found::Unknown(seen) => return self.fetch(need, seen).await,
-                Found::Wait => {
-                    let mut phases = keys.phases();
-                    let other = phases.wait_for(|phase| !matches!(phase, Phase::Resuming(_)));
-                    tokio::time::timeout(self.link.time, other).await.ok()?.ok()?;
-                }
-            }
-        }
-    }
-
-    async fn fetch(&self, need: NeedKey, seen: u64) -> Option<Held> {
-        let NeedKey { token, ua } = need.clone();
-        let ask = Ask::Key(KeyRequest { token, app: self.link.app.clone(), ua });
-        let attributes = self.link.encode(&ask)?;
-        let answer = self.client.ask(Code::AccessRequest, &attributes, self.link.time).await;
-        let now = self.link.clock.now();
-        match answer.map(|reply| KeyGrant::decode(&reply, self.link.vendor)) {
-            Ok(Ok(grant)) => self.link.keys.fetched(need, grant, seen, now),
-            Ok(Err(AnswerError::Refused(refusal))) => {
-                tracing::debug!(token = %need.token, ua = %need.ua, %refusal, "no key");
-                self.refusals.send_replace(Some(Refused { token: need.token.clone(), refusal }));
-                if !is_passing(refusal) {
-                    self.link.keys.refused(need, now);
-                }
-                None
-            }
-            Ok(Err(AnswerError::Malformed(error))) => {
-                tracing::error!(%error, "answer of the Authentication Server");
-                None
-            }
-            Err(error @ (AskError::Unreachable | AskError::NoAnswer)) => {
-                tracing::warn!(%error, "no key from the Authentication Server");
-                None
-            }
-            Err(error) => {
-                tracing::debug!(%error, "no key from the Authentication Server");
-                None
-            }
-        }
+        Listener::bind(vec![self.clone()], settings, running).await
     }
 }
 
-impl KeySource for Application {
-    type Grant = Held;
-
-    fn known(&self, wanted: &Wanted) -> Option<(AppKey, Held)> {
-        match self.link.keys.find(&wanted.need, self.link.clock.now()) {
-            Found::Held(held) => Some((held.grant.key.clone(), held)),
-            Found::Refused | Found::Unknown(_) | Found::Wait => None,
-        }
-    }
-
-    async fn key(&self, wanted: Wanted) -> Option<(AppKey, Held)> {
-        let held = self.held(wanted.need).await?;
-        Some((held.grant.key.clone(), held))
-    }
-}
-
-/// Whether the next handshake may fare better at once.
-const fn is_passing(refusal: Refusal) -> bool {
-    matches!(
-        refusal,
-        Refusal::ResourceServerUnreachable | Refusal::Overloaded | Refusal::StorageFailed | Refusal::Limited
-    )
-}
-
-/// Ends sessions and forgets keys when their time has come.
-async fn keep_time(link: Arc<Link>, running: Running) {
-    let mut ticks = tokio::time::interval(TICK);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = running.stopping() => return link.sessions.end_all(),
-        }
-        let now = link.clock.now();
-        let ended = link.sessions.end_expired(link.keys.policy(), link.keys.link(), now);
-        if ended > 0 {
-            tracing::info!(sessions = ended, "sessions expired");
-        }
-        link.keys.expire(now);
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Application({}, {} sessions)", self.0.id, self.sessions())
     }
 }

@@ -1,6 +1,9 @@
 //! HTTP/1.1 on a listener: plain hyper, and the Host compared with the application (WIRES "RPA").
 
-use crate::listener::{Listener, Session};
+use crate::{
+    application::Grant,
+    listener::{Listener, Session},
+};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header::HOST};
 use http_body_util::{Either, Full};
@@ -12,7 +15,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use obf_net::Running;
 use obf_token::TokenId;
-use obf_types::{AppId, GlobalIdentity, UnixTime};
+use obf_types::AppId;
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 /// For a request head, and idle between requests.
@@ -23,21 +26,20 @@ const HEAD_OCTETS: usize = 16 * 1024;
 const HEADERS: usize = 64;
 
 /// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Client {
     /// The token it proved.
     pub token: TokenId,
-    /// The device, if the application is registered to be told.
-    pub device: Option<GlobalIdentity>,
-    /// User security settings.
-    pub settings: Box<[u8]>,
-    /// When the session ends by itself.
-    pub expires: UnixTime,
+    /// What came with its key: the device, its settings, when the session ends by itself.
+    pub grant: Grant,
+    /// The application that it asked for.
+    pub app: AppId,
     /// Its address.
     pub peer: SocketAddr,
 }
 
-/// Serves `handler` to every device that `listener` accepts, until it ends.
+/// Serves `handler` to every device that `listener` accepts, until it ends. A handler that answers 101 takes the stream
+/// over with `hyper::upgrade::on` (WebSocket); it ends with its token as before.
 pub async fn serve<H, F, B>(mut listener: Listener, running: Running, handler: H)
 where
     H: Fn(Request<Incoming>, Arc<Client>) -> F + Clone + Send + Sync + 'static,
@@ -58,10 +60,10 @@ where
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Session { stream, token, device, settings, expires, app, peer, .. } = session;
-    let client = Arc::new(Client { token, device, settings, expires, peer });
+    let Session { stream, token, grant, app, peer, .. } = session;
+    let client = Arc::new(Client { token, grant, app, peer });
     let service = service_fn(|request: Request<Incoming>| {
-        let addressed = is_for(&app, &request);
+        let addressed = is_for(&client.app, &request);
         let reply = addressed.then(|| handler(request, Arc::clone(&client)));
         async move {
             Ok::<_, Infallible>(match reply {
@@ -75,7 +77,8 @@ where
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_OCTETS)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%peer, %error, "HTTP connection ended");
     }

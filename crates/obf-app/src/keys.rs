@@ -1,6 +1,6 @@
 //! What is known of keys, and of the link they come over. One lock, never held across an `.await`.
 
-use obf_rpa::{AsLink, KeyCache, Known, LocalPolicy, NeedKey};
+use obf_rpa::{Cached, KeyCache, LinkState, LocalPolicy, NeedKey};
 use obf_rpo::KeyGrant;
 use obf_token::TokenId;
 use obf_types::UnixTime;
@@ -12,10 +12,12 @@ use tokio::sync::watch;
 
 /// Seconds for which it is remembered that a token was ended: longer than a fetch and a handshake can take.
 const ENDED_SECONDS: u64 = 120;
+/// Ended tokens remembered one by one; beyond it all that was asked for before is asked for again.
+const MOST_ENDED: usize = 1 << 16;
 
 /// How the link to the Authentication Server stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// No connection since then.
     Away(UnixTime),
     /// A connection, but notices missed while away may still be coming; away since then.
@@ -25,36 +27,36 @@ pub enum Phase {
 }
 
 impl Phase {
-    fn link(self) -> AsLink {
+    fn link(self) -> LinkState {
         match self {
-            Self::Away(since) | Self::Resuming(since) => AsLink::Away { since },
-            Self::Up => AsLink::Up,
+            Self::Away(since) | Self::Resuming(since) => LinkState::Away { since },
+            Self::Up => LinkState::Up,
         }
     }
 }
 
 /// A key with what came with it, and the number of notices seen before it was asked for.
 #[derive(Clone, Debug)]
-pub struct Held {
-    pub grant: Arc<KeyGrant>,
-    pub expires: UnixTime,
+pub(crate) struct Held {
+    pub(crate) grant: Arc<KeyGrant>,
+    pub(crate) expires: UnixTime,
     seen: u64,
 }
 
 /// What the keys say about a token at hand.
-pub enum Found {
+pub(crate) enum Found {
     Held(Held),
     /// Refused a moment ago.
     Refused,
     /// Ask; the number belongs into [`Keys::fetched`].
     Unknown(u64),
-    /// Missed notices are being told: wait for another phase.
+    /// Missed notices are being told, or the key is not known and nobody can be asked for it: wait for another phase.
     Wait,
 }
 
 /// Keys of one application.
 #[derive(Debug)]
-pub struct Keys {
+pub(crate) struct Keys {
     policy: LocalPolicy,
     inner: Mutex<Inner>,
     phase: watch::Sender<Phase>,
@@ -67,28 +69,30 @@ struct Inner {
     seen: u64,
     /// Tokens ended lately: by which notice, and when.
     ended: HashMap<TokenId, (u64, UnixTime)>,
+    /// Whatever was asked for before this notice may be over: which tokens ended is not remembered.
+    forgotten: u64,
 }
 
 impl Keys {
-    pub fn new(policy: LocalPolicy, capacity: usize, now: UnixTime) -> Self {
-        let inner = Inner { cache: KeyCache::new(capacity), seen: 0, ended: HashMap::new() };
+    pub(crate) fn new(policy: LocalPolicy, capacity: usize, now: UnixTime) -> Self {
+        let inner = Inner { cache: KeyCache::new(capacity), seen: 0, ended: HashMap::new(), forgotten: 0 };
         Self { policy, inner: Mutex::new(inner), phase: watch::Sender::new(Phase::Away(now)) }
     }
 
-    pub const fn policy(&self) -> &LocalPolicy {
+    pub(crate) const fn policy(&self) -> &LocalPolicy {
         &self.policy
     }
 
-    pub fn phases(&self) -> watch::Receiver<Phase> {
+    pub(crate) fn phases(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
 
-    pub fn link(&self) -> AsLink {
+    pub(crate) fn link(&self) -> LinkState {
         self.phase.borrow().link()
     }
 
     /// A connection is there; cached keys wait until [`Keys::resumed`].
-    pub fn connected(&self) {
+    pub(crate) fn connected(&self) {
         self.phase.send_modify(|phase| {
             if let Phase::Away(since) = *phase {
                 *phase = Phase::Resuming(since);
@@ -96,11 +100,11 @@ impl Keys {
         });
     }
 
-    pub fn resumed(&self) {
+    pub(crate) fn resumed(&self) {
         self.phase.send_replace(Phase::Up);
     }
 
-    pub fn disconnected(&self, now: UnixTime) {
+    pub(crate) fn disconnected(&self, now: UnixTime) {
         self.phase.send_modify(|phase| {
             *phase = match *phase {
                 Phase::Up => Phase::Away(now),
@@ -109,23 +113,25 @@ impl Keys {
         });
     }
 
-    pub fn find(&self, need: &NeedKey, now: UnixTime) -> Found {
+    pub(crate) fn find(&self, need: &NeedKey, now: UnixTime) -> Found {
         let phase = *self.phase.borrow();
         if matches!(phase, Phase::Resuming(_)) {
             return Found::Wait;
         }
         let inner = self.lock();
         match inner.cache.find(need, now) {
-            Some(Known::Key(held)) if self.policy.admits(held.expires, phase.link(), now) => {
+            Some(Cached::Key(held)) if self.policy.admits(held.expires, phase.link(), now) => {
                 Found::Held(held)
             }
-            Some(Known::Key(_)) | None => Found::Unknown(inner.seen),
-            Some(Known::Refused) => Found::Refused,
+            Some(Cached::Refused) => Found::Refused,
+            // Only who has resumed is told when the token ends.
+            Some(Cached::Key(_)) | None if phase == Phase::Up => Found::Unknown(inner.seen),
+            Some(Cached::Key(_)) | None => Found::Wait,
         }
     }
 
     /// Remembers a fetched key, unless its token was ended since it was asked for; `seen` is from [`Found::Unknown`].
-    pub fn fetched(&self, need: NeedKey, grant: KeyGrant, seen: u64, now: UnixTime) -> Option<Held> {
+    pub(crate) fn fetched(&self, need: NeedKey, grant: KeyGrant, seen: u64, now: UnixTime) -> Option<Held> {
         let expires = self.policy.expiry(grant.expires, now);
         let held = Held { grant: Arc::new(grant), expires, seen };
         let mut inner = self.lock();
@@ -136,26 +142,32 @@ impl Keys {
         Some(held)
     }
 
-    pub fn refused(&self, need: NeedKey, now: UnixTime) {
+    pub(crate) fn refused(&self, need: NeedKey, now: UnixTime) {
         self.lock().cache.refuse(need, now);
     }
 
     /// Forgets a token.
-    pub fn end_token(&self, token: &TokenId, now: UnixTime) {
+    pub(crate) fn end_token(&self, token: &TokenId, now: UnixTime) {
         let mut inner = self.lock();
         inner.seen += 1;
         let seen = inner.seen;
+        if inner.ended.len() >= MOST_ENDED {
+            // However many notices come, memory stays bounded: known keys are fetched again.
+            inner.ended.clear();
+            inner.cache.clear();
+            inner.forgotten = seen;
+        }
         inner.ended.insert(token.clone(), (seen, now));
         inner.cache.end_token(token);
     }
 
     /// Whether a session may begin with this key now: its token was not ended meanwhile, nor is it over.
-    pub fn still_good(&self, token: &TokenId, held: &Held, now: UnixTime) -> bool {
+    pub(crate) fn still_good(&self, token: &TokenId, held: &Held, now: UnixTime) -> bool {
         self.policy.admits(held.expires, self.link(), now) && !self.lock().was_ended(token, held.seen)
     }
 
     /// Forgets what is over.
-    pub fn expire(&self, now: UnixTime) {
+    pub(crate) fn expire(&self, now: UnixTime) {
         let mut inner = self.lock();
         inner.cache.expire(now);
         inner.ended.retain(|_, (_, at)| now.since(*at) < ENDED_SECONDS);
@@ -168,7 +180,7 @@ impl Keys {
 
 impl Inner {
     fn was_ended(&self, token: &TokenId, seen: u64) -> bool {
-        self.ended.get(token).is_some_and(|(by, _)| *by > seen)
+        seen < self.forgotten || self.ended.get(token).is_some_and(|(by, _)| *by > seen)
     }
 }
 
@@ -229,6 +241,27 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_notices_takes_bounded_memory_and_no_ended_token_comes_back() {
+        let keys = up();
+        let flood = |first: u64| {
+            for number in first..first + MOST_ENDED as u64 {
+                let rand = (u128::from(number) << 8).to_be_bytes();
+                keys.end_token(&TokenId::new(rand, need(0).token.domain().clone()), UnixTime(1));
+            }
+        };
+        flood(1);
+        keys.fetched(need(1), grant(), asked(&keys, &need(1)), UnixTime(1)).unwrap();
+        let before = asked(&keys, &need(2));
+        keys.end_token(&need(3).token, UnixTime(1));
+        assert!(keys.lock().ended.len() <= MOST_ENDED);
+        assert!(keys.fetched(need(2), grant(), before, UnixTime(1)).is_none(), "asked for before");
+        let again = asked(&keys, &need(1));
+        assert!(keys.fetched(need(1), grant(), again, UnixTime(1)).is_some(), "asked for again");
+        flood(MOST_ENDED as u64);
+        assert!(keys.lock().ended.len() <= MOST_ENDED);
+    }
+
+    #[test]
     fn cached_keys_wait_for_what_was_missed() {
         let keys = up();
         keys.fetched(need(1), grant(), asked(&keys, &need(1)), UnixTime(1)).unwrap();
@@ -237,8 +270,9 @@ mod tests {
         keys.connected();
         assert!(matches!(keys.find(&need(1), UnixTime(20)), Found::Wait));
         keys.disconnected(UnixTime(30));
-        assert_eq!(keys.link(), AsLink::Away { since: UnixTime(10) }, "a failed attempt is no contact");
-        assert!(matches!(keys.find(&need(1), UnixTime(10 + 900)), Found::Unknown(_)));
+        assert_eq!(keys.link(), LinkState::Away { since: UnixTime(10) }, "a failed attempt is no contact");
+        assert!(matches!(keys.find(&need(1), UnixTime(10 + 900)), Found::Wait), "after the grace");
+        assert!(matches!(keys.find(&need(2), UnixTime(30)), Found::Wait), "nobody would tell of its end");
         keys.connected();
         keys.resumed();
         assert!(matches!(keys.find(&need(1), UnixTime(20)), Found::Held(_)));

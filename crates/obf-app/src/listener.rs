@@ -1,17 +1,19 @@
 //! Devices come in: TLS-PSK handshakes, each waiting for its own key only.
 
-use crate::{application::Application, sessions::Place};
+use crate::{
+    app_keys::AppKeys,
+    application::{Application, Grant},
+    link::AsLink,
+    sessions::Place,
+};
 use obf_net::{
-    ConnectionLimits, Cuttable, Gate, Permit, Running,
-    psk::{Accepted, PskAcceptor, PskServer, PskSetupError, PskStream},
+    AcceptLoop, ConnectionLimits, Cuttable, Gate, Incoming, Permit, Running,
+    psk::{Accepted, KeyQuery, KeySource, PskAcceptor, PskServer, PskSetupError, PskStream},
 };
-use obf_token::TokenId;
-use obf_types::{AppId, GlobalIdentity, UaId, UnixTime};
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-};
+use obf_token::{AppKey, TokenId};
+use obf_types::{AppId, UaId};
+use std::{collections::HashMap, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
 
 /// How a listener listens.
 #[derive(Clone, Debug)]
@@ -22,7 +24,7 @@ pub struct ListenerSettings {
     pub protocols: Vec<String>,
     /// Connections at once.
     pub connections: ConnectionLimits,
-    /// Key look-ups at once.
+    /// Key look-ups at once, divided evenly among the Authentication Servers. Keys that are known are not among them.
     pub lookups: ConnectionLimits,
     /// For a handshake, key look-up included.
     pub handshake_time: Duration,
@@ -59,9 +61,15 @@ pub enum ListenError {
     /// OpenSSL lacks what RPA needs.
     #[error(transparent)]
     Tls(#[from] PskSetupError),
+    /// There is nothing to serve.
+    #[error("a listener needs an application")]
+    NoApplication,
+    /// Which of the two would a device mean?
+    #[error("{0} is there twice on one listener")]
+    Twice(AppId),
 }
 
-/// A listener of an application. Dropping it ends accepting, not its sessions.
+/// A listener of one or more applications. Dropping it ends accepting, not its sessions.
 #[derive(Debug)]
 pub struct Listener {
     address: SocketAddr,
@@ -69,23 +77,44 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub(crate) async fn bind(
-        application: Application,
+    /// Accepts devices of these applications on a TCP port. With several, devices have to say which one they mean (SNI).
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn bind(
+        applications: Vec<Application>,
         settings: ListenerSettings,
         running: &Running,
     ) -> Result<Self, ListenError> {
         let failed = |error| ListenError::Address { address: settings.address, error };
+        let apps = applications.iter().map(|application| application.id().clone()).collect();
+        let served = Served::new(applications, settings.lookups)?;
         let acceptor = PskAcceptor::new(PskServer {
-            apps: vec![application.id().clone()],
             protocols: settings.protocols,
             time: settings.handshake_time,
-            lookups: settings.lookups,
+            ..PskServer::new(apps)
         })?;
-        let listener = TcpListener::bind(settings.address).await.map_err(failed)?;
+        let listener = obf_net::listen(settings.address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (sender, sessions) = mpsc::channel(settings.backlog.max(1));
-        let door = Door { application: Arc::new(application), acceptor, sessions: sender };
-        running.spawn(accept_all(listener, Arc::new(door), Gate::new(settings.connections), running.clone()));
+        let accepting = AcceptLoop::new(listener, settings.connections, running.clone());
+        let served = Arc::new(served);
+        running.spawn(async move {
+            let gone = sender.clone();
+            let accept_one = |incoming| {
+                let (served, acceptor, sender) = (Arc::clone(&served), acceptor.clone(), sender.clone());
+                async move {
+                    if let Some(session) = accept_one(incoming, &acceptor, &served).await {
+                        // The listener may have been dropped; the session then ends here.
+                        let _ = sender.send(session).await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = accepting.run(accept_one) => {}
+                () = gone.closed() => {}
+            }
+        });
         Ok(Self { address, sessions })
     }
 
@@ -107,14 +136,8 @@ pub struct Session {
     pub stream: SessionStream,
     /// The token.
     pub token: TokenId,
-    /// The device, if the application is registered to be told.
-    pub device: Option<GlobalIdentity>,
-    /// Application-specific user security settings, as the Resource Server has them.
-    pub settings: Box<[u8]>,
-    /// When the device bootstrapped.
-    pub bootstrapped_at: UnixTime,
-    /// When this session ends by itself: the key's expiry or the local maximum age.
-    pub expires: UnixTime,
+    /// What came with its key: the device, its settings, when it ends.
+    pub grant: Grant,
     /// The security protocol of the key.
     pub ua: UaId,
     /// The application.
@@ -155,70 +178,93 @@ impl fmt::Debug for SessionStream {
 
 obf_net::forward_stream!(SessionStream, stream);
 
-struct Door {
-    application: Arc<Application>,
-    acceptor: PskAcceptor,
-    sessions: mpsc::Sender<Session>,
+async fn accept_one(incoming: Incoming, acceptor: &PskAcceptor, served: &Arc<Served>) -> Option<Session> {
+    let Incoming { stream, peer, permit } = incoming;
+    let stream = Cuttable::new(stream);
+    let cutter = stream.cutter();
+    let Accepted { stream, token, ua, app, grant } = match acceptor.accept(stream, peer.ip(), served).await {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            tracing::debug!(%peer, %error, "no handshake");
+            return None;
+        }
+    };
+    let Some(place) = grant.keys.begin(&token, &grant.held, cutter) else {
+        tracing::debug!(%peer, %token, "ended during the handshake");
+        return None;
+    };
+    Some(Session {
+        stream: SessionStream { stream, _place: place, _permit: permit },
+        token,
+        grant,
+        ua,
+        app,
+        peer,
+    })
 }
 
-async fn accept_all(listener: TcpListener, door: Arc<Door>, gate: Gate, running: Running) {
-    loop {
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, or the peer was gone already: neither ends the listener.
-                    tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-            },
-            () = running.stopping() => return,
-            () = door.sessions.closed() => return,
-        };
-        let Some(permit) = gate.admit(peer.ip()) else {
-            tracing::debug!(%peer, "connection limit");
-            continue;
-        };
-        let door = Arc::clone(&door);
-        running.spawn(async move {
-            if let Some(session) = door.welcome(stream, peer, permit).await {
-                // The listener may have been dropped; the session then ends here.
-                let _ = door.sessions.send(session).await;
+/// The applications of a listener, and how much may be looked up at once for each Authentication Server.
+#[derive(Debug)]
+struct Served(HashMap<AppId, One>);
+
+#[derive(Debug)]
+struct One {
+    application: Application,
+    /// By the number of the Authentication Server.
+    gates: Box<[Gate]>,
+}
+
+impl Served {
+    /// The look-ups of a listener are divided evenly among the Authentication Servers: one that does not answer holds up
+    /// as many as its part, and none of another's.
+    fn new(applications: Vec<Application>, lookups: ConnectionLimits) -> Result<Self, ListenError> {
+        if applications.is_empty() {
+            return Err(ListenError::NoApplication);
+        }
+        let mut links: Vec<&Arc<AsLink>> = Vec::new();
+        for keys in applications.iter().flat_map(Application::keys) {
+            if !links.iter().any(|known| Arc::ptr_eq(known, &keys.link)) {
+                links.push(&keys.link);
             }
-        });
+        }
+        let part = |all: usize| (all / links.len().max(1)).max(1);
+        let part = ConnectionLimits { total: part(lookups.total), per_source: part(lookups.per_source) };
+        let gates: Vec<(&Arc<AsLink>, Gate)> =
+            links.into_iter().map(|link| (link, Gate::new(part))).collect();
+        let gate_of = |keys: &Arc<AppKeys>| {
+            let known = gates.iter().find(|(link, _)| Arc::ptr_eq(link, &keys.link));
+            known.map_or_else(|| Gate::new(part), |(_, gate)| gate.clone())
+        };
+        let mut by_id = HashMap::with_capacity(applications.len());
+        for application in &applications {
+            let gates = application.keys().iter().map(gate_of).collect();
+            let one = One { application: application.clone(), gates };
+            if by_id.insert(application.id().clone(), one).is_some() {
+                return Err(ListenError::Twice(application.id().clone()));
+            }
+        }
+        Ok(Self(by_id))
     }
 }
 
-impl Door {
-    async fn welcome(&self, stream: TcpStream, peer: SocketAddr, permit: Permit) -> Option<Session> {
-        let stream = Cuttable::new(stream);
-        let cutter = stream.cutter();
-        let Accepted { stream, token, ua, app, grant: held } =
-            match self.acceptor.accept(stream, peer.ip(), &self.application).await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "no handshake");
-                    return None;
-                }
-            };
-        let link = &self.application.link;
-        let place = link.sessions.add(token.clone(), held.expires, cutter);
-        // Asked after the session can be found by its token: a notice either shows here or cuts it.
-        if !link.keys.still_good(&token, &held, link.clock.now()) {
-            tracing::debug!(%peer, %token, "ended during the handshake");
+impl KeySource for Served {
+    type Grant = Grant;
+
+    fn known(&self, query: &KeyQuery) -> Option<(AppKey, Grant)> {
+        let grant = self.0.get(&query.app)?.application.known(&query.need)?;
+        Some((grant.key().clone(), grant))
+    }
+
+    async fn key(&self, query: KeyQuery) -> Option<(AppKey, Grant)> {
+        let KeyQuery { need, app, source } = query;
+        let One { application, gates } = self.0.get(&app)?;
+        // A token of a domain that is not configured is an unknown one.
+        let gate = gates.get(application.server_of(&need.token)?)?;
+        let Some(_permit) = gate.admit(source) else {
+            tracing::debug!(%source, token = %need.token, "too many key look-ups at once");
             return None;
-        }
-        Some(Session {
-            stream: SessionStream { stream, _place: place, _permit: permit },
-            token,
-            device: held.grant.device.clone(),
-            settings: held.grant.settings.clone(),
-            bootstrapped_at: held.grant.bootstrapped_at,
-            expires: held.expires,
-            ua,
-            app,
-            peer,
-        })
+        };
+        let grant = application.key(&need.token, need.ua).await.ok()?;
+        Some((grant.key().clone(), grant))
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::{
     config::{AdminConfig, ConfigError},
-    node::Node,
+    tokens::Tokens,
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -17,10 +17,10 @@ use hyper::{
     body::Incoming,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
 };
-use obf_net::http::Reply;
+use obf_net::{Clock, http::Reply};
 use obf_store::{
     StoreError,
-    auth::{Lookup, StoredToken, TokenFilter, TokenStore},
+    auth::{Lookup, StoredToken, TokenFilter},
 };
 use obf_token::TokenId;
 use obf_types::{AppId, GlobalIdentity, IdentityKind, Refusal};
@@ -35,16 +35,21 @@ const MAX_ROWS: u32 = 1000;
 /// The admin API.
 #[derive(Clone, Debug)]
 pub(crate) struct AdminApi {
-    node: Arc<Node>,
+    clock: Arc<dyn Clock>,
+    tokens: Arc<Tokens>,
     /// SHA-256 of the administrator's token.
     administrator: [u8; 32],
 }
 
 impl AdminApi {
-    pub(crate) fn new(node: Arc<Node>, config: &AdminConfig) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        tokens: Arc<Tokens>,
+        config: &AdminConfig,
+    ) -> Result<Self, ConfigError> {
         let hash = obf_types::hex::array(&config.token_sha256);
         let administrator = hash.ok_or_else(|| ConfigError::new("admin.token_sha256", "64 hex digits"))?;
-        Ok(Self { node, administrator })
+        Ok(Self { clock, tokens, administrator })
     }
 
     /// Answers one request.
@@ -106,14 +111,14 @@ impl AdminApi {
             }
         }
         let limit = limit.clamp(1, MAX_ROWS);
-        let tokens = self.node.store.list(filter, after, limit, self.node.now()).await?;
+        let tokens = self.tokens.list(filter, after, limit, self.clock.now()).await?;
         let next = tokens.last().filter(|_| tokens.len() >= limit as usize).map(|token| token.id.to_string());
         let rows: Vec<_> = tokens.iter().map(row).collect();
         Ok((StatusCode::OK, json!({ "tokens": rows, "next": next })))
     }
 
     async fn show(&self, id: &TokenId) -> Result<(StatusCode, Value), Problem> {
-        match self.node.store.token(id.clone(), self.node.now()).await? {
+        match self.tokens.lookup(id, self.clock.now()).await? {
             Lookup::Live(token) => Ok((StatusCode::OK, row(&token))),
             Lookup::Expired => Err(Problem::refusal(Refusal::TokenExpired)),
             Lookup::Revoked => Err(Problem::refusal(Refusal::TokenRevoked)),
@@ -123,16 +128,16 @@ impl AdminApi {
 
     /// Ends a token; ending one that has ended is no error.
     async fn revoke(&self, id: &TokenId) -> Result<(StatusCode, Value), Problem> {
-        let now = self.node.now();
-        let ended = self.node.store.end_token(id.clone(), now).await?;
+        let now = self.clock.now();
+        let ended = self.tokens.end(id, now).await?;
         if !ended {
-            match self.node.store.token(id.clone(), now).await? {
+            match self.tokens.lookup(id, now).await? {
                 Lookup::Unknown => return Err(Problem::refusal(Refusal::UnknownToken)),
                 Lookup::Expired => return Err(Problem::refusal(Refusal::TokenExpired)),
                 Lookup::Live(_) | Lookup::Revoked => {}
             }
         }
-        self.node.feed.settle().await?;
+        self.tokens.settle().await?;
         Ok((StatusCode::OK, json!({ "id": id.to_string(), "ended": ended })))
     }
 }

@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A registration counts so long without being asked for again; a notice ends it sooner.
+/// A registration is good for so long without being asked for again; a notice ends it sooner.
 const KEPT: Duration = Duration::from_secs(60);
-/// That there is none counts so long.
+/// That there is none is good for so long.
 const ABSENCE_KEPT: Duration = Duration::from_secs(5);
 /// More are not kept: certificates of ours may ask for any name.
 const MOST: usize = 10_000;
@@ -50,8 +50,17 @@ impl Applications {
             Refusal::UnknownIdentity | Refusal::NotPermitted => Refusal::ApplicationNotRegistered,
             other => other,
         })?;
-        let registered = |name: &String| registration.cert_names.iter().any(|known| known == name);
-        if names.iter().any(registered) { Ok(registration) } else { Err(Refusal::ApplicationNotRegistered) }
+        if is_of_peer(&registration, names) {
+            Ok(registration)
+        } else {
+            Err(Refusal::ApplicationNotRegistered)
+        }
+    }
+
+    /// What was last known of an application, however long ago; nobody is asked.
+    pub(crate) fn last_known(&self, app: &AppId) -> Option<Registration> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(app)?.registration.clone().ok()
     }
 
     /// Forgets an application, because its registration changed.
@@ -87,4 +96,9 @@ impl Applications {
         known.insert(app.clone(), Known { registration: registration.clone(), until });
         registration
     }
+}
+
+/// Whether an application is registered with one of these certificate names.
+pub(crate) fn is_of_peer(registration: &ApplicationAnswer, names: &[String]) -> bool {
+    names.iter().any(|name| registration.cert_names.iter().any(|known| known == name))
 }

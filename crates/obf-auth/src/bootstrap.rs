@@ -2,39 +2,59 @@
 //! it asks for (SPEC W2, C8).
 
 use crate::{
-    node::Node,
+    admission::Admission,
+    locator::{Locator, Served, Table},
     random::draw,
     resource_server::RprError,
-    tokens::{NewToken, RightsSet},
+    sealing::Sealing,
+    table::RightsSet,
+    tokens::{GivenRights, Tokens},
 };
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Body, body::Incoming};
-use obf_net::http::{BodyError, Peer, read_body};
+use obf_net::{
+    Clock,
+    http::{BodyError, Peer, read_body},
+};
 use obf_rpb::{
-    Draw, HttpRequest, Outcome, Reply, Step,
+    Authenticator, Draw, HttpRequest, Outcome, Reply, Step,
     server::{
-        AuthenticationData, Commit, CommitAnswer, Context, NewToken as Bootstrapped, Spend, SpendAnswer,
-        Vector, VectorAnswer, VectorQuery,
+        AuthenticationData, Commit, CommitAnswer, Context, NewToken as Bootstrapped, Vector, VectorAnswer,
+        VectorQuery,
     },
 };
 use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
-use obf_store::auth::{Bootstrap, Committed, Spent, TokenStore};
-use obf_token::{Mode, TokenFacts, TokenId};
+use obf_token::Mode;
 use obf_types::{Refusal, UnixTime};
 use std::{sync::Arc, time::Duration};
 
-/// Bodies of requests count into `auth-int` but say nothing to us.
+/// The longest body of a request: `auth-int` covers it, but nothing is read from it.
 const MAX_BODY: usize = 4096;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// Who is asked for in place of a limited identity: nobody has this name (RFC 2606), and it costs the Resource Server
 /// exactly what an unknown identity does, in words and in time.
 const NOBODY: &[u8] = b"limited@nobody.invalid";
 
+/// What bootstrapping takes.
+#[derive(Debug)]
+pub(crate) struct Bootstraps {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) sealing: Arc<Sealing>,
+    pub(crate) locator: Arc<Locator>,
+    pub(crate) tokens: Arc<Tokens>,
+}
+
 /// Answers one HTTP request.
-pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>, peer: Peer) -> obf_net::http::Reply {
-    let reply = if node.admission.admits_source(peer.address.ip(), node.now()) {
-        exchange(&node, request).await
+pub(crate) async fn answer(
+    bootstraps: Arc<Bootstraps>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> obf_net::http::Reply {
+    let reply = if bootstraps.admission.admits_source(peer.address.ip(), bootstraps.clock.now()) {
+        exchange(&bootstraps, request).await
     } else {
         Reply::plain(Outcome::SourceLimited)
     };
@@ -43,7 +63,7 @@ pub(crate) async fn answer(node: Arc<Node>, request: Request<Incoming>, peer: Pe
     response(reply)
 }
 
-async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
+async fn exchange(bootstraps: &Bootstraps, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
     let body = if body.is_end_stream() {
         Bytes::new()
@@ -67,44 +87,106 @@ async fn exchange(node: &Node, request: Request<Incoming>) -> Reply {
     for (name, value) in &head.headers {
         request.header(name.as_str(), value.as_bytes());
     }
-    let now = node.now();
-    let keys = match node.sealing.ring(now).await {
+    let now = bootstraps.clock.now();
+    let keys = match bootstraps.sealing.ring(now).await {
         Ok(keys) => keys,
         Err(error) => {
             tracing::error!(%error, "no sealing key");
             return Reply::plain(Outcome::StorageFailed);
         }
     };
-    let context = Context { server: &node.authenticator, keys: &keys, now };
+    // One table for the whole request: if it is replaced meanwhile, this request ends with what it began with.
+    let table = bootstraps.locator.table();
+    let context = Context { server: &bootstraps.authenticator, keys: &keys, now };
     let mut step = context.begin(&request, Draw::new(draw()));
     loop {
         step = match step {
             Step::Reply(reply) => return reply,
-            Step::NeedVector(query, then) => then.resume(context, vector(node, query, now).await),
-            Step::Spend(spend, then) => then.resume(context, self::spend(node, spend).await),
-            Step::Commit(commit, then) => then.resume(context, self::commit(node, *commit).await),
+            Step::NeedVector(query, then) => {
+                then.resume(context, bootstraps.vector(&table, query, now).await)
+            }
+            Step::Spend(spend, then) => then.resume(context, bootstraps.tokens.spend(spend).await),
+            Step::Commit(commit, then) => then.resume(context, bootstraps.commit(&table, *commit).await),
         };
     }
 }
 
-/// Asks the Resource Server for a vector. An identity with too many unanswered challenges costs the same round trip, but
-/// no SQN (WIRES "SQN authority").
-async fn vector(node: &Node, query: VectorQuery, now: UnixTime) -> VectorAnswer {
-    let server = &node.resource_server;
-    if query.username.is_empty() || !node.admission.admits_challenge(&query.username, now) {
-        let nobody = VectorRequest { user_name: NOBODY.to_vec(), mode: Mode::Aka, resynchronisation: None };
-        return match server.vector(nobody).await {
-            Err(RprError::Unreachable) => VectorAnswer::Unreachable,
-            _ => VectorAnswer::Refused(Refusal::Limited),
-        };
+impl Bootstraps {
+    /// Asks the Resource Server of the device for a vector. An identity that is nobody's, or that has too many unanswered
+    /// challenges, costs the same round trip, but no SQN (WIRES "SQN authority", "No oracle").
+    async fn vector(&self, table: &Table, query: VectorQuery, now: UnixTime) -> VectorAnswer {
+        let own = table.of_user_name(&query.username).filter(|_| !query.username.is_empty());
+        let admitted = self.admission.admits_challenge(&query.username, now);
+        let Some(served) = own.or_else(|| table.decoy()) else { return VectorAnswer::Unreachable };
+        if own.is_none() || !admitted {
+            return nobody(served).await;
+        }
+        let user_name = query.username.as_bytes().to_vec();
+        let resynchronisation =
+            query.resynchronise.map(|it| Resynchronisation { rand: it.rand, auts: it.auts });
+        let answer =
+            match served.server.vector(VectorRequest { user_name, mode: Mode::Aka, resynchronisation }).await
+            {
+                Ok(answer) => answer,
+                Err(RprError::Refused(refusal)) => return VectorAnswer::Refused(refusal),
+                Err(RprError::Unreachable) => return VectorAnswer::Unreachable,
+            };
+        if !table.is_of(&answer.device.identity, served) {
+            // It could end the other's tokens, or be ended by it, if its token were made.
+            tracing::error!(
+                server = served.server.name(), device = %answer.device.identity,
+                "the primary identity of a device is not among those that this Resource Server's rules take"
+            );
+            return VectorAnswer::Refused(Refusal::UnknownIdentity);
+        }
+        vector_of(answer, served)
     }
-    let user_name = query.username.as_bytes().to_vec();
-    let resynchronisation = query.resynchronise.map(|it| Resynchronisation { rand: it.rand, auts: it.auts });
-    let answer = match server.vector(VectorRequest { user_name, mode: Mode::Aka, resynchronisation }).await {
-        Ok(answer) => answer,
-        Err(RprError::Refused(refusal)) => return VectorAnswer::Refused(refusal),
-        Err(RprError::Unreachable) => return VectorAnswer::Unreachable,
-    };
+
+    /// Commits a bootstrap whose response was right.
+    async fn commit(&self, table: &Table, Commit { token, .. }: Commit) -> CommitAnswer {
+        // The table may have been replaced since the challenge: who has the device now makes a new one.
+        let own = table.of_domain(token.id.domain()).filter(|served| table.is_of(&token.identity, served));
+        let Some(served) = own else { return CommitAnswer::Revoked };
+        if !self.may_issue(served) {
+            return CommitAnswer::Failed;
+        }
+        let Some(given) = given_rights(served, &token, self.clock.now()).await else {
+            return CommitAnswer::Failed;
+        };
+        let answer = self.tokens.commit(&token, given).await;
+        if let CommitAnswer::Committed { .. } = answer {
+            self.admission.challenge_answered(&token.username, self.clock.now());
+        }
+        answer
+    }
+
+    /// WIRES "A lost notice must not leave access open": whoever was not heard lately may have ended anything.
+    fn may_issue(&self, served: &Served) -> bool {
+        if !served.server.is_fresh() {
+            tracing::warn!(
+                server = served.server.name(),
+                "nothing is issued: the Resource Server was not heard lately"
+            );
+            return false;
+        }
+        if !self.tokens.is_fresh() {
+            tracing::warn!("nothing is issued: the store was not heard lately");
+            return false;
+        }
+        true
+    }
+}
+
+/// The round trip of an identity that gets no vector.
+async fn nobody(served: &Served) -> VectorAnswer {
+    let nobody = VectorRequest { user_name: NOBODY.to_vec(), mode: Mode::Aka, resynchronisation: None };
+    match served.server.vector(nobody).await {
+        Err(RprError::Unreachable) => VectorAnswer::Unreachable,
+        _ => VectorAnswer::Refused(Refusal::Limited),
+    }
+}
+
+fn vector_of(answer: obf_rpr::VectorAnswer, served: &Served) -> VectorAnswer {
     let obf_rpr::AuthenticationData::Aka(vector) = answer.data;
     VectorAnswer::Vector(Box::new(Vector {
         data: AuthenticationData::Aka { vector, minimum: answer.device.minimum_algorithm },
@@ -112,91 +194,23 @@ async fn vector(node: &Node, query: VectorQuery, now: UnixTime) -> VectorAnswer 
         identity: answer.device.identity,
         epoch: answer.device.epoch,
         not_after: answer.device.kyc_expiry,
-        rs: node.rs_label.clone(),
+        rs: served.server.name().into(),
         carried: rights_of(answer.rights).to_octets(),
     }))
 }
 
-async fn spend(node: &Node, spend: Spend) -> SpendAnswer {
-    let id = TokenId::new(spend.rand, node.token_domain.clone());
-    let device = spend.identity.map(|device| (device, spend.epoch));
-    match node.store.spend(id, device, spend.until).await {
-        Ok(Spent::Fresh) => SpendAnswer::Fresh,
-        Ok(Spent::AlreadyUsed) => SpendAnswer::Used,
-        Ok(Spent::Revoked) => SpendAnswer::Revoked,
-        Err(error) => {
-            tracing::error!(%error, "a challenge cannot be spent");
-            SpendAnswer::Failed
-        }
-    }
-}
-
-async fn commit(node: &Node, Commit { token, .. }: Commit) -> CommitAnswer {
-    if !node.resource_server.is_fresh() {
-        tracing::warn!("nothing is issued: the Resource Server was not heard lately");
-        return CommitAnswer::Failed;
-    }
-    if !node.feed.is_fresh() {
-        tracing::warn!("nothing is issued: the store was not heard lately");
-        return CommitAnswer::Failed;
-    }
-    let Some((rights, rights_at)) = rights(node, &token).await else { return CommitAnswer::Failed };
-    let facts = TokenFacts { rights_at, ..token.facts };
-    let bootstrap = Arc::new(Bootstrap {
-        id: token.id.clone(),
-        device: token.identity.clone(),
-        user_name: token.username.as_bytes().to_vec(),
-        facts,
-        wrapped_ks: node.vault.wrap_ks(&token.id, &token.ks),
-        rights: node.table.intern(rights),
-        former_until: UnixTime(token.facts.bootstrapped_at.0.saturating_add(node.former_token)),
-    });
-    let watch = node.feed.watch();
-    match node.store.commit(Arc::clone(&bootstrap)).await {
-        Ok(Committed::Done { counter }) => {
-            keep(node, &token, &bootstrap, counter);
-            if watch.saw(&bootstrap.device, &bootstrap.id) {
-                // It may have been ended since its commit, before it was here to be ended; who asks for it finds out.
-                node.table.end(&bootstrap.id);
-            }
-            node.admission.challenge_answered(&token.username, node.now());
-            CommitAnswer::Committed { counter }
-        }
-        Ok(Committed::AlreadyUsed) => CommitAnswer::Used,
-        Ok(Committed::Revoked) => CommitAnswer::Revoked,
-        Ok(Committed::BelowMinimum { .. }) => CommitAnswer::BelowMinimum,
-        Err(error) => {
-            tracing::error!(%error, "a token cannot be kept");
-            CommitAnswer::Failed
-        }
-    }
-}
-
-/// Takes a token that is in the store into memory as well.
-fn keep(node: &Node, token: &Bootstrapped, stored: &Bootstrap, counter: u64) {
-    let taken = node.table.insert(&NewToken {
-        id: &stored.id,
-        identity: &stored.device,
-        user_name: &stored.user_name,
-        ks: &token.ks,
-        facts: &TokenFacts { counter, ..stored.facts },
-        rights: Arc::clone(&stored.rights),
-    });
-    if let Err(error) = taken {
-        // A fetch may have been quicker and taken it in from the store.
-        tracing::debug!(token = %stored.id, %error, "token not taken in");
-    }
-}
-
 /// The rights that came with the vector, and when they were said; asked for again if they did not fit into the challenge.
-async fn rights(node: &Node, token: &Bootstrapped) -> Option<(RightsSet, UnixTime)> {
+async fn given_rights(served: &Served, token: &Bootstrapped, now: UnixTime) -> Option<GivenRights> {
     if let Some(octets) = &token.carried {
-        return Some((RightsSet::from_octets(octets)?, token.facts.rights_at));
+        let rights = RightsSet::from_octets(octets)?;
+        return Some(GivenRights { said_at: token.facts.rights_at, rights });
     }
-    match node.resource_server.rights(token.identity.value().as_bytes(), Wanted::First).await {
-        Ok(answer) => Some((rights_of(answer.rights), node.now())),
+    match served.server.rights(token.identity.value().as_bytes(), Wanted::First).await {
+        Ok(answer) => Some(GivenRights { said_at: now, rights: rights_of(answer.rights) }),
         // Refused meanwhile: what the device may do is asked again with every fetch.
-        Err(RprError::Refused(_)) => Some((RightsSet::new(Vec::new(), true), node.now())),
+        Err(RprError::Refused(_)) => {
+            Some(GivenRights { said_at: now, rights: RightsSet::new(Vec::new(), true) })
+        }
         Err(RprError::Unreachable) => None,
     }
 }

@@ -2,13 +2,14 @@
 //! did, what the clock did.
 
 use crate::{
-    node::Node,
+    table::TokenTable,
     watches::{Watch, Watches},
 };
 use obf_store::{
     StoreError,
     auth::{AuthStore, Change, Cursor, TOKENS_OF_A_DEVICE, TokenStore},
 };
+use obf_types::UnixTime;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -89,11 +90,12 @@ impl ChangeFeed {
         }
     }
 
-    /// Follows until it is dropped.
-    pub(crate) async fn run(&self, node: &Node) {
+    /// Follows until it is dropped: applies to memory what the store says. Only one may at a time. Cut off anywhere, what was
+    /// not applied comes again.
+    pub(crate) async fn run(&self, store: &AuthStore, table: &TokenTable, now: impl Fn() -> UnixTime) {
         let mut deaf = false;
         loop {
-            match self.catch_up(node).await {
+            match self.catch_up(store, table, &now).await {
                 Ok(()) if deaf => {
                     deaf = false;
                     tracing::info!("the store is heard again");
@@ -109,23 +111,28 @@ impl ChangeFeed {
             }
             tokio::select! {
                 () = self.kick.notified() => {}
-                () = node.store.told() => {}
+                () = store.told() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
         }
     }
 
-    async fn catch_up(&self, node: &Node) -> Result<(), StoreError> {
+    async fn catch_up(
+        &self,
+        store: &AuthStore,
+        table: &TokenTable,
+        now: &impl Fn() -> UnixTime,
+    ) -> Result<(), StoreError> {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         loop {
             let (began, after) = (Instant::now(), self.cursor().clone());
-            let followed = node.store.follow(after).await?;
+            let followed = store.follow(after).await?;
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = began;
             let changes: Arc<[Change]> = followed.changes.into();
             // Noted first, applied then, behind the cursor last: a token that comes to memory in between is forgotten by
             // whoever carries it, and should this be cut off, the changes come again.
             self.watches.note(&changes);
-            changes.iter().for_each(|change| apply(node, change));
+            changes.iter().for_each(|change| apply(table, change, now()));
             *self.cursor() = followed.cursor;
             if changes.iter().any(Change::leaves_notices) {
                 self.notices.send_modify(|count| *count += 1);
@@ -143,24 +150,24 @@ impl ChangeFeed {
     }
 }
 
-fn apply(node: &Node, change: &Change) {
+fn apply(table: &TokenTable, change: &Change, now: UnixTime) {
     match change {
         Change::DeviceEnded { device, epoch } => {
-            node.table.end_device(device, *epoch);
+            table.end_device(device, *epoch);
         }
         Change::TokenEnded { id, .. } => {
-            node.table.end(id);
+            table.end(id);
         }
         Change::Superseded { device, counter, until, .. } => {
             // The store ends the oldest of too many; so does memory.
-            if node.table.supersede(device, *counter, *until) > TOKENS_OF_A_DEVICE {
-                node.table.keep_last(device, TOKENS_OF_A_DEVICE);
+            if table.supersede(device, *counter, *until) > TOKENS_OF_A_DEVICE {
+                table.keep_last(device, TOKENS_OF_A_DEVICE);
             }
         }
         Change::RightsChanged { device } => {
             // They are read again with their new rights when they are asked for.
-            for id in node.table.of_device(device, node.now()) {
-                node.table.end(&id);
+            for id in table.of_device(device, now) {
+                table.end(&id);
             }
         }
     }

@@ -18,7 +18,7 @@
 //! key_file = "as.key"
 //! client_ca_file = "ca.pem"
 //!
-//! [auth.dae]                          # RFC 5176 from the Resource Server over UDP; not needed with transport "tls"
+//! [auth.das]                          # RFC 5176 from the Resource Server over UDP; not needed with transport "tls"
 //! listen = "127.0.0.1:3799"
 //!
 //! [auth.admin]
@@ -34,15 +34,36 @@
 //! secret_file = "radius.secret"       # udp
 //! # tls: ca_file, cert_file, key_file, server_name
 //! ```
+//!
+//! Several Resource Servers stand in sections of their own instead, and say which devices are theirs:
+//!
+//! ```toml
+//! [[auth.resource_servers]]
+//! name = "north"
+//! transport = "tls"
+//! servers = ["192.0.2.7:2083"]
+//! ca_file = "ca.pem"
+//! cert_file = "as.pem"
+//! key_file = "as.key"
+//! server_name = "rs.north.example"
+//! stale_after = 30                    # this server's own; otherwise that of [auth.limits]
+//! prefixes = ["imsi:00101", "iccid:8991"]
+//! realms = ["north.example"]          # of IMPIs; an IMSI's prefix takes the IMPI that is derived from it, too
+//! identities = ["imsi:404450000000001"]
+//! ```
 
+use crate::rules::{RuleError, Rules, ServerRules};
+use obf_files::SecretFile;
 use obf_net::ConnectionLimits;
 use obf_store::Location;
 use obf_types::{Domain, Lifetime};
 use serde::Deserialize;
 use std::{
+    borrow::Cow,
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// Everything an Authentication Server node is told.
@@ -57,7 +78,7 @@ pub struct Config {
     /// Where the tokens are kept: a SQLite file that the nodes of this host share, or a PostgreSQL database that nodes
     /// on any hosts share.
     pub database: Location,
-    /// The password for a PostgreSQL database; line ends behind it do not count.
+    /// The password for a PostgreSQL database; whitespace around it is none of it.
     pub database_password_file: Option<PathBuf>,
     /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
     pub kek_file: PathBuf,
@@ -66,11 +87,15 @@ pub struct Config {
     /// The RPO listener.
     pub rpo: RpoConfig,
     /// Where the Resource Server's RFC 5176 notices come in over UDP.
-    pub dae: Option<DaeConfig>,
+    #[serde(alias = "dae")]
+    pub das: Option<DasConfig>,
     /// The admin API.
     pub admin: Option<AdminConfig>,
-    /// The Resource Server.
-    pub resource_server: ResourceServerConfig,
+    /// The Resource Server, if there is one.
+    pub resource_server: Option<ResourceServerConfig>,
+    /// The Resource Servers, if there are several.
+    #[serde(default)]
+    pub resource_servers: Vec<ResourceServerConfig>,
     /// The enterprise number that our attributes stand under.
     #[serde(default = "documentation_vendor")]
     pub vendor: u32,
@@ -114,7 +139,7 @@ pub struct RpoConfig {
 /// RFC 5176 over UDP.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DaeConfig {
+pub struct DasConfig {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
 }
@@ -134,8 +159,8 @@ pub struct AdminConfig {
     pub token_sha256: String,
 }
 
-/// The Resource Server, as this node reaches it.
-#[derive(Clone, Debug, Deserialize)]
+/// A Resource Server, as this node reaches it, and which devices are its own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceServerConfig {
     /// Its name in token ids: one label or more; `<name>.<domain>` leads to this Authentication Server.
@@ -157,6 +182,20 @@ pub struct ResourceServerConfig {
     pub key_file: Option<PathBuf>,
     /// TLS: the name in its certificate.
     pub server_name: Option<String>,
+    /// Nothing is issued for its devices when it was not heard for so long, seconds; else `limits.stale_after`.
+    pub stale_after: Option<u32>,
+    /// Its devices by how their numbers begin, `kind:digits`.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// Its devices by the realm of their IMPIs.
+    #[serde(default)]
+    pub realms: Vec<String>,
+    /// Its devices one by one, `kind:value`.
+    #[serde(default)]
+    pub identities: Vec<String>,
+    /// Where this stands, for errors; known when the whole has been read.
+    #[serde(skip)]
+    pub(crate) section: Cow<'static, str>,
 }
 
 /// How the Resource Server is reached.
@@ -217,14 +256,20 @@ impl Default for LimitsConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The key, as it stands in the file.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// What is wrong with it.
     pub reason: String,
 }
 
 impl ConfigError {
-    pub(crate) fn new(key: &'static str, reason: impl fmt::Display) -> Self {
-        Self { key, reason: reason.to_string() }
+    pub(crate) fn new(key: impl Into<Cow<'static, str>>, reason: impl fmt::Display) -> Self {
+        Self { key: key.into(), reason: reason.to_string() }
+    }
+}
+
+impl From<RuleError> for ConfigError {
+    fn from(RuleError { key, reason }: RuleError) -> Self {
+        Self { key: key.into(), reason }
     }
 }
 
@@ -237,13 +282,23 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// A configuration whose values hold their rules.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) domain: Domain,
-    /// `<rs>.<as domain>`.
-    pub(crate) token_domain: Domain,
+    /// One at least.
+    pub(crate) servers: Vec<CheckedServer>,
+    pub(crate) rules: Rules,
     pub(crate) node: obf_types::NodeNumber,
     pub(crate) max_lifetime: Lifetime,
+}
+
+/// A Resource Server whose values hold their rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckedServer {
+    pub(crate) config: ResourceServerConfig,
+    /// `<name>.<as domain>`: of the token ids of its devices.
+    pub(crate) token_domain: Domain,
+    pub(crate) stale_after: Duration,
 }
 
 impl Config {
@@ -257,12 +312,7 @@ impl Config {
 
     pub(crate) fn check(&self) -> Result<Checked, ConfigError> {
         let domain = Domain::new(&self.domain).map_err(|error| ConfigError::new("domain", error))?;
-        let name = &self.resource_server.name;
-        if name.len() > 63 {
-            return Err(ConfigError::new("resource_server.name", "at most 63 octets"));
-        }
-        let token_domain = Domain::new(&format!("{name}.{domain}"))
-            .map_err(|error| ConfigError::new("resource_server.name", error))?;
+        let servers = self.checked_servers(&domain)?;
         let node = obf_types::NodeNumber::new(self.node)
             .ok_or_else(|| ConfigError::new("node", "a number from 0 to 31"))?;
         let max_lifetime = Lifetime::parse(&self.limits.max_lifetime)
@@ -276,63 +326,100 @@ impl Config {
         if self.limits.former_token > 60 {
             return Err(ConfigError::new("limits.former_token", "0 to 60 seconds"));
         }
-        self.resource_server.check()?;
-        Ok(Checked { domain, token_domain, node, max_lifetime })
+        let rules = Rules::new(&servers.iter().map(|server| server.config.rules()).collect::<Vec<_>>())?;
+        Ok(Checked { domain, servers, rules, node, max_lifetime })
+    }
+
+    /// The one section or the several, each knowing where it stands.
+    fn checked_servers(&self, domain: &Domain) -> Result<Vec<CheckedServer>, ConfigError> {
+        let sections: Vec<(Cow<'static, str>, &ResourceServerConfig)> = match &self.resource_server {
+            Some(_) if !self.resource_servers.is_empty() => {
+                let reason = "[auth.resource_server] and [[auth.resource_servers]]: one or the other";
+                return Err(ConfigError::new("resource_server", reason));
+            }
+            Some(server) => vec![("resource_server".into(), server)],
+            None => (0..)
+                .map(|place| format!("resource_servers[{place}]").into())
+                .zip(&self.resource_servers)
+                .collect(),
+        };
+        if sections.is_empty() {
+            return Err(ConfigError::new(
+                "resource_server",
+                "needed, or [[auth.resource_servers]] if there are several",
+            ));
+        }
+        let mut checked: Vec<CheckedServer> = Vec::with_capacity(sections.len());
+        for (section, server) in sections {
+            let server =
+                ResourceServerConfig { section, ..server.clone() }.check(domain, self.limits.stale_after)?;
+            if let Some(same) = checked.iter().find(|other| other.token_domain == server.token_domain) {
+                let reason =
+                    format_args!("{:?} is the name of {} too", server.config.name, same.config.section);
+                return Err(server.config.wrong("name", reason));
+            }
+            checked.push(server);
+        }
+        Ok(checked)
     }
 }
 
 impl ResourceServerConfig {
-    fn check(&self) -> Result<(), ConfigError> {
+    /// What is wrong with one of its keys.
+    pub(crate) fn wrong(&self, key: &str, reason: impl fmt::Display) -> ConfigError {
+        ConfigError::new(format!("{}.{key}", self.section), reason)
+    }
+
+    fn rules(&self) -> ServerRules<'_> {
+        ServerRules {
+            section: &self.section,
+            name: &self.name,
+            prefixes: &self.prefixes,
+            realms: &self.realms,
+            identities: &self.identities,
+        }
+    }
+
+    fn check(self, domain: &Domain, stale_after: u32) -> Result<CheckedServer, ConfigError> {
+        if self.name.len() > 63 {
+            return Err(self.wrong("name", "at most 63 octets"));
+        }
+        let token_domain =
+            Domain::new(&format!("{}.{domain}", self.name)).map_err(|error| self.wrong("name", error))?;
         if self.servers.is_empty() {
-            return Err(ConfigError::new("resource_server.servers", "at least one address"));
+            return Err(self.wrong("servers", "at least one address"));
         }
         match self.transport {
             Transport::Udp => {
                 if self.secret_file.is_none() {
-                    return Err(ConfigError::new(
-                        "resource_server.secret_file",
-                        "needed with transport \"udp\"",
-                    ));
+                    return Err(self.wrong("secret_file", "needed with transport \"udp\""));
                 }
                 if !self.allow_udp && !self.servers.iter().all(|server| server.ip().is_loopback()) {
                     let reason = "RADIUS/UDP is for this host; use \"tls\", or say allow_udp = true";
-                    return Err(ConfigError::new("resource_server.transport", reason));
+                    return Err(self.wrong("transport", reason));
                 }
             }
             Transport::Tls => {
                 let needed = [
-                    ("resource_server.ca_file", self.ca_file.is_some()),
-                    ("resource_server.cert_file", self.cert_file.is_some()),
-                    ("resource_server.key_file", self.key_file.is_some()),
-                    ("resource_server.server_name", self.server_name.is_some()),
+                    ("ca_file", self.ca_file.is_some()),
+                    ("cert_file", self.cert_file.is_some()),
+                    ("key_file", self.key_file.is_some()),
+                    ("server_name", self.server_name.is_some()),
                 ];
                 if let Some((key, _)) = needed.into_iter().find(|(_, there)| !there) {
-                    return Err(ConfigError::new(key, "needed with transport \"tls\""));
+                    return Err(self.wrong(key, "needed with transport \"tls\""));
                 }
             }
         }
-        Ok(())
+        let stale_after = Duration::from_secs(self.stale_after.unwrap_or(stale_after).max(1).into());
+        Ok(CheckedServer { config: self, token_domain, stale_after })
     }
 }
 
-/// Reads a file of 32 octets, or of 64 hex digits with spaces around them allowed.
+/// Reads a key of 32 octets, or of 64 hex digits, from a file that only its owner may read.
 pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secret<32>, ConfigError> {
-    let failed =
-        |reason: &dyn fmt::Display| ConfigError::new(key, format_args!("{}: {reason}", path.display()));
-    #[cfg(unix)]
-    {
-        let metadata = std::fs::metadata(path).map_err(|error| failed(&error))?;
-        let mode = std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(failed(&format_args!(
-                "others may read it (permissions {mode:04o}): chmod 600, and if they could have read it, make another"
-            )));
-        }
-    }
-    let octets = std::fs::read(path).map(zeroize::Zeroizing::new).map_err(|error| failed(&error))?;
-    let written = || obf_types::hex::secret(std::str::from_utf8(&octets).ok()?.trim());
-    let read = obf_types::Secret::from_slice(&octets).or_else(written);
-    read.ok_or_else(|| failed(&"neither 32 octets nor 64 hex digits"))
+    let read = SecretFile::open_private(path).and_then(|file| file.key());
+    read.map_err(|error| ConfigError::new(key, error))
 }
 
 fn yes() -> bool {
@@ -348,12 +435,15 @@ mod tests {
     use super::*;
 
     fn example() -> String {
-        let source = include_str!("config.rs");
-        let lines = source.lines().skip_while(|line| *line != "//! ```toml").skip(1);
-        lines
-            .take_while(|line| *line != "//! ```")
-            .map(|line| line.trim_start_matches("//!").trim().to_owned() + "\n")
-            .collect()
+        examples().swap_remove(0)
+    }
+
+    /// The examples that stand at the top of this file.
+    fn examples() -> Vec<String> {
+        let blocks = include_str!("config.rs").split("//! ```toml\n").skip(1);
+        let blocks = blocks.filter_map(|block| Some(block.split_once("//! ```\n")?.0)).take(2);
+        let text = |line: &str| line.trim_start_matches("//!").trim().to_owned() + "\n";
+        blocks.map(|block| block.lines().map(text).collect()).collect()
     }
 
     #[derive(Deserialize)]
@@ -369,8 +459,38 @@ mod tests {
     fn the_documented_example_is_valid() {
         let config = read(&example()).unwrap();
         let checked = config.check().unwrap();
-        assert_eq!(checked.token_domain.as_str(), "rs.as.operator.example");
+        assert_eq!(checked.servers[0].token_domain.as_str(), "rs.as.operator.example");
         assert_eq!(checked.max_lifetime, Lifetime::DEFAULT);
+    }
+
+    #[test]
+    fn the_documented_example_of_several_servers_is_valid_instead_of_the_one() {
+        let one = example().split("[auth.resource_server]").next().unwrap().to_owned();
+        let checked = read(&format!("{one}{}", examples()[1])).unwrap().check().unwrap();
+        assert_eq!(checked.servers[0].token_domain.as_str(), "north.as.operator.example");
+        assert_eq!(checked.servers[0].stale_after, Duration::from_secs(30));
+        let key = |text: &str| read(text).unwrap().check().unwrap_err();
+        // Both at once, none, one name twice; a rule of two servers is named with both.
+        assert_eq!(key(&format!("{}{}", example(), examples()[1])).key, "resource_server");
+        assert_eq!(key(&one).key, "resource_server");
+        let twice = key(&format!("{one}{}{}", examples()[1], examples()[1]));
+        assert_eq!(twice.key, "resource_servers[1].name");
+        assert!(twice.to_string().contains("resource_servers[0]"), "{twice}");
+        let south = examples()[1].replace("\"north\"", "\"south\"");
+        let overlap = key(&format!("{one}{}{south}", examples()[1]));
+        assert_eq!(overlap.key, "resource_servers[1].realms");
+        assert!(overlap.to_string().contains("resource_servers[0].realms (north)"), "{overlap}");
+        let ruleless = south
+            .lines()
+            .filter(|line| !line.contains('[') || line.contains("[[") || line.contains("servers ="));
+        let ruleless: String = ruleless.map(|line| format!("{line}\n")).collect();
+        assert_eq!(key(&format!("{one}{}{ruleless}", examples()[1])).key, "resource_servers[1].prefixes");
+    }
+
+    #[test]
+    fn the_section_for_notices_has_its_former_name_too() {
+        let former = example().replace("[auth.das]", "[auth.dae]");
+        assert_eq!(read(&former).unwrap().das.unwrap().listen.port(), 3799);
     }
 
     #[test]
@@ -390,10 +510,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_wrong_value_is_named_by_its_key() {
         let wrong = |from: &str, to: &str| {
             assert!(example().contains(from), "{from}");
-            read(&example().replace(from, to)).map(|config| config.check().map_err(|error| error.key))
+            read(&example().replace(from, to))
+                .map(|config| config.check().map_err(|error| error.key.into_owned()))
         };
         assert!(wrong("node = 0", "nod = 0").unwrap_err().contains("nod"));
         assert_eq!(wrong("node = 0", "node = 32").unwrap().unwrap_err(), "node");

@@ -7,47 +7,75 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use obf_net::http::Reply;
-use obf_token::Algorithm;
-use obf_types::UaClass;
+use obf_rpb::server::Settings;
+use obf_types::{Domain, KeySchema, UaClass};
 use serde_json::{Map, Value, json};
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{PoisonError, RwLock},
+};
 
 const PATH: &str = "/.well-known/obf";
+
+/// What is published; it changes with the Resource Servers.
+#[derive(Debug, Default)]
+pub(crate) struct Discovery(RwLock<Bytes>);
+
+impl Discovery {
+    /// The answer.
+    pub(crate) fn answer(&self) -> Reply {
+        let offer = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut reply = Response::new(Full::new(offer));
+        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        reply
+    }
+
+    /// From now on: what a server with these settings offers at those addresses, to devices of which Resource Servers.
+    pub(crate) fn publish<'a>(
+        &self,
+        settings: &Settings,
+        resource_servers: impl Iterator<Item = &'a Domain>,
+        endpoints: &[(&'static str, SocketAddr, bool)],
+    ) {
+        let offer = offer(settings, resource_servers, endpoints);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = offer;
+    }
+}
 
 /// Whether that is what a request asks for.
 pub(crate) fn asked<B>(request: &Request<B>) -> bool {
     request.uri().path() == PATH && matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
-/// The answer.
-pub(crate) fn answer(offer: Option<&Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(offer.cloned().unwrap_or_default()));
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    reply
-}
-
-/// What a server of that domain offers at those addresses.
-pub(crate) fn offer(
-    domain: &str,
-    resource_server: &str,
+/// What a server with these settings offers at those addresses, to devices of those Resource Servers. What the
+/// configuration decides is asked of the one thing that acts on it, so that no claim outlives a change of either.
+fn offer<'a>(
+    settings: &Settings,
+    resource_servers: impl Iterator<Item = &'a Domain>,
     endpoints: &[(&'static str, SocketAddr, bool)],
 ) -> Bytes {
+    let resource_servers: Vec<&str> = resource_servers.map(Domain::as_str).collect();
+    let algorithms: Vec<&str> = settings.offered().iter().map(|algorithm| algorithm.name()).collect();
+    let schemas = [KeySchema::GbaMe, KeySchema::Obf1].map(KeySchema::name);
     let addresses: Map<String, Value> =
         endpoints.iter().map(|(point, address, _)| ((*point).into(), address.to_string().into())).collect();
-    let offer = json!({
+    let mut offer = json!({
         "node": "authentication-server",
         "version": env!("CARGO_PKG_VERSION"),
-        "domain": domain,
-        "resource_server": resource_server,
+        "domain": settings.domain.as_str(),
+        "resource_servers": &resource_servers,
         "addresses": addresses,
-        "bootstrap_algorithms": Algorithm::ALL.map(Algorithm::name),
-        "key_schemas": ["gba-me", "obf-1"],
+        "bootstrap_algorithms": algorithms,
+        "key_schemas": schemas,
         "ua": UaClass::NAMES,
         "registration": {
             "devices": "by an operator, at the Resource Server",
             "applications": "by their provider or an operator, at the Resource Server",
-            "application_providers": "POST /v1/application-providers:register at the Resource Server; an operator approves",
+            "application_providers": "at the Resource Server, which says how at its own /.well-known/obf",
         },
     });
+    if let ([only], Some(offer)) = (resource_servers.as_slice(), offer.as_object_mut()) {
+        offer.insert("resource_server".into(), (*only).into());
+    }
     offer.to_string().into()
 }

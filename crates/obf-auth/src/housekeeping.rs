@@ -1,7 +1,11 @@
-//! What the clock does to tokens, and to what the store keeps: beside the change feed, which must not wait for it.
+//! What the clock does to tokens, to what the store keeps and to sealing keys: beside the change feed, which must not wait
+//! for it.
 
-use crate::{node::Node, sealing};
-use obf_store::auth::TokenStore;
+use crate::{
+    sealing::{self, Sealing},
+    tokens::Tokens,
+};
+use obf_net::Clock;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -15,32 +19,37 @@ const PAUSE: Duration = Duration::from_millis(100);
 const SELDOM: Duration = Duration::from_secs(3600);
 
 /// Keeps house until it is dropped.
-pub(crate) async fn run(node: &Node) {
-    tokio::join!(erase(node), rotate(node), sweep(node), sweep_hourly(node));
+pub(crate) async fn run(tokens: &Tokens, sealing: &Sealing, clock: &dyn Clock) {
+    tokio::join!(
+        erase(tokens, clock),
+        rotate(sealing, clock),
+        sweep(tokens, clock),
+        sweep_hourly(tokens, clock)
+    );
 }
 
-async fn erase(node: &Node) {
+async fn erase(tokens: &Tokens, clock: &dyn Clock) {
     loop {
         tokio::time::sleep(ERASE).await;
-        node.table.erase_expired(node.now());
+        tokens.erase_expired(clock.now());
     }
 }
 
-async fn rotate(node: &Node) {
+async fn rotate(sealing: &Sealing, clock: &dyn Clock) {
     loop {
         tokio::time::sleep(Duration::from_secs(sealing::LOOK)).await;
-        if let Err(error) = node.sealing.refresh(node.now()).await {
+        if let Err(error) = sealing.refresh(clock.now()).await {
             tracing::error!(%error, "sealing keys cannot be rotated");
         }
     }
 }
 
-async fn sweep(node: &Node) {
+async fn sweep(tokens: &Tokens, clock: &dyn Clock) {
     let mut due = Instant::now() + SWEEP;
     loop {
         tokio::time::sleep_until(due).await;
         due = Instant::now() + SWEEP;
-        match node.store.sweep(node.now()).await {
+        match tokens.sweep(clock.now()).await {
             Ok(true) => due = Instant::now() + PAUSE,
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the store cannot be swept"),
@@ -48,10 +57,10 @@ async fn sweep(node: &Node) {
     }
 }
 
-async fn sweep_hourly(node: &Node) {
+async fn sweep_hourly(tokens: &Tokens, clock: &dyn Clock) {
     loop {
         tokio::time::sleep(SELDOM).await;
-        if let Err(error) = node.store.sweep_hourly(node.now()).await {
+        if let Err(error) = tokens.sweep_hourly(clock.now()).await {
             tracing::error!(%error, "the store cannot be swept");
         }
     }

@@ -1,16 +1,24 @@
 //! OBF Authentication Server (SPEC N3): bootstraps devices on RPB, hands applications their keys on RPO, asks the Resource
 //! Server on RPR, and ends tokens when told.
 //!
-//! Reading order: [`config`], `start` ([`start()`], [`Handle`]), `bootstrap` (RPB), `keys` (RPO), `resource_server` (RPR),
-//! `notices_in` (from the Resource Server), `notices_out` (to applications), `change_feed` and `watches` (what ends tokens, in
-//! the order of the store), `housekeeping` (what the clock ends), `sealing` and `vault` (keys that leave memory), `applications`, `admission`, `admin`; [`tokens`]
-//! (what lives in memory) and [`limiter`].
+//! Reading order: [`config`], `start` ([`start()`], [`Handle`]), then a listener and what it takes:
+//! `bootstrap` (RPB), `keys` (RPO), `notices_out` (to applications), `notices_in` (from Resource Servers), `admin`.
 //!
-//! Invariants: a token counts from the moment it is on the disk, on every node of the deployment; what ends a token is on
+//! | noun | is |
+//! |---|---|
+//! | `tokens` | their life: `store`, memory ([`table`]), [`vault`], `change_feed` with its `watches`, `housekeeping` |
+//! | `locator` | which Resource Server (`resource_server`) answers for a device (`rules`) or a token |
+//! | `applications` | registrations of one Resource Server |
+//! | `admission` | how much a source and an identity may ask ([`limiter`]) |
+//! | `sealing` | the keys of challenges |
+//!
+//! Invariants: a token is valid from the moment it is on the disk, on every node of the deployment; what ends a token is on
 //! the disk before it is acknowledged, and no fetch that begins afterwards gets a key of it; Ks leaves memory only
-//! wrapped; no lock is held across an `.await`.
+//! wrapped; no lock of a thread is held across an `.await`; what a Resource Server says is acted on for its own devices and
+//! tokens only.
 //!
-//! Deliberately absent: any decision about rights, which is the Resource Server's.
+//! Deliberately absent: any decision about rights. The Resource Server's answer stands until the time that it says; that an
+//! answer's epoch is newer than a token's is not weighed but is a revocation, whose notice was slower.
 
 mod admin;
 mod admission;
@@ -23,20 +31,23 @@ mod error;
 mod housekeeping;
 mod keys;
 pub mod limiter;
-mod node;
+mod locator;
 mod notices_in;
 mod notices_out;
 mod random;
 mod resource_server;
+mod rules;
 mod sealing;
 mod start;
 mod store;
-pub mod tokens;
+pub mod table;
+mod tokens;
 pub mod vault;
 mod watches;
 
 pub use config::{Config, ConfigError};
 pub use error::StartError;
+pub use locator::ServerHealth;
 pub use obf_net::{Drained, Environment};
 pub use sealing::SealingError;
 pub use start::{Handle, start};

@@ -16,7 +16,7 @@ pub struct Rate {
     pub seconds: u32,
 }
 
-/// Buckets for a fixed number of keys. A key not held counts as one with a full bucket. When there are more keys than
+/// Buckets for a fixed number of keys. A key not held has a full bucket. When there are more keys than
 /// cells, the fullest bucket among eight is forgotten: those who took most are remembered longest, and which eight
 /// meet is decided by a hash that nobody outside can foresee.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answered_challenge_does_not_count() {
+    fn an_answered_challenge_is_given_back() {
         let mut limiter = Limiter::new(64, RATE);
         let now = UnixTime(5);
         for _ in 0..1000 {

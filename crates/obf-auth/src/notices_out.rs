@@ -1,25 +1,37 @@
 //! What applications are told unasked on their own RPO connections: a token is over (RFC 5176 in reverse). Stored until
 //! each instance of the application has acknowledged it; sent again when it resumes.
+//!
+//! An application may be registered at several Resource Servers, and with other certificates at each. It resumes if one
+//! of them knows it; of the tokens of another it is told unless that one is known to know it under other certificates.
+//! A server that is away thus keeps nobody from hearing what ended: that would leave access open.
 
-use crate::{applications::Registration, node::Node};
+use crate::{
+    applications::{Registration, is_of_peer},
+    locator::{Locator, Served},
+    tokens::Tokens,
+};
 use obf_net::{
-    Running,
+    Clock, Running,
     radius::{AskError, Connection, Origin},
 };
-use obf_radius::{AttributeWriter, Code};
+use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpo::TokenNotice;
 use obf_store::{
     StoreError,
-    auth::{Notice, NoticeCursor, TokenStore},
+    auth::{Notice, NoticeCursor},
 };
 use obf_types::{AppId, Refusal};
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::task::JoinSet;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
 
 /// Notices in flight on one connection.
 const WINDOW: u32 = 64;
@@ -27,12 +39,22 @@ const WINDOW: u32 = 64;
 const TIME: Duration = Duration::from_secs(10);
 /// Applications that one connection may speak for at once.
 const MOST: usize = 4096;
+/// When one Resource Server has said that the application is registered, the others' answers are waited for so long.
+const OTHERS: Duration = Duration::from_millis(250);
 
 /// Tells applications.
 pub(crate) struct NoticesOut {
-    node: Arc<Node>,
+    shared: Arc<Shared>,
     running: Running,
-    told: Arc<Mutex<HashSet<Listener>>>,
+    senders: Arc<Mutex<HashSet<Listener>>>,
+}
+
+/// What every sender takes.
+struct Shared {
+    clock: Arc<dyn Clock>,
+    vendor: Vendor,
+    locator: Arc<Locator>,
+    tokens: Arc<Tokens>,
 }
 
 /// Who is being told, and on which connection.
@@ -43,9 +65,12 @@ struct Listener {
     instance: String,
 }
 
+/// Registrations by the Resource Server's name.
+type Registrations = HashMap<Box<str>, Registration>;
+
 /// Why a listener could not be told.
 #[derive(Debug, thiserror::Error)]
-enum TellError {
+enum SendError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -55,42 +80,49 @@ enum TellError {
 }
 
 impl NoticesOut {
-    pub(crate) fn new(node: Arc<Node>, running: Running) -> Self {
-        Self { node, running, told: Arc::default() }
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        vendor: Vendor,
+        locator: Arc<Locator>,
+        tokens: Arc<Tokens>,
+        running: Running,
+    ) -> Self {
+        let shared = Arc::new(Shared { clock, vendor, locator, tokens });
+        Self { shared, running, senders: Arc::default() }
     }
 
     /// Sends every notice the instance has not acknowledged, returns when all are acknowledged, and from then on sends
     /// each new one as it comes to be, for as long as the connection lasts.
     pub(crate) async fn resume(&self, app: AppId, instance: String, origin: &Origin) -> Result<(), Refusal> {
-        let node = &self.node;
-        let registration = node.applications.of_peer(&app, &origin.names).await?;
+        let registered = registered(&self.shared.locator, &app, &origin.names).await?;
         let connection = origin.connection.clone().ok_or(Refusal::UnsupportedOperation)?;
-        let listener = Listener { connection: connection.id(), app, instance };
-        let storage_failed = |error: StoreError| {
+        // What one peer acknowledges, another that gives itself the same name has not heard.
+        let peer = format!("{instance}\n{}", origin.names.iter().min().map_or("", String::as_str));
+        // Before the notices are read, so that none that comes meanwhile is missed: it makes for one look more.
+        let mut news = self.shared.tokens.follow();
+        news.mark_unchanged();
+        let after = self.shared.tokens.acknowledged(&app, &peer).await.map_err(|error| {
             tracing::error!(%error, "notices cannot be read");
             Refusal::StorageFailed
-        };
-        // What this node has not followed yet is not to be missed: look once more, then from here on.
-        let mut news = node.feed.notices();
-        news.mark_unchanged();
-        let after = node
-            .store
-            .acknowledged(listener.app.clone(), listener.instance.clone())
-            .await
-            .map_err(storage_failed)?;
-        let mut teller = Teller { node: Arc::clone(node), connection, registration, listener, after };
-        teller.tell().await.map_err(|error| {
-            tracing::warn!(%error, app = %teller.listener.app, "an application did not take its notices");
+        })?;
+        let listener = Listener { connection: connection.id(), app, instance };
+        let shared = Arc::clone(&self.shared);
+        let names = Arc::clone(&origin.names);
+        let app = listener.app.clone();
+        let mut sender = NoticeSender { shared, connection, names, registered, app, peer, after };
+        sender.send().await.map_err(|error| {
+            tracing::warn!(%error, app = %sender.app, "an application did not take its notices");
             Refusal::Overloaded
         })?;
-        let Some(place) = self.place(&teller.listener) else { return Ok(()) };
+        let Some(place) = self.place(&listener) else { return Ok(()) };
         self.running.spawn(async move {
             let _place = place;
-            let connection = teller.connection.clone();
+            let connection = sender.connection.clone();
+            // Dropped amid sending: what was not acknowledged in the store comes again on the next connection.
             tokio::select! {
                 _ = connection.ended() => {}
-                error = teller.keep_telling(news) => {
-                    tracing::warn!(%error, app = %teller.listener.app, "an application did not take a notice");
+                error = sender.keep_sending(news) => {
+                    tracing::warn!(%error, app = %sender.app, "an application did not take a notice");
                     connection.close();
                 }
             }
@@ -100,10 +132,10 @@ impl NoticesOut {
 
     /// `None` if the listener is being told already, or the connection speaks for too many.
     fn place(&self, listener: &Listener) -> Option<Place> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_connection = told.iter().filter(|one| one.connection == listener.connection).count();
-        (of_connection < MOST && told.insert(listener.clone()))
-            .then(|| Place { listener: listener.clone(), told: Arc::clone(&self.told) })
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_connection = senders.iter().filter(|one| one.connection == listener.connection).count();
+        (of_connection < MOST && senders.insert(listener.clone()))
+            .then(|| Place { listener: listener.clone(), senders: Arc::clone(&self.senders) })
     }
 }
 
@@ -116,69 +148,125 @@ impl fmt::Debug for NoticesOut {
 /// Given up when dropped.
 struct Place {
     listener: Listener,
-    told: Arc<Mutex<HashSet<Listener>>>,
+    senders: Arc<Mutex<HashSet<Listener>>>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.listener);
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.listener);
     }
 }
 
-struct Teller {
-    node: Arc<Node>,
+/// The registrations of an application with a peer's certificate names: one at least, else why there is none.
+async fn registered(locator: &Locator, app: &AppId, names: &Arc<[String]>) -> Result<Registrations, Refusal> {
+    let table = locator.table();
+    let (sender, mut answers) = mpsc::channel(table.servers().len().max(1));
+    for served in table.servers() {
+        let (served, app, names, sender) =
+            (Arc::clone(served), app.clone(), Arc::clone(names), sender.clone());
+        // Not dropped with the answers that are waited for: those that come late are known from then on.
+        tokio::spawn(async move {
+            let answer = served.applications.of_peer(&app, &names).await;
+            drop(sender.send((Box::from(served.server.name()), answer)).await);
+        });
+    }
+    drop(sender);
+    let (mut registrations, mut refusal) = (Registrations::new(), Refusal::ApplicationNotRegistered);
+    let mut until = None;
+    loop {
+        let answer = match until {
+            None => answers.recv().await,
+            Some(until) => tokio::time::timeout_at(until, answers.recv()).await.unwrap_or(None),
+        };
+        match answer {
+            None if registrations.is_empty() => return Err(refusal),
+            None => return Ok(registrations),
+            Some((server, Ok(registration))) => {
+                registrations.insert(server, registration);
+                until = until.or(Some(Instant::now() + OTHERS));
+            }
+            Some((_, Err(Refusal::ApplicationNotRegistered))) => {}
+            Some((_, Err(other))) => refusal = other,
+        }
+    }
+}
+
+/// Tells one instance of an application on one connection.
+struct NoticeSender {
+    shared: Arc<Shared>,
     connection: Connection,
-    registration: Registration,
-    listener: Listener,
+    /// Of the peer's certificate.
+    names: Arc<[String]>,
+    /// Where it was registered when it resumed: it may hold keys from there, whatever is registered now.
+    registered: Registrations,
+    app: AppId,
+    /// As whom it acknowledges.
+    peer: String,
     /// Acknowledged up to here.
     after: NoticeCursor,
 }
 
-impl Teller {
+impl NoticeSender {
     /// Sends what is not acknowledged yet until nothing is left.
-    async fn tell(&mut self) -> Result<(), TellError> {
-        let Listener { app, instance, .. } = self.listener.clone();
+    async fn send(&mut self) -> Result<(), SendError> {
         loop {
-            let now = self.node.now();
-            let notices = self.node.store.notices(app.clone(), self.after, WINDOW, now).await?;
+            let now = self.shared.clock.now();
+            let notices = self.shared.tokens.notices(&self.app, self.after, WINDOW, now).await?;
             let Some(last) = notices.last().map(|notice| notice.place) else { return Ok(()) };
             let mut in_flight = JoinSet::new();
-            for notice in notices {
-                let (connection, attributes) = (self.connection.clone(), self.attributes(notice));
+            for attributes in notices.into_iter().filter_map(|notice| self.attributes(notice)) {
+                let connection = self.connection.clone();
                 in_flight.spawn(async move { connection.ask(TokenNotice::CODE, &attributes, TIME).await });
             }
             while let Some(answered) = in_flight.join_next().await {
                 let reply = answered.unwrap_or(Err(AskError::Ended))?;
                 if reply.code() != Code::DisconnectAck {
-                    return Err(TellError::Refused(reply.code()));
+                    return Err(SendError::Refused(reply.code()));
                 }
             }
             self.after = last;
-            self.node.store.acknowledge(app.clone(), instance.clone(), last, now).await?;
+            self.shared.tokens.acknowledge(&self.app, &self.peer, last, now).await?;
         }
     }
 
-    async fn keep_telling(&mut self, mut news: tokio::sync::watch::Receiver<u64>) -> TellError {
+    async fn keep_sending(&mut self, mut news: watch::Receiver<u64>) -> SendError {
         loop {
-            if let Err(error) = self.tell().await {
+            if let Err(error) = self.send().await {
                 return error;
             }
             if news.changed().await.is_err() {
-                return TellError::Connection(AskError::Ended);
+                return SendError::Connection(AskError::Ended);
             }
         }
     }
 
-    fn attributes(&self, notice: Notice) -> Vec<u8> {
-        let device = self.registration.discloses_identity.then_some(notice.device);
-        let told = TokenNotice { token: notice.token, app: notice.app, device, epoch: notice.epoch };
+    /// A notice as it travels; `None` if it is none of this peer's business.
+    fn attributes(&self, notice: Notice) -> Option<Vec<u8>> {
+        let table = self.shared.locator.table();
+        let discloses_identity = self.may_hear(table.of_domain(notice.token.domain()))?;
+        let device = discloses_identity.then_some(notice.device);
+        let notice = TokenNotice { token: notice.token, app: notice.app, device, epoch: notice.epoch };
         let mut attributes = Vec::new();
         // The longest notice is far below a packet's 4096 octets.
-        let _ = told.encode(
-            self.node.vendor,
-            self.node.now(),
+        let _ = notice.encode(
+            self.shared.vendor,
+            self.shared.clock.now(),
             &mut AttributeWriter::for_request(&mut attributes),
         );
-        attributes
+        Some(attributes)
+    }
+
+    /// Whether the peer may hear of a token of that server, and then whether of its device, too. Nobody is asked for it
+    /// now: a server that is away would keep the notices of all others waiting.
+    fn may_hear(&self, served: Option<&Arc<Served>>) -> Option<bool> {
+        // A server that is gone from the table: its tokens were told of like any other's.
+        let Some(served) = served else { return Some(false) };
+        let known = served.applications.last_known(&self.app);
+        let own = known.as_ref().filter(|known| is_of_peer(known, &self.names));
+        match own.or_else(|| self.registered.get(served.server.name())) {
+            Some(registration) => Some(registration.discloses_identity),
+            None if known.is_some() => None,
+            None => Some(false),
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! The Resource Server as this node reaches it (reference point RPR): asked over UDP or TLS, and whether it was heard.
+//! A Resource Server as this node reaches it (reference point RPR): asked over UDP or TLS, and whether it was heard.
 
-use crate::config::{Config, ConfigError, Transport};
+use crate::config::{CheckedServer, ConfigError, ResourceServerConfig, Transport};
+use obf_files::SecretFile;
 use obf_net::{
     Running,
     certificates::{self, CertificateFiles},
@@ -14,10 +15,10 @@ use obf_rpr::{
     AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, RightsAnswer, RightsRequest,
     VectorAnswer, VectorRequest, Vendor, Wanted,
 };
-use obf_types::{AppId, GlobalIdentity, Refusal, SecretBytes};
+use obf_types::{AppId, Domain, GlobalIdentity, Refusal, SecretBytes};
 use std::{
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -28,16 +29,23 @@ use std::{
 /// An answer over TLS is waited for so long in all, reconnecting included.
 const TLS_TIME: Duration = Duration::from_secs(5);
 
-/// The Resource Server.
+/// Who asks, and in which attributes: the same at every Resource Server.
+#[derive(Clone, Debug)]
+pub(crate) struct Ourselves {
+    pub(crate) asker: Asker,
+    pub(crate) vendor: Vendor,
+}
+
+/// A Resource Server.
 pub(crate) struct ResourceServer {
+    name: Box<str>,
+    token_domain: Domain,
     link: Link,
-    asker: Asker,
-    vendor: Vendor,
+    ourselves: Ourselves,
     origin: Instant,
     /// Milliseconds after `origin` when it was last heard; 0: never.
     heard: AtomicU64,
     stale_after: Duration,
-    heartbeat: Duration,
 }
 
 enum Link {
@@ -67,62 +75,50 @@ impl RprError {
 }
 
 impl ResourceServer {
-    /// Opens the link; what the Resource Server asks in reverse goes to `events`.
+    /// Opens the link, which runs in the group of `running`; what the server asks in reverse goes to `events`.
     pub(crate) async fn open(
-        config: &Config,
-        asker: Asker,
-        vendor: Vendor,
+        server: &CheckedServer,
+        ourselves: Ourselves,
         running: &Running,
         events: Arc<impl LinkEvents>,
     ) -> Result<Self, ConfigError> {
-        let server = &config.resource_server;
-        let link = match server.transport {
-            Transport::Udp => {
-                let secret = read_secret(config)?;
-                let servers = server
-                    .servers
-                    .iter()
-                    .map(|address| UdpServerAddress { address: *address, secret: secret.clone() });
-                let policy = RetransmitPolicy { heartbeat: heartbeat(config), ..RetransmitPolicy::default() };
-                let client = RadiusUdpClient::open(servers.collect(), policy).await;
-                Link::Udp(client.map_err(|error| ConfigError::new("resource_server.servers", error))?)
-            }
-            Transport::Tls => {
-                let path = |path: &Option<std::path::PathBuf>| path.clone().unwrap_or_default();
-                let own = CertificateFiles { chain: path(&server.cert_file), key: path(&server.key_file) };
-                let tls = certificates::mutual_client(&own, &path(&server.ca_file))
-                    .map_err(|error| ConfigError::new("resource_server.cert_file", error))?;
-                let name = server.server_name.clone().unwrap_or_default();
-                let servers = server
-                    .servers
-                    .iter()
-                    .map(|address| TlsServerAddress { address: *address, name: name.clone() })
-                    .collect();
-                Link::Tls(RadiusTlsClient::start(TlsClientSettings::new(servers, tls), running, events))
-            }
+        let config = &server.config;
+        let link = match config.transport {
+            Transport::Udp => Link::Udp(open_udp(config, heartbeat(server.stale_after)).await?),
+            Transport::Tls => Link::Tls(start_tls(config, running, events)?),
         };
         Ok(Self {
+            name: config.name.as_str().into(),
+            token_domain: server.token_domain.clone(),
             link,
-            asker,
-            vendor,
+            ourselves,
             origin: Instant::now(),
             heard: AtomicU64::new(0),
-            stale_after: Duration::from_secs(config.limits.stale_after.max(1).into()),
-            heartbeat: heartbeat(config),
+            stale_after: server.stale_after,
         })
+    }
+
+    /// Its name: the label in the token ids of its devices.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `<name>.<as domain>`.
+    pub(crate) const fn token_domain(&self) -> &Domain {
+        &self.token_domain
     }
 
     /// A vector, after a resynchronisation if one is given.
     pub(crate) async fn vector(&self, request: VectorRequest) -> Result<VectorAnswer, RprError> {
         let reply = self.ask(&Ask::Vector(request)).await?;
-        read(VectorAnswer::decode(&reply, self.vendor))
+        read(VectorAnswer::decode(&reply, self.ourselves.vendor))
     }
 
     /// Rights of a device, by an identity as the UE wrote it.
     pub(crate) async fn rights(&self, user_name: &[u8], wanted: Wanted) -> Result<RightsAnswer, RprError> {
         let request = RightsRequest { user_name: user_name.to_vec(), wanted };
         let reply = self.ask(&Ask::Rights(request)).await?;
-        read(RightsAnswer::decode(&reply, self.vendor))
+        read(RightsAnswer::decode(&reply, self.ourselves.vendor))
     }
 
     /// The right of a device for one application.
@@ -133,7 +129,7 @@ impl ResourceServer {
     /// An application's registration.
     pub(crate) async fn application(&self, app: &AppId) -> Result<ApplicationAnswer, RprError> {
         let reply = self.ask(&Ask::Application(ApplicationRequest { app: app.clone() })).await?;
-        let answer = read(ApplicationAnswer::decode(&reply, self.vendor))?;
+        let answer = read(ApplicationAnswer::decode(&reply, self.ourselves.vendor))?;
         if answer.app == *app { Ok(answer) } else { Err(RprError::Unreachable) }
     }
 
@@ -143,30 +139,8 @@ impl ResourceServer {
         self.silent_for().is_some_and(|silent| silent < self.stale_after)
     }
 
-    /// Asks for a sign of life when none comes by itself. Runs until it is dropped.
-    pub(crate) async fn keep_hearing(&self) {
-        let Link::Tls(client) = &self.link else {
-            // The machine behind UDP does that by itself.
-            return std::future::pending().await;
-        };
-        loop {
-            if self.silent_for().is_none_or(|silent| silent >= self.heartbeat) {
-                match client.ask(Code::StatusServer, &[], TLS_TIME).await {
-                    Ok(_) => self.note_heard(),
-                    Err(error) => tracing::warn!(%error, "the Resource Server gives no sign of life"),
-                }
-            }
-            tokio::time::sleep(self.heartbeat).await;
-        }
-    }
-
-    /// It answered what this node had just asked.
-    fn note_heard(&self) {
-        let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.heard.fetch_max(now.max(1), Ordering::Relaxed);
-    }
-
-    fn silent_for(&self) -> Option<Duration> {
+    /// How long ago it was heard; `None`: never yet.
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
         let heard = self.heard.load(Ordering::Relaxed);
         let heard = (heard != 0).then(|| self.origin.elapsed().saturating_sub(Duration::from_millis(heard)));
         let link = match &self.link {
@@ -176,9 +150,37 @@ impl ResourceServer {
         heard.into_iter().chain(link).min()
     }
 
+    /// Asks for a sign of life when none comes by itself. Runs until it is dropped.
+    pub(crate) async fn keep_hearing(&self) {
+        let Link::Tls(client) = &self.link else {
+            // The machine behind UDP does that by itself.
+            return std::future::pending().await;
+        };
+        let heartbeat = heartbeat(self.stale_after);
+        loop {
+            if self.silent_for().is_none_or(|silent| silent >= heartbeat) {
+                match client.ask(Code::StatusServer, &[], TLS_TIME).await {
+                    Ok(_) => self.note_heard(),
+                    Err(error) => {
+                        tracing::warn!(server = %self.name, %error, "the Resource Server gives no sign of life");
+                    }
+                }
+            }
+            tokio::time::sleep(heartbeat).await;
+        }
+    }
+
+    /// It answered what this node had just asked.
+    fn note_heard(&self) {
+        // Nothing else is read by it, so no order with other memory is needed; the maximum, since answers overtake each other.
+        let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.fetch_max(now.max(1), Ordering::Relaxed);
+    }
+
     async fn ask(&self, ask: &Ask) -> Result<Reply, RprError> {
         let mut attributes = Vec::with_capacity(256);
-        ask.encode(self.vendor, &self.asker, &mut AttributeWriter::for_request(&mut attributes))
+        let Ourselves { asker, vendor } = &self.ourselves;
+        ask.encode(*vendor, asker, &mut AttributeWriter::for_request(&mut attributes))
             .map_err(|_| RprError::Refused(Refusal::UnknownIdentity))?;
         let reply: Result<Reply, AskError> = match &self.link {
             Link::Udp(client) => client.ask(Code::AccessRequest, &attributes).await,
@@ -188,7 +190,7 @@ impl ResourceServer {
             self.note_heard();
         }
         reply.map_err(|error| {
-            tracing::warn!(%error, "no answer on RPR");
+            tracing::warn!(server = %self.name, %error, "no answer on RPR");
             RprError::Unreachable
         })
     }
@@ -196,28 +198,52 @@ impl ResourceServer {
 
 impl fmt::Debug for ResourceServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResourceServer").field("silent_for", &self.silent_for()).finish_non_exhaustive()
+        f.debug_struct("ResourceServer")
+            .field("name", &self.name)
+            .field("silent_for", &self.silent_for())
+            .finish_non_exhaustive()
     }
+}
+
+async fn open_udp(
+    config: &ResourceServerConfig,
+    heartbeat: Duration,
+) -> Result<RadiusUdpClient, ConfigError> {
+    let secret = read_secret(config)?;
+    let servers =
+        config.servers.iter().map(|address| UdpServerAddress { address: *address, secret: secret.clone() });
+    let policy = RetransmitPolicy { heartbeat, ..RetransmitPolicy::default() };
+    RadiusUdpClient::open(servers.collect(), policy).await.map_err(|error| config.wrong("servers", error))
+}
+
+fn start_tls(
+    config: &ResourceServerConfig,
+    running: &Running,
+    events: Arc<impl LinkEvents>,
+) -> Result<RadiusTlsClient, ConfigError> {
+    let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
+    let own = CertificateFiles { chain: path(&config.cert_file), key: path(&config.key_file) };
+    let tls = certificates::mutual_client(&own, &path(&config.ca_file))
+        .map_err(|error| config.wrong("cert_file", error))?;
+    let name = config.server_name.clone().unwrap_or_default();
+    let servers = config.servers.iter().map(|address| TlsServerAddress::new(address, &name)).collect();
+    Ok(RadiusTlsClient::start(TlsClientSettings::new(servers, tls), running, events))
 }
 
 /// Several signs of life fit into the time after which nothing is issued.
-fn heartbeat(config: &Config) -> Duration {
-    (Duration::from_secs(config.limits.stale_after.max(1).into()) / 4).min(Duration::from_secs(10))
+fn heartbeat(stale_after: Duration) -> Duration {
+    (stale_after / 4).min(Duration::from_secs(10))
 }
 
-/// The shared secret of RADIUS/UDP: one line.
-pub(crate) fn read_secret(config: &Config) -> Result<SecretBytes, ConfigError> {
-    let server = &config.resource_server;
-    let key = "resource_server.secret_file";
-    let path = server.secret_file.as_deref().unwrap_or(Path::new(""));
-    let text = std::fs::read(path)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|error| ConfigError::new(key, format_args!("{}: {error}", path.display())))?;
-    let secret = text.trim_ascii();
-    if secret.is_empty() || (server.allow_udp && secret.len() < 32) {
-        return Err(ConfigError::new(key, "too short: 32 random octets or more"));
+/// The shared secret of RADIUS/UDP.
+pub(crate) fn read_secret(config: &ResourceServerConfig) -> Result<SecretBytes, ConfigError> {
+    let path = config.secret_file.as_deref().unwrap_or(Path::new(""));
+    let secret = SecretFile::open(path).and_then(|file| file.line());
+    let secret = secret.map_err(|error| config.wrong("secret_file", error))?;
+    if config.allow_udp && secret.expose().len() < 32 {
+        return Err(config.wrong("secret_file", "too short: 32 random octets or more"));
     }
-    Ok(SecretBytes::from(secret))
+    Ok(secret)
 }
 
 fn read<T>(answer: Result<T, AnswerError>) -> Result<T, RprError> {

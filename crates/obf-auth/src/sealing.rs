@@ -71,6 +71,8 @@ impl Sealing {
     /// Looks at the store; makes a new key if one is due. Called every [`LOOK`] seconds.
     pub(crate) async fn refresh(&self, now: UnixTime) -> Result<Arc<KeyRing>, SealingError> {
         let fresh = look(&self.store, &self.vault, now).await?;
+        // Two at once may come to this in either order. The older look is one that was good a moment ago: every key it lacks
+        // is too young to seal, and the next look is less than `LOOK` away.
         let ring = Arc::clone(&fresh.ring);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(ring)

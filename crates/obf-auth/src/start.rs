@@ -2,30 +2,32 @@
 
 use crate::{
     admin::AdminApi,
-    bootstrap,
-    config::{Config, ConfigError, Transport},
-    discovery,
+    admission::Admission,
+    bootstrap::{self, Bootstraps},
+    config::{AdminConfig, Checked, Config, ConfigError, Transport, read_key},
+    discovery::{self, Discovery},
     error::StartError,
     housekeeping,
     keys::KeyServer,
-    node::Node,
+    locator::{Locator, ServerHealth},
     notices_in::NoticesIn,
     notices_out::NoticesOut,
-    resource_server::{ResourceServer, read_secret},
+    resource_server::Ourselves,
+    sealing::Sealing,
+    store,
+    tokens::Tokens,
+    vault::Vault,
 };
-use bytes::Bytes;
 use obf_net::{
-    ConnectionLimits, Drained, Environment, Running, Stopper,
+    Clock, ConnectionLimits, Drained, Environment, Running, Stopper,
     certificates::{self, CertificateFiles},
     http::{self, HttpLimits},
-    radius::{TlsServerSettings, UdpPeer, UdpServerSettings, reverse_requests, serve_tls, serve_udp},
+    radius::{ReverseRequests, TlsServerSettings, UdpServerSettings, serve_tls, serve_udp_peers},
 };
+use obf_rpb::{Authenticator, server::Settings};
 use obf_rpr::{Asker, Vendor};
-use std::{
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use obf_types::Domain;
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
 
 /// How long requests under way may take to finish at a shutdown.
@@ -34,14 +36,38 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// A running node. Dropping it ends the node at once; [`Handle::shutdown`] lets it finish.
 #[derive(Debug)]
 pub struct Handle {
-    endpoints: Vec<(&'static str, SocketAddr, bool)>,
+    endpoints: Vec<Endpoint>,
+    parts: Parts,
     stopper: Stopper,
 }
 
 impl Handle {
-    /// Each listener: its point (`rpb`, `rpo`, `dae`, `admin`), the address it took, whether it speaks TLS.
+    /// Each listener: its point (`rpb`, `rpo`, `das`, `admin`), the address it took, whether it speaks TLS.
     pub fn endpoints(&self) -> Vec<(&'static str, SocketAddr, bool)> {
         self.endpoints.clone()
+    }
+
+    /// How each Resource Server is doing, in the order of the configuration.
+    pub fn resource_servers(&self) -> Vec<ServerHealth> {
+        self.parts.locator.table().health()
+    }
+
+    /// Serves the Resource Servers of this configuration from now on, instead of those there were; nothing else of it is
+    /// looked at. A server whose section and files are the same goes on as it is; requests under way end as they began.
+    /// Tokens of a server that is gone are unknown until it is back.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; nothing has changed then.
+    pub async fn replace_resource_servers(&self, config: &Config) -> Result<(), ConfigError> {
+        let checked = config.check()?;
+        if checked.domain != self.parts.domain {
+            return Err(ConfigError::new("domain", "another one needs another start"));
+        }
+        // First: a token that comes over a new link has to find its place in memory.
+        checked.servers.iter().for_each(|server| self.parts.tokens.serve(&server.token_domain));
+        self.parts.locator.replace(&checked).await?;
+        self.parts.publish(&self.endpoints);
+        Ok(())
     }
 
     /// Stops accepting, finishes what is under way within ten seconds, and ends. What was acknowledged is on the disk in
@@ -66,71 +92,115 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
         Some(admin) => Some((listen("admin", admin.listen).await?, admin)),
         None => None,
     };
-    let dae = match &config.dae {
-        Some(dae) => Some(listen_udp("dae", dae.listen).await?),
+    let das = match &config.das {
+        Some(das) => Some((listen_udp("das", das.listen).await?, das.listen)),
         None => None,
     };
 
-    let asker = Asker { domain: checked.domain.clone(), node: checked.node };
-    // The link comes first, since who takes its notices asks over it: until then they wait in the channel.
-    let (forwarder, reverse) = reverse_requests();
-    let events = Arc::new(forwarder.of(()));
-    let resource_server =
-        ResourceServer::open(&config, asker, Vendor(config.vendor), &running, events).await?;
-    let node = Arc::new(Node::open(&config, &checked, environment.clock, resource_server).await?);
-    follow(&node, &running);
-    let notices = Arc::new(NoticesIn::new(Arc::clone(&node)));
+    let clock = environment.clock;
+    let (parts, sealing, reverse) = open(&config, &checked, &clock).await?;
+    follow(&parts, &sealing, &clock, &running);
+    let notices = Arc::new(NoticesIn {
+        clock: Arc::clone(&clock),
+        vendor: Vendor(config.vendor),
+        locator: Arc::clone(&parts.locator),
+        tokens: Arc::clone(&parts.tokens),
+    });
     running.spawn(Arc::clone(&notices).run(reverse, running.clone()));
 
-    let offer = Arc::new(OnceLock::new());
-    let mut endpoints =
-        vec![serve_rpb(&config, &node, &running, rpb, &offer)?, serve_rpo(&config, &node, &running, rpo)?];
-    if let Some(socket) = dae {
-        endpoints.push(serve_dae(&config, &running, socket, notices)?);
+    let mut endpoints = vec![
+        serve_rpb(&config, &parts, sealing, &clock, &running, rpb)?,
+        serve_rpo(&config, &parts, &clock, &running, rpo)?,
+    ];
+    if let Some((socket, address)) = das {
+        endpoints.push(serve_das(&checked, &parts, &running, socket, address, notices)?);
     }
     if let Some((listener, admin)) = admin {
-        let files = CertificateFiles { chain: admin.cert_file.clone(), key: admin.key_file.clone() };
-        let tls = certificates::server(&files).map_err(|error| ConfigError::new("admin.cert_file", error))?;
-        let api = AdminApi::new(Arc::clone(&node), admin)?;
-        endpoints.push(("admin", address(&listener, "admin", admin.listen)?, true));
-        running.spawn(http::serve(
-            listener,
-            Some(tls),
-            HttpLimits::default(),
-            running.clone(),
-            move |request, _| api.clone().answer(request),
-        ));
+        endpoints.push(serve_admin(admin, &parts, clock, &running, listener)?);
     }
-    let _ = offer.set(discovery::offer(checked.domain.as_str(), checked.token_domain.as_str(), &endpoints));
-    Ok(Handle { endpoints, stopper })
+    parts.publish(&endpoints);
+    Ok(Handle { endpoints, parts, stopper })
 }
 
 type Endpoint = (&'static str, SocketAddr, bool);
 
-fn follow(node: &Arc<Node>, running: &Running) {
-    let (fed, hearing) = (Arc::clone(node), Arc::clone(node));
-    let (group, other_group) = (running.clone(), running.clone());
+/// What more than one listener takes, and a replacement of the Resource Servers.
+#[derive(Debug)]
+struct Parts {
+    domain: Domain,
+    authenticator: Arc<Authenticator>,
+    admission: Arc<Admission>,
+    locator: Arc<Locator>,
+    tokens: Arc<Tokens>,
+    discovery: Arc<Discovery>,
+}
+
+impl Parts {
+    fn publish(&self, endpoints: &[Endpoint]) {
+        let table = self.locator.table();
+        let servers = table.servers().iter().map(|served| served.server.token_domain());
+        self.discovery.publish(self.authenticator.settings(), servers, endpoints);
+    }
+}
+
+/// Opens the store and the links to the Resource Servers, whose notices wait in the channel until somebody takes them.
+async fn open(
+    config: &Config,
+    checked: &Checked,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Parts, Arc<Sealing>, ReverseRequests<Arc<str>>), StartError> {
+    let vault = Arc::new(Vault::new(&read_key("kek_file", &config.kek_file)?));
+    let store = store::open(config).await?;
+    let sealing = Arc::new(Sealing::open(store.clone(), Arc::clone(&vault), clock.now()).await?);
+    let stale_after = Duration::from_secs(config.limits.stale_after.max(1).into());
+    let former_token = config.limits.former_token.into();
+    let tokens = Tokens::open(store, vault, checked.domain.clone(), stale_after, former_token).await?;
+    checked.servers.iter().for_each(|server| tokens.serve(&server.token_domain));
+    let asker = Asker { domain: checked.domain.clone(), node: checked.node };
+    let (locator, reverse) =
+        Locator::open(checked, Ourselves { asker, vendor: Vendor(config.vendor) }).await?;
+    let settings = Settings {
+        challenge_life: config.limits.challenge_life,
+        max_lifetime: checked.max_lifetime,
+        offer_akav1: config.rpb.offer_akav1,
+        ..Settings::new(checked.domain.clone())
+    };
+    let parts = Parts {
+        domain: checked.domain.clone(),
+        authenticator: Arc::new(Authenticator::new(settings)),
+        admission: Arc::new(Admission::new(&config.limits)),
+        locator: Arc::new(locator),
+        tokens: Arc::new(tokens),
+        discovery: Arc::default(),
+    };
+    Ok((parts, sealing, reverse))
+}
+
+/// What goes on by itself until the node stops.
+fn follow(parts: &Parts, sealing: &Arc<Sealing>, clock: &Arc<dyn Clock>, running: &Running) {
+    let (tokens, time) = (Arc::clone(&parts.tokens), Arc::clone(clock));
+    until_stopped(running, async move { tokens.run(|| time.now()).await });
+    let (tokens, sealing, clock) = (Arc::clone(&parts.tokens), Arc::clone(sealing), Arc::clone(clock));
+    until_stopped(running, async move { housekeeping::run(&tokens, &sealing, &*clock).await });
+}
+
+fn until_stopped(running: &Running, task: impl Future<Output = ()> + Send + 'static) {
+    let group = running.clone();
     running.spawn(async move {
         tokio::select! {
-            () = fed.feed.run(&fed) => {}
-            () = housekeeping::run(&fed) => {}
+            () = task => {}
             () = group.stopping() => {}
-        }
-    });
-    running.spawn(async move {
-        tokio::select! {
-            () = hearing.resource_server.keep_hearing() => {}
-            () = other_group.stopping() => {}
         }
     });
 }
 
 fn serve_rpb(
     config: &Config,
-    node: &Arc<Node>,
+    parts: &Parts,
+    sealing: Arc<Sealing>,
+    clock: &Arc<dyn Clock>,
     running: &Running,
     listener: TcpListener,
-    offer: &Arc<OnceLock<Bytes>>,
 ) -> Result<Endpoint, StartError> {
     let tls = match (&config.rpb.cert_file, &config.rpb.key_file) {
         (Some(chain), Some(key)) => {
@@ -143,14 +213,23 @@ fn serve_rpb(
     };
     let limits = HttpLimits { connections: connections(config), ..HttpLimits::default() };
     let endpoint = ("rpb", address(&listener, "rpb", config.rpb.listen)?, tls.is_some());
-    let (node, offer) = (Arc::clone(node), Arc::clone(offer));
+    let bootstraps = Arc::new(Bootstraps {
+        clock: Arc::clone(clock),
+        authenticator: Arc::clone(&parts.authenticator),
+        admission: Arc::clone(&parts.admission),
+        sealing,
+        locator: Arc::clone(&parts.locator),
+        tokens: Arc::clone(&parts.tokens),
+    });
+    let discovery = Arc::clone(&parts.discovery);
     running.spawn(http::serve(listener, tls, limits, running.clone(), move |request, peer| {
-        let (node, offer) = (Arc::clone(&node), Arc::clone(&offer));
+        let (bootstraps, discovery) = (Arc::clone(&bootstraps), Arc::clone(&discovery));
         async move {
-            if discovery::asked(&request) && node.admission.admits_source(peer.address.ip(), node.now()) {
-                discovery::answer(offer.get())
+            let admits = || bootstraps.admission.admits_source(peer.address.ip(), bootstraps.clock.now());
+            if discovery::asked(&request) && admits() {
+                discovery.answer()
             } else {
-                bootstrap::answer(node, request, peer).await
+                bootstrap::answer(bootstraps, request, peer).await
             }
         }
     }));
@@ -159,7 +238,8 @@ fn serve_rpb(
 
 fn serve_rpo(
     config: &Config,
-    node: &Arc<Node>,
+    parts: &Parts,
+    clock: &Arc<dyn Clock>,
     running: &Running,
     listener: TcpListener,
 ) -> Result<Endpoint, StartError> {
@@ -168,34 +248,65 @@ fn serve_rpo(
         .map_err(|error| ConfigError::new("rpo.cert_file", error))?;
     let settings = TlsServerSettings { connections: connections(config), ..TlsServerSettings::default() };
     let endpoint = ("rpo", address(&listener, "rpo", config.rpo.listen)?, true);
-    let notices = NoticesOut::new(Arc::clone(node), running.clone());
-    let keys = Arc::new(KeyServer { node: Arc::clone(node), notices });
+    let (vendor, locator, tokens) =
+        (Vendor(config.vendor), Arc::clone(&parts.locator), Arc::clone(&parts.tokens));
+    let notices = NoticesOut::new(
+        Arc::clone(clock),
+        vendor,
+        Arc::clone(&locator),
+        Arc::clone(&tokens),
+        running.clone(),
+    );
+    let (clock, domain) = (Arc::clone(clock), parts.domain.clone());
+    let keys = Arc::new(KeyServer { clock, vendor, domain, locator, tokens, notices });
     running.spawn(serve_tls(listener, tls, settings, running.clone(), keys));
     Ok(endpoint)
 }
 
-/// The Resource Server's notices over UDP come from where it is asked, under the same secret.
-fn serve_dae(
-    config: &Config,
+/// The Resource Servers' notices over UDP come from where they are asked, under the same secrets.
+fn serve_das(
+    checked: &Checked,
+    parts: &Parts,
     running: &Running,
     socket: UdpSocket,
+    wanted: SocketAddr,
     notices: Arc<NoticesIn>,
 ) -> Result<Endpoint, StartError> {
-    if config.resource_server.transport != Transport::Udp {
-        let reason = "with transport \"tls\" the Resource Server's notices come on that connection";
-        return Err(ConfigError::new("dae", reason).into());
+    if checked.servers.iter().all(|server| server.config.transport != Transport::Udp) {
+        let reason = "with transport \"tls\" a Resource Server's notices come on that connection";
+        return Err(ConfigError::new("das", reason).into());
     }
-    let secret = read_secret(config)?;
-    let peers = config.resource_server.servers.iter().map(|server| UdpPeer {
-        source: server.ip(),
-        secret: secret.clone(),
-        names: Vec::new(),
-    });
-    let listen = config.dae.as_ref().map_or(SocketAddr::from(([0; 4], 0)), |dae| dae.listen);
     let address =
-        socket.local_addr().map_err(|error| StartError::Listen { point: "dae", address: listen, error })?;
-    running.spawn(serve_udp(socket, peers.collect(), UdpServerSettings::default(), running.clone(), notices));
-    Ok(("dae", address, false))
+        socket.local_addr().map_err(|error| StartError::Listen { point: "das", address: wanted, error })?;
+    running.spawn(serve_udp_peers(
+        socket,
+        parts.locator.udp_peers(),
+        UdpServerSettings::default(),
+        running.clone(),
+        notices,
+    ));
+    Ok(("das", address, false))
+}
+
+fn serve_admin(
+    admin: &AdminConfig,
+    parts: &Parts,
+    clock: Arc<dyn Clock>,
+    running: &Running,
+    listener: TcpListener,
+) -> Result<Endpoint, StartError> {
+    let files = CertificateFiles { chain: admin.cert_file.clone(), key: admin.key_file.clone() };
+    let tls = certificates::server(&files).map_err(|error| ConfigError::new("admin.cert_file", error))?;
+    let api = AdminApi::new(clock, Arc::clone(&parts.tokens), admin)?;
+    let endpoint = ("admin", address(&listener, "admin", admin.listen)?, true);
+    running.spawn(http::serve(
+        listener,
+        Some(tls),
+        HttpLimits::default(),
+        running.clone(),
+        move |request, _| api.clone().answer(request),
+    ));
+    Ok(endpoint)
 }
 
 fn connections(config: &Config) -> ConnectionLimits {
@@ -203,11 +314,11 @@ fn connections(config: &Config) -> ConnectionLimits {
 }
 
 async fn listen(point: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen { point, address, error })
+    obf_net::listen(address).await.map_err(|error| StartError::Listen { point, address, error })
 }
 
 async fn listen_udp(point: &'static str, address: SocketAddr) -> Result<UdpSocket, StartError> {
-    UdpSocket::bind(address).await.map_err(|error| StartError::Listen { point, address, error })
+    obf_net::listen_udp(address).await.map_err(|error| StartError::Listen { point, address, error })
 }
 
 fn address(

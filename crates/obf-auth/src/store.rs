@@ -4,9 +4,10 @@ use crate::{
     config::{Config, ConfigError},
     error::StartError,
 };
+use obf_files::SecretFile;
 use obf_store::{Location, OpenError, Options, PostgresOptions, StoreError, auth::AuthStore};
+use obf_types::SecretBytes;
 use std::path::Path;
-use zeroize::Zeroizing;
 
 /// Connections that read a SQLite file beside its writer.
 const READERS: usize = 2;
@@ -24,7 +25,7 @@ pub(crate) async fn open(config: &Config) -> Result<AuthStore, StartError> {
         }
         Location::Server(connection) => {
             let password = config.database_password_file.as_deref().map(read_password).transpose()?;
-            let options = PostgresOptions::new(connection, password.as_ref().map(|octets| octets.as_slice()))
+            let options = PostgresOptions::new(connection, password.as_ref().map(SecretBytes::expose))
                 .map_err(|error| ConfigError::new("database", error))?
                 .connections(CONNECTIONS);
             let connecting = tokio::task::spawn_blocking(move || AuthStore::connect(&options));
@@ -34,13 +35,7 @@ pub(crate) async fn open(config: &Config) -> Result<AuthStore, StartError> {
     }
 }
 
-/// A password is what stands in the file, without line ends behind it.
-fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-    let mut octets = std::fs::read(path).map(Zeroizing::new).map_err(|error| {
-        ConfigError::new("database_password_file", format_args!("{}: {error}", path.display()))
-    })?;
-    while octets.last().is_some_and(|octet| matches!(octet, b'\n' | b'\r')) {
-        octets.pop();
-    }
-    Ok(octets)
+fn read_password(path: &Path) -> Result<SecretBytes, ConfigError> {
+    let password = SecretFile::open(path).and_then(|file| file.line());
+    password.map_err(|error| ConfigError::new("database_password_file", error))
 }

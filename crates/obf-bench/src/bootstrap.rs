@@ -28,6 +28,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub const UNLIMITED: [&str; 2] =
     ["auth.limits.challenges=1000000", "auth.limits.requests_per_source=1000000000"];
 const APP: &str = "track.example";
+/// Devices that are each granted the application by themselves.
+const MOST_GRANTED: usize = 256;
 
 /// Arguments.
 #[derive(Args, Clone, Debug)]
@@ -102,22 +104,7 @@ impl Bootstrap {
     }
 
     async fn ours(&self, target: &Arc<Target>, subscribers: Vec<Subscriber>) -> Result<Vec<Subscriber>> {
-        let each = self.each;
-        let clients = subscribers.into_iter().map(|mut subscriber| {
-            let target = target.clone();
-            tokio::spawn(async move {
-                for _ in 0..each {
-                    target.bootstrap(&mut subscriber, |_| ()).await?;
-                }
-                Ok::<_, anyhow::Error>(subscriber)
-            })
-        });
-        let clients: Vec<_> = clients.collect();
-        let mut back = Vec::new();
-        for client in clients {
-            back.push(client.await??);
-        }
-        Ok(back)
+        all(target, subscribers, self.each).await
     }
 
     async fn bare(&self, target: &Arc<Target>, sample: &Sample) -> Result<()> {
@@ -140,14 +127,46 @@ impl Bootstrap {
     }
 }
 
+/// So many bootstraps of each subscriber, all subscribers at once.
+///
+/// # Errors
+/// The first that fails ends it.
+pub async fn all(target: &Arc<Target>, subscribers: Vec<Subscriber>, each: u64) -> Result<Vec<Subscriber>> {
+    let clients = subscribers.into_iter().map(|mut subscriber| {
+        let target = target.clone();
+        tokio::spawn(async move {
+            for _ in 0..each {
+                target.bootstrap(&mut subscriber, |_| ()).await?;
+            }
+            Ok::<_, anyhow::Error>(subscriber)
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    let mut back = Vec::new();
+    for client in clients {
+        back.push(client.await??);
+    }
+    Ok(back)
+}
+
 /// Imports the subscribers, and grants each of them the application.
 pub fn register(deployment: &Deployment, subscribers: &[Subscriber]) -> Result<()> {
     let lines: String = subscribers.iter().map(Subscriber::import_line).collect();
     deployment.obf(&["device", "import", "-"], lines.as_bytes())?;
     deployment.obf(&["app", "add", APP, "--cert-name", APP, "--ua", "tls-psk"], b"")?;
-    for subscriber in subscribers {
-        deployment.obf(&["grant", "add", "--device", &subscriber.imsi, "--app", APP], b"")?;
+    // A command for each grant is for few; many have it through a group.
+    if subscribers.len() <= MOST_GRANTED {
+        for subscriber in subscribers {
+            deployment.obf(&["grant", "add", "--device", &subscriber.imsi, "--app", APP], b"")?;
+        }
+        return Ok(());
     }
+    let members: Vec<&str> = subscribers.iter().map(|subscriber| subscriber.imsi.as_str()).collect();
+    let file = deployment.file("members.txt");
+    std::fs::write(&file, members.join("\n"))?;
+    deployment.obf(&["group", "add", "fleet"], b"")?;
+    deployment.obf(&["group", "join", "fleet", "--device", &format!("@{}", file.display())], b"")?;
+    deployment.obf(&["grant", "add", "--group", "fleet", "--app", APP], b"")?;
     Ok(())
 }
 
@@ -157,6 +176,7 @@ pub struct Target {
     address: SocketAddr,
     domain: Domain,
     tls: Arc<ClientConfig>,
+    schemas: Vec<KeySchema>,
 }
 
 /// One exchange, recorded: what the baseline is asked and answers.
@@ -170,7 +190,14 @@ impl Target {
     pub fn new(deployment: &Deployment, address: SocketAddr) -> Result<Self> {
         let mut tls = (*certificates::client(&deployment.file("ca.pem"))?).clone();
         tls.resumption = rustls::client::Resumption::disabled();
-        Ok(Self { address, domain: Domain::new("as.obf.example")?, tls: Arc::new(tls) })
+        let schemas = vec![KeySchema::Obf1, KeySchema::GbaMe];
+        Ok(Self { address, domain: Domain::new("as.obf.example")?, tls: Arc::new(tls), schemas })
+    }
+
+    /// The same for devices that offer these key schemas.
+    #[must_use]
+    pub fn offering(&self, schemas: &[KeySchema]) -> Self {
+        Self { schemas: schemas.to_vec(), ..self.clone() }
     }
 
     async fn connect(&self) -> Result<HttpClient> {
@@ -197,7 +224,7 @@ impl Target {
             username: subscriber.imsi.as_str().into(),
             domain: self.domain.clone(),
             minimum: Algorithm::AkaV2Sha256,
-            schemas: vec![KeySchema::Obf1, KeySchema::GbaMe],
+            schemas: self.schemas.clone(),
             product: "obf-bench/0".into(),
         });
         let mut request = machine.first_request()?;

@@ -1,4 +1,4 @@
-//! A deployment of this very binary in processes of its own: `obf init`, `obf serve`, and what a measurement asks of it.
+//! A deployment of a binary, this very one if nothing else is said, in processes of its own: `obf init`, `obf serve`, and what a measurement asks of it.
 
 use crate::measure;
 use anyhow::{Context, Result, bail, ensure};
@@ -20,6 +20,7 @@ pub const LOAD_CORE: usize = 1;
 /// A directory made by `obf init` on ephemeral ports.
 pub struct Deployment {
     directory: tempfile::TempDir,
+    binary: PathBuf,
 }
 
 impl Deployment {
@@ -28,14 +29,27 @@ impl Deployment {
     /// # Errors
     /// `obf init` failed.
     pub fn init(arguments: &[&str]) -> Result<Self> {
+        Self::init_of(&current_exe()?, arguments)
+    }
+
+    /// One of another binary: its servers and commands are that one's too.
+    ///
+    /// # Errors
+    /// Its `obf init` failed.
+    pub fn init_of(binary: &Path, arguments: &[&str]) -> Result<Self> {
         let directory = match std::env::var_os("OBF_BENCH_DIR") {
             Some(parent) => tempfile::tempdir_in(parent)?,
             None => tempfile::tempdir()?,
         };
-        let mut command = Command::new(current_exe()?);
+        let mut command = Command::new(binary);
         command.arg("init").arg(directory.path()).args(["--ports", "ephemeral"]).args(arguments);
         measure::output_of(&mut command, "obf")?;
-        Ok(Self { directory })
+        Ok(Self { directory, binary: binary.to_owned() })
+    }
+
+    /// Its binary.
+    pub fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// A file of it.
@@ -53,7 +67,7 @@ impl Deployment {
     /// # Errors
     /// It does not become ready.
     pub fn serve(&self, node: &str, settings: &[String]) -> Result<Server> {
-        let mut command = measure::pinned(SERVER_CORE, &current_exe()?);
+        let mut command = measure::pinned(SERVER_CORE, &self.binary);
         command.args(["serve", node, "--json", "--config"]).arg(self.file("obf.toml"));
         settings.iter().for_each(|setting| {
             command.args(["--set", setting]);
@@ -67,7 +81,7 @@ impl Deployment {
     /// # Errors
     /// It does not become ready.
     pub fn serve_on_all_cores(&self, node: &str, settings: &[String]) -> Result<Server> {
-        let mut command = measure::on_all_cores(&current_exe()?)?;
+        let mut command = measure::on_all_cores(&self.binary)?;
         command.args(["serve", node, "--json", "--config"]).arg(self.file("obf.toml"));
         settings.iter().for_each(|setting| {
             command.args(["--set", setting]);
@@ -81,7 +95,7 @@ impl Deployment {
     /// # Errors
     /// The kernel does not say which there are.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = measure::on_all_cores(&current_exe()?)?;
+        let mut command = measure::on_all_cores(&self.binary)?;
         command.args(arguments).env("OBF_CONFIG", self.file("obf.toml"));
         Ok(command)
     }
@@ -153,10 +167,17 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
+impl Server {
+    /// Ends it at once.
+    pub fn stop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

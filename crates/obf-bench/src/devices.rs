@@ -10,13 +10,14 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use obf_files::SecretFile;
 use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpr::{
     RightsAnswer, RightsRequest, Wanted,
     request::{Ask, Asker},
 };
-use obf_types::{AppId, Domain, NodeNumber, SecretBytes};
+use obf_types::{AppId, Domain, NodeNumber};
 use std::{
     fs::File,
     io::{BufWriter, Write},
@@ -31,6 +32,8 @@ use tokio::task::JoinSet;
 
 const APP: &str = "track.example";
 const GROUP: &str = "fleet";
+/// The many.
+const MANY: u64 = 1_000_000;
 /// Imported devices a second (the figure; a rate has no baseline of the same run).
 const IMPORTED_A_SECOND: f64 = 50_000.0;
 /// Resident memory of a Resource Server with a million devices, octets.
@@ -46,9 +49,9 @@ const ALONE: Duration = Duration::from_secs(10);
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 pub struct Devices {
-    /// The many.
-    #[arg(long, default_value_t = 1_000_000)]
-    pub many: u64,
+    /// The many; 1,000,000 if it is not said, with --against 100,000.
+    #[arg(long)]
+    pub many: Option<u64>,
     /// The few.
     #[arg(long, default_value_t = 1_000)]
     pub few: u64,
@@ -69,8 +72,9 @@ impl Devices {
     /// # Errors
     /// A server does not start, or refuses.
     pub async fn compare(&self, rounds: u32) -> Result<Vec<Comparison>> {
+        let many_devices = self.many.unwrap_or(MANY);
         let few = Filled::start(self.few).await?;
-        let many = Filled::start(self.many).await?;
+        let many = Filled::start(many_devices).await?;
         let mut figures = Vec::new();
         for round in 0..rounds {
             figures.push(if round % 2 == 0 {
@@ -83,9 +87,9 @@ impl Devices {
         }
         let resident = measure::resident_octets(many.resource.id())?;
         let rotations = many.rotate(self.clients, self.rotations).await?;
-        let count = ("devices", self.many.to_string());
+        let count = ("devices", many_devices.to_string());
         let clients = ("clients", self.clients.to_string());
-        let size = ROTATION * self.many as f64 / 1e6;
+        let size = ROTATION * many_devices as f64 / 1e6;
         Ok(vec![
             Comparison {
                 name: "import",
@@ -157,9 +161,9 @@ impl Filled {
         deployment.obf(&["device", "import", &file.display().to_string()], b"")?;
         let imported_a_second = count as f64 / start.elapsed().as_secs_f64();
         std::fs::remove_file(&file)?;
-        let secret = std::fs::read(deployment.file("radius.secret"))?;
+        let secret = SecretFile::open(&deployment.file("radius.secret"))?.line()?;
         let address = resource.endpoint("rpr")?;
-        let server = UdpServerAddress { address, secret: SecretBytes::from(secret.trim_ascii()) };
+        let server = UdpServerAddress { address, secret };
         let client = RadiusUdpClient::open(vec![server], RetransmitPolicy::default()).await?;
         grant_all(&deployment, count)?;
         Ok(Self { resource, client, count, imported_a_second, deployment })
@@ -239,7 +243,11 @@ fn imsi(number: u64) -> String {
     format!("00101{number:010}")
 }
 
-fn lines(deployment: &Deployment, count: u64) -> Result<PathBuf> {
+/// So many lines to import, in a file of the deployment.
+///
+/// # Errors
+/// It cannot be written.
+pub fn lines(deployment: &Deployment, count: u64) -> Result<PathBuf> {
     let path = deployment.file("devices.jsonl");
     let mut file = BufWriter::new(File::create(&path)?);
     for number in 1..=count {

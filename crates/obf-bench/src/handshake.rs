@@ -12,13 +12,14 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use obf_app::{Application, ApplicationSettings, ListenerSettings};
+use obf_app::{Application, ApplicationSettings, AsDirectory, AsSettings, Domain, ListenerSettings};
 use obf_net::{
-    Stopper, SystemClock,
+    Clock, Stopper, SystemClock,
     certificates::{self, CertificateFiles},
     psk::{PskConnector, Versions},
     radius::{TlsClientSettings, TlsServerAddress},
 };
+use obf_rpb::SecurityAssociation;
 use obf_token::{AppKey, TokenId};
 use obf_types::{AppId, NafId, UaId};
 use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslSessionCacheMode, SslVersion};
@@ -123,11 +124,9 @@ impl Handshake {
         let subscribers: Vec<Subscriber> = (1..=self.tokens).map(Subscriber::numbered).collect();
         register(deployment, &subscribers)?;
         let target = Target::new(deployment, rpb)?;
-        let naf = NafId { app: AppId::new(APP)?, ua: UaId::TLS13_PSK };
         let mut devices = Vec::new();
         for mut subscriber in subscribers {
-            let association = target.associate(&mut subscriber, |_| ()).await?;
-            devices.push(Device { key: association.app_key(&naf), token: association.id });
+            devices.push(Device::of(&target.associate(&mut subscriber, |_| ()).await?)?);
         }
         Ok(devices)
     }
@@ -142,7 +141,16 @@ impl Handshake {
         Server::start(command)
     }
 
-    async fn load(&self, address: SocketAddr, devices: &Arc<Vec<Device>>, handshakes: usize) -> Result<()> {
+    /// So many handshakes, each with an octet there and back.
+    ///
+    /// # Errors
+    /// The first that fails ends it.
+    pub async fn load(
+        &self,
+        address: SocketAddr,
+        devices: &Arc<Vec<Device>>,
+        handshakes: usize,
+    ) -> Result<()> {
         let (connector, app) = (PskConnector::new(Versions::Tls13, &[])?, AppId::new(APP)?);
         load::in_flight(self.at_once, handshakes, |number| {
             let (connector, devices, app) = (connector.clone(), Arc::clone(devices), app.clone());
@@ -166,14 +174,29 @@ impl Handshake {
     }
 }
 
-struct Device {
+/// A device that has bootstrapped: its token, and its key for the application.
+pub struct Device {
     token: TokenId,
     key: AppKey,
 }
 
-/// The application SDK as a process of its own, remembering `keys` keys.
-fn sdk(deployment: &Deployment, rpo: SocketAddr, keys: usize) -> Result<Server> {
-    let mut command = measure::pinned(SERVER_CORE, &current_exe()?);
+impl Device {
+    /// From what it has after a bootstrap.
+    ///
+    /// # Errors
+    /// None that can happen: the application's name is one.
+    pub fn of(association: &SecurityAssociation) -> Result<Self> {
+        let naf = NafId { app: AppId::new(APP)?, ua: UaId::TLS13_PSK };
+        Ok(Self { key: association.app_key(&naf), token: association.id.clone() })
+    }
+}
+
+/// The deployment's application SDK as a process of its own, remembering `keys` keys.
+///
+/// # Errors
+/// It does not become ready.
+pub fn sdk(deployment: &Deployment, rpo: SocketAddr, keys: usize) -> Result<Server> {
+    let mut command = measure::pinned(SERVER_CORE, deployment.binary());
     command.args(["bench", "child", "sdk-echo", "--rpo", &rpo.to_string(), "--keys", &keys.to_string()]);
     command.arg("--certificate").arg(deployment.file("apps/track.example.pem"));
     command.arg("--key").arg(deployment.file("apps/track.example.key"));
@@ -208,13 +231,15 @@ impl SdkEcho {
     /// A file cannot be read, or there is no port.
     pub async fn child(&self) -> Result<()> {
         let files = CertificateFiles { chain: self.certificate.clone(), key: self.key.clone() };
-        let server = TlsServerAddress { address: self.rpo, name: "as.obf.example".into() };
+        let server = TlsServerAddress::new(self.rpo, "as.obf.example");
         let rpo = TlsClientSettings::new(vec![server], certificates::mutual_client(&files, &self.ca)?);
-        let mut settings = ApplicationSettings::new(AppId::new(APP)?, rpo);
+        let mut settings = ApplicationSettings::new(AppId::new(APP)?);
         settings.max_keys = self.keys;
         let group = Stopper::new();
         let running = group.running();
-        let application = Application::start(settings, Arc::new(SystemClock), &running);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let own = AsSettings::new(Domain::new("as.obf.example")?, rpo);
+        let application = Application::new(settings, &AsDirectory::start(vec![own], &clock, &running)?);
         application.ready().await;
         let listening = ListenerSettings::new((Ipv4Addr::LOCALHOST, 0).into());
         let mut listener = application.listen(listening, &running).await?;

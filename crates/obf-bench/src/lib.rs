@@ -1,10 +1,13 @@
 //! Whole-system measurements (`obf bench`): what a thing costs, as a ratio to a baseline measured in the same run.
 //!
+//! With `--against` the baseline is an older `obf`: [`against`].
+//!
 //! Reading order: [`measure`] (CPU of a process, interleaved rounds), [`report`] (ratio, limit, verdict), then a file
 //! per measurement. Every measurement runs its servers as processes of their own; CPU is user + system of those.
 //! Rounds of ours and of the baseline alternate, so that a noisy neighbour hits both.
 #![forbid(unsafe_code)]
 
+pub mod against;
 pub mod aka;
 pub mod bootstrap;
 pub mod deployment;
@@ -23,9 +26,11 @@ pub mod subscriber;
 pub mod tokens;
 pub mod vectors;
 
-use anyhow::Result;
+use against::Old;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use report::{Comparison, Verdict};
+use std::path::PathBuf;
 
 /// `obf bench`: measures against a baseline of the same run.
 #[derive(Args, Debug)]
@@ -37,9 +42,12 @@ pub struct Bench {
     /// Exit with 1 if a ratio misses its limit.
     #[arg(long, global = true)]
     pub check: bool,
-    /// Alternating rounds of ours and the baseline.
-    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=99))]
-    pub rounds: u32,
+    /// Alternating rounds of ours and the baseline; 5 if it is not said, with --against 21.
+    #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub rounds: Option<u32>,
+    /// Compare with an older obf instead: bootstrap, rpo, tokens, handshake and devices.
+    #[arg(long, global = true, value_name = "OLD-BINARY")]
+    pub against: Option<PathBuf>,
     /// What to measure.
     #[command(subcommand)]
     pub what: What,
@@ -91,15 +99,29 @@ pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verd
     if !matches!(bench.what, What::Child(_)) {
         measure::keep_to(deployment::LOAD_CORE)?;
     }
+    let rounds = bench.rounds.unwrap_or(if bench.against.is_some() { 21 } else { 5 });
+    if let Some(old) = &bench.against {
+        let old = Old::new(old)?;
+        let comparisons = match &bench.what {
+            What::Bootstrap(bootstrap) => old.bootstrap(bootstrap, rounds).await?,
+            What::Rpo(rpo) => old.rpo(rpo, rounds).await?,
+            What::Tokens(tokens) => old.tokens(tokens, rounds).await?,
+            What::Handshake(handshake) => old.handshake(handshake, rounds).await?,
+            What::Devices(devices) => old.devices(devices, rounds).await?,
+            _ => bail!("--against is for bootstrap, rpo, tokens, handshake and devices"),
+        };
+        comparisons.iter().for_each(&mut say);
+        return Ok(Verdict::of(&comparisons));
+    }
     let comparisons = match &bench.what {
-        What::Aka(aka) => vec![aka.compare(bench.rounds)?],
-        What::Bootstrap(bootstrap) => vec![bootstrap.compare(bench.rounds).await?],
-        What::Rpo(rpo) => vec![rpo.compare(bench.rounds).await?],
-        What::Handshake(handshake) => handshake.compare(bench.rounds).await?,
-        What::Tokens(tokens) => tokens.compare(bench.rounds).await?,
-        What::Nodes(nodes) => nodes.compare(bench.rounds).await?,
-        What::Devices(devices) => devices.compare(bench.rounds).await?,
-        What::Vectors(vectors) => vec![vectors.compare(bench.rounds).await?],
+        What::Aka(aka) => vec![aka.compare(rounds)?],
+        What::Bootstrap(bootstrap) => vec![bootstrap.compare(rounds).await?],
+        What::Rpo(rpo) => vec![rpo.compare(rounds).await?],
+        What::Handshake(handshake) => handshake.compare(rounds).await?,
+        What::Tokens(tokens) => tokens.compare(rounds).await?,
+        What::Nodes(nodes) => nodes.compare(rounds).await?,
+        What::Devices(devices) => devices.compare(rounds).await?,
+        What::Vectors(vectors) => vectors.compare(rounds).await?,
         What::Child(Child::Https(https)) => {
             https.child().await?;
             return Ok(Verdict::Held);

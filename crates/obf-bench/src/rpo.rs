@@ -17,6 +17,7 @@ use obf_net::{
 };
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpo::{KeyGrant, KeyRequest, request::Ask};
+use obf_token::TokenId;
 use obf_types::{AppId, UaId};
 use std::{
     fs,
@@ -68,14 +69,7 @@ impl Rpo {
         let mut packets = Vec::new();
         for mut subscriber in subscribers {
             let token = target.bootstrap(&mut subscriber, |_| ()).await?;
-            let wanted = Ask::Key(KeyRequest { token, app: AppId::new(APP)?, ua: UaId::TLS13_PSK });
-            let mut attributes = Vec::new();
-            wanted.encode(
-                Vendor::default(),
-                "obf-bench",
-                &mut AttributeWriter::for_request(&mut attributes),
-            )?;
-            packets.push(attributes);
+            packets.push(key_request(token)?);
         }
         let packets: Arc<[Vec<u8>]> = packets.into();
 
@@ -133,7 +127,15 @@ impl Rpo {
     }
 
     /// On each connection its share of the requests, never more than the window in flight.
-    async fn load(&self, links: &[RadiusTlsClient], packets: &Arc<[Vec<u8>]>, requests: usize) -> Result<()> {
+    ///
+    /// # Errors
+    /// The first that is refused ends it.
+    pub async fn load(
+        &self,
+        links: &[RadiusTlsClient],
+        packets: &Arc<[Vec<u8>]>,
+        requests: usize,
+    ) -> Result<()> {
         let mut connections = JoinSet::new();
         for link in links {
             let (link, packets) = (link.clone(), packets.clone());
@@ -158,6 +160,17 @@ impl Rpo {
     }
 }
 
+/// The attributes of a request for the key of a token.
+///
+/// # Errors
+/// They do not fit a packet.
+pub fn key_request(token: TokenId) -> Result<Vec<u8>> {
+    let wanted = Ask::Key(KeyRequest { token, app: AppId::new(APP)?, ua: UaId::TLS13_PSK });
+    let mut attributes = Vec::new();
+    wanted.encode(Vendor::default(), "obf-bench", &mut AttributeWriter::for_request(&mut attributes))?;
+    Ok(attributes)
+}
+
 /// So many RADIUS/TLS connections to `address`, with the certificate of the first application.
 ///
 /// # Errors
@@ -173,7 +186,7 @@ pub async fn links(
         key: deployment.file("apps/track.example.key"),
     };
     let tls = certificates::mutual_client(&files, &deployment.file("ca.pem"))?;
-    let server = TlsServerAddress { address, name: "as.obf.example".into() };
+    let server = TlsServerAddress::new(address, "as.obf.example");
     let mut links = Vec::new();
     for _ in 0..connections {
         // FreeRADIUS speaks radius/1.0 only; so do both sides here.

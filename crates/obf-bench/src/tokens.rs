@@ -9,6 +9,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use obf_auth::vault::Vault;
+use obf_files::SecretFile;
 use obf_net::{Stopper, radius::RadiusTlsClient};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpo::{KeyRequest, request::Ask};
@@ -18,7 +19,7 @@ use obf_store::{
 };
 use obf_token::{Algorithm, Ks, Method, Technology, TokenFacts, TokenId};
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Right, Secret, UaId, UnixTime,
+    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Lifetime, Right, UaId, UnixTime,
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -26,15 +27,17 @@ use std::{
 };
 
 const APPS: [&str; 3] = ["track.example", "panic.example", "diagnosis.example"];
+/// The many.
+const MANY: u64 = 1_000_000;
 /// Tokens committed at once while filling.
 const FILLING: usize = 4_000;
 
 /// Arguments.
 #[derive(Args, Clone, Debug)]
 pub struct Tokens {
-    /// The many.
-    #[arg(long, default_value_t = 1_000_000)]
-    pub many: u64,
+    /// The many; 1,000,000 if it is not said, with --against 10,000.
+    #[arg(long)]
+    pub many: Option<u64>,
     /// The few.
     #[arg(long, default_value_t = 1_000)]
     pub few: u64,
@@ -49,8 +52,9 @@ impl Tokens {
     /// # Errors
     /// A server does not start, or refuses.
     pub async fn compare(&self, rounds: u32) -> Result<Vec<Comparison>> {
+        let many_tokens = self.many.unwrap_or(MANY);
         let few = Filled::start(self.few).await?;
-        let many = Filled::start(self.many).await?;
+        let many = Filled::start(many_tokens).await?;
         few.load_all().await?;
         let before = measure::resident_octets(many.auth.id())?;
         many.load_all().await?;
@@ -65,13 +69,13 @@ impl Tokens {
                 (many.percentile(self.fetches, 0.99).await?, theirs)
             });
         }
-        let count = ("live tokens", self.many.to_string());
+        let count = ("live tokens", many_tokens.to_string());
         Ok(vec![
             Comparison {
                 name: "tokens-memory",
                 unit: "octets of RSS a live token (growth of the AS process)",
                 baseline: "one octet".into(),
-                rounds: vec![(octets as f64 / self.many as f64, 1.0)],
+                rounds: vec![(octets as f64 / many_tokens as f64, 1.0)],
                 limit: Limit::AtMost(400.0),
                 notes: vec![count.clone(), ("identity", "50 octets; rights for 3 applications".into())],
             },
@@ -158,13 +162,7 @@ async fn fetch(link: RadiusTlsClient, number: u64) -> Result<()> {
 
 /// Commits tokens to the store as the Authentication Server does, before it runs.
 async fn fill(deployment: &Deployment, count: u64) -> Result<()> {
-    let kek = std::fs::read_to_string(deployment.file("kek.hex"))?;
-    let kek: Vec<u8> = (0..32)
-        .map(|at| {
-            kek.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).context("kek.hex")
-        })
-        .collect::<Result<_>>()?;
-    let vault = Vault::new(&Secret::from_slice(&kek).context("a KEK of 32 octets")?);
+    let vault = Vault::new(&SecretFile::open_private(&deployment.file("kek.hex"))?.key()?);
     let store = AuthStore::open(&Options::new(deployment.file("data/auth.db")))?;
     let now = UnixTime(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
     let rights = APPS.iter().map(|app| {

@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio::net::ToSocketAddrs;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -247,9 +247,7 @@ impl Client {
         let unreachable = |reason| ConnectError::Unreachable { app: app.clone(), reason };
         let slow = |_| unreachable(io::ErrorKind::TimedOut.into());
         let time = self.settings.time;
-        let stream = tokio::time::timeout(time, TcpStream::connect(address)).await.map_err(slow)?;
-        let stream = stream.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
+        let stream = obf_net::connect(address, time).await.map_err(unreachable)?;
         let (own, name) = (Arc::clone(association), app.clone());
         let derive = move |ua| Some(own.app_key(&NafId { app: name.clone(), ua }));
         let handshake = self.connector.connect(stream, app, &association.id, derive);

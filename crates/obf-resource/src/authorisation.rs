@@ -1,7 +1,7 @@
 //! OBF Authorisation Function (SPEC C11): one pure decision, for the rights told at bootstrap and for the right asked
-//! for at key fetch. What nothing permits is refused.
+//! for at key fetch. What nothing permits is refused, and a denial stands over every grant.
 
-use obf_store::resource::{Device, GrantedApplication, State};
+use obf_store::resource::{Device, Entitlement, GrantedApplication, State};
 use obf_types::{Lifetime, Refusal, Right, UnixTime};
 
 /// The decision.
@@ -50,15 +50,9 @@ fn kyc_of_level(policy: Policy, device: &Device, level: u8, now: UnixTime) -> Op
     reaching.map(|record| record.counts_until(policy.reverify_grace)).filter(|end| *end > now).max()
 }
 
-/// Whether the device may have a key for the application it was granted (`None`: it was not, or there is no such
-/// application).
-pub fn decide(
-    policy: Policy,
-    device: &Device,
-    granted: Option<&GrantedApplication>,
-    now: UnixTime,
-) -> Decision {
-    match permit(policy, device, granted, now) {
+/// Whether the device may have a key for the application that the entitlement is for.
+pub fn decide(policy: Policy, device: &Device, entitlement: &Entitlement, now: UnixTime) -> Decision {
+    match permit(policy, device, entitlement, now) {
         Ok(right) => Decision::Permit(right),
         Err(refusal) => Decision::Refuse(refusal),
     }
@@ -67,11 +61,15 @@ pub fn decide(
 fn permit(
     policy: Policy,
     device: &Device,
-    granted: Option<&GrantedApplication>,
+    entitlement: &Entitlement,
     now: UnixTime,
 ) -> Result<Right, Refusal> {
     standing(policy, device, now)?;
-    let granted = granted.ok_or(Refusal::NotPermitted)?;
+    // Before anything that could permit is looked at.
+    if entitlement.denied.is_some_and(|denied| denied.holds(now)) {
+        return Err(Refusal::Denied);
+    }
+    let granted = entitlement.granted.as_ref().ok_or(Refusal::NotPermitted)?;
     let GrantedApplication { terms, application, .. } = granted;
     if granted.device != device.id {
         return Err(Refusal::NotPermitted);
@@ -102,7 +100,7 @@ fn permit(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_store::resource::{Application, DeviceId, Holder, KycStanding, Terms};
+    use obf_store::resource::{Application, Denied, DeviceId, Holder, KycStanding, Terms};
     use obf_types::{AppId, Epoch, HomeNetwork};
     use proptest::prelude::*;
 
@@ -149,6 +147,12 @@ mod tests {
         GrantedApplication { device: DeviceId::from_cursor(device), group: None, terms, application }
     }
 
+    /// None, one for good, or one with an end.
+    fn denied() -> impl Strategy<Value = Option<Denied>> {
+        let until = prop::option::of((500u64..2500).prop_map(UnixTime));
+        prop::option::weighted(0.2, until.prop_map(|until| Denied { until }))
+    }
+
     fn state() -> impl Strategy<Value = State> {
         prop::sample::select(vec![
             State::Active,
@@ -179,8 +183,8 @@ mod tests {
     }
 
     proptest! {
-        /// SPEC C11, R6, R7: permitted exactly if device, custodian, KYC, grant and application all say so; never for
-        /// longer than any of them, never for another device's grant.
+        /// SPEC C11, R6, R7: permitted exactly if device, custodian, KYC, grant and application all say so and no denial
+        /// holds; never for longer than any of them, never for another device's grant.
         #[test]
         fn permits_exactly_what_everything_permits(
             now in 1000u64..2000, own_state in state(), app_state in state(), is_granted: bool, own: bool,
@@ -188,7 +192,7 @@ mod tests {
             kyc in prop::option::of(0u64..200_000), holder in holder(), of_app in 0u8..=3, of_grant in 0u8..=3,
             grace in prop::option::of(0u64..100_000),
             lifetime in prop::option::of(1u32..=86_400), max in prop::option::of(1u32..=86_400),
-            expires in prop::option::of(0u64..200_000), settings in prop::option::of(any::<Vec<u8>>()),
+            expires in prop::option::of(0u64..200_000), settings in prop::option::of(any::<Vec<u8>>()), denied in denied(),
         ) {
             let records = holder.clone().map(|holder| holder.kyc).unwrap_or_default();
             let alive = |end: Option<u64>| end.is_none_or(|end| end > now);
@@ -208,10 +212,12 @@ mod tests {
             let device = device(1, own_state, kyc, holder);
             let grant = granted(if own { 1 } else { 2 }, app_state, withheld, of_app, max, terms);
             let policy = Policy { reverify_grace: grace };
-            let decision = decide(policy, &device, is_granted.then_some(&grant), UnixTime(now));
+            let entitlement = Entitlement { granted: is_granted.then_some(grant), denied };
+            let decision = decide(policy, &device, &entitlement, UnixTime(now));
             let expected = match () {
                 () if own_state != State::Active || !held => Some(Refusal::DeviceSuspended),
                 () if !alive(kyc) || (!records.is_empty() && last(0).is_none()) => Some(Refusal::KycExpired),
+                () if denied.is_some_and(|denied| alive(denied.until.map(|until| until.0))) => Some(Refusal::Denied),
                 () if !is_granted || !own => Some(Refusal::NotPermitted),
                 () if app_state != State::Active || withheld => Some(Refusal::ApplicationSuspended),
                 () if level > 0 && last(level).is_none() => Some(Refusal::KycLevelTooLow),
@@ -230,6 +236,32 @@ mod tests {
                     prop_assert_eq!(right.settings.into_vec(), settings.unwrap_or(vec![7]));
                 }
             }
+        }
+
+        /// SPEC C11: whatever is granted, on whatever terms, to whatever device: what is denied now is permitted to nobody, and a
+        /// denial that is over changes nothing.
+        #[test]
+        fn c11_no_grant_permits_what_is_denied(
+            now in 1000u64..2000, own_state in state(), app_state in state(), holder in holder(), level in 0u8..=3,
+            lifetime in prop::option::of(1u32..=86_400), expires in prop::option::of(0u64..200_000),
+            left in prop::option::of(1u64..1_000_000), over in 0u64..1000,
+        ) {
+            let device = device(1, own_state, None, holder);
+            let terms = Terms {
+                lifetime: lifetime.and_then(Lifetime::from_seconds), expires_at: expires.map(UnixTime), ..Terms::default()
+            };
+            let granted = Some(granted(1, app_state, false, level, None, terms));
+            let decide = |denied: Option<Option<u64>>| {
+                let denied = denied.map(|until| Denied { until: until.map(UnixTime) });
+                let entitlement = Entitlement { granted: granted.clone(), denied };
+                decide(Policy::default(), &device, &entitlement, UnixTime(now))
+            };
+            let denied = decide(Some(left.map(|left| now + left)));
+            prop_assert!(matches!(denied, Decision::Refuse(_)), "{:?}", denied);
+            if standing(Policy::default(), &device, UnixTime(now)).is_ok() {
+                prop_assert_eq!(denied, Decision::Refuse(Refusal::Denied));
+            }
+            prop_assert_eq!(decide(Some(Some(now - over))), decide(None));
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The `[resource]` section of the configuration.
 
 use crate::authorisation::Policy;
+use obf_files::SecretFile;
 use obf_gsup::PeerName;
 use obf_kms::KekConfig;
 use obf_store::{Location, resource::HlrName};
-use obf_types::{Domain, HomeNetwork, NodeNumber};
+use obf_types::{Domain, HomeNetwork, NodeNumber, SecretBytes};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,6 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
-use zeroize::Zeroizing;
 
 /// A Resource Server node. Relative paths are the caller's to resolve.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 pub struct Config {
     /// Where everything is kept.
     pub database: Location,
-    /// The password for a PostgreSQL database; line ends behind it do not count.
+    /// The password for a PostgreSQL database; whitespace around it is none of it.
     pub database_password_file: Option<PathBuf>,
     /// The key-encryption key in a file: 32 octets, or 64 hex digits. Short for a `kms` section with that alone.
     pub kek_file: Option<PathBuf>,
@@ -331,15 +331,10 @@ impl AuthServerConfig {
     }
 }
 
-/// A password is what stands in the file, without line ends behind it.
-pub(crate) fn read_password(path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-    let mut octets = std::fs::read(path).map(Zeroizing::new).map_err(|error| {
-        ConfigError::new("database_password_file", format_args!("{}: {error}", path.display()))
-    })?;
-    while octets.last().is_some_and(|octet| matches!(octet, b'\n' | b'\r')) {
-        octets.pop();
-    }
-    Ok(octets)
+/// The password of the database.
+pub(crate) fn read_password(path: &Path) -> Result<SecretBytes, ConfigError> {
+    let password = SecretFile::open(path).and_then(|file| file.line());
+    password.map_err(|error| ConfigError::new("database_password_file", error))
 }
 
 const fn five_minutes() -> u64 {

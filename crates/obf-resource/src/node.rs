@@ -213,8 +213,9 @@ async fn open(config: &Config) -> Result<ResourceDb, StartError> {
                 Some(path) => Some(config::read_password(path)?),
                 None => None,
             };
-            let options = PostgresOptions::new(connection, password.as_ref().map(|octets| octets.as_slice()))
-                .map_err(|error| ConfigError::new("database", error))?;
+            let options =
+                PostgresOptions::new(connection, password.as_ref().map(obf_types::SecretBytes::expose))
+                    .map_err(|error| ConfigError::new("database", error))?;
             let connecting = tokio::task::spawn_blocking(move || ResourceDb::connect(&options));
             connecting.await.unwrap_or(Err(StoreError::Closed.into())).map_err(failed)
         }
@@ -306,7 +307,7 @@ async fn expire_registrations(store: ResourceDb, age: u64, clock: Arc<dyn Clock>
 async fn bind_udp(node: &mut Handle, address: SocketAddr) -> Result<UdpSocket, StartError> {
     let point = "rpr";
     let failed = |error| StartError::Listen { point, address, error };
-    let socket = UdpSocket::bind(address).await.map_err(failed)?;
+    let socket = obf_net::listen_udp(address).await.map_err(failed)?;
     node.endpoints.push((point, socket.local_addr().map_err(failed)?, false));
     Ok(socket)
 }
@@ -317,7 +318,7 @@ async fn bind_tcp(
     address: SocketAddr,
 ) -> Result<TcpListener, StartError> {
     let failed = |error| StartError::Listen { point, address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = obf_net::listen(address).await.map_err(failed)?;
     node.endpoints.push((point, listener.local_addr().map_err(failed)?, true));
     Ok(listener)
 }

@@ -8,7 +8,7 @@ use obf_types::{UaId, UnixTime};
 
 /// What the cache has under an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known<G> {
+pub enum Cached<G> {
     /// The key and what came with it, until its expiry.
     Key(G),
     /// The Authentication Server refused this id a moment ago.
@@ -17,8 +17,8 @@ pub enum Known<G> {
 
 /// An entry: its content and when it ends.
 #[derive(Clone, Debug)]
-pub struct Slot<G> {
-    content: Known<G>,
+struct Slot<G> {
+    content: Cached<G>,
     expires: UnixTime,
 }
 
@@ -40,20 +40,20 @@ impl<G: Clone> KeyCache<G> {
     }
 
     /// What is known at `now`; ended entries are not.
-    pub fn find(&self, need: &NeedKey, now: UnixTime) -> Option<Known<G>> {
+    pub fn find(&self, need: &NeedKey, now: UnixTime) -> Option<Cached<G>> {
         let slot = self.slots.get(need)?;
         (now < slot.expires).then(|| slot.content.clone())
     }
 
     /// Remembers a key until `expires`.
     pub fn insert(&mut self, need: NeedKey, key: G, expires: UnixTime) {
-        self.put(need, Slot { content: Known::Key(key), expires });
+        self.put(need, Slot { content: Cached::Key(key), expires });
     }
 
     /// Remembers a refusal for [`Self::REFUSED_SECONDS`].
     pub fn refuse(&mut self, need: NeedKey, now: UnixTime) {
         let expires = UnixTime(now.0.saturating_add(Self::REFUSED_SECONDS));
-        self.put(need, Slot { content: Known::Refused, expires });
+        self.put(need, Slot { content: Cached::Refused, expires });
     }
 
     /// Forgets every key of a token; says whether there was one.
@@ -123,7 +123,7 @@ mod tests {
     fn a_key_for_one_protocol_is_none_for_another() {
         let mut cache = KeyCache::new(10);
         cache.insert(need(1, UaId::TLS13_PSK), 7, UnixTime(100));
-        assert_eq!(cache.find(&need(1, UaId::TLS13_PSK), UnixTime(99)), Some(Known::Key(7)));
+        assert_eq!(cache.find(&need(1, UaId::TLS13_PSK), UnixTime(99)), Some(Cached::Key(7)));
         assert_eq!(cache.find(&need(1, UaId::TLS13_PSK), UnixTime(100)), None);
         assert_eq!(cache.find(&need(1, UaId::tls12(0xA8)), UnixTime(99)), None);
     }
@@ -132,7 +132,7 @@ mod tests {
     fn refused_ids_are_remembered_five_seconds() {
         let mut cache = KeyCache::<()>::new(10);
         cache.refuse(need(1, UaId::TLS13_PSK), UnixTime(100));
-        assert_eq!(cache.find(&need(1, UaId::TLS13_PSK), UnixTime(104)), Some(Known::Refused));
+        assert_eq!(cache.find(&need(1, UaId::TLS13_PSK), UnixTime(104)), Some(Cached::Refused));
         assert_eq!(cache.find(&need(1, UaId::TLS13_PSK), UnixTime(105)), None);
     }
 

@@ -19,11 +19,11 @@ pub mod validity;
 mod reader;
 mod record;
 
-pub use cache::{KeyCache, Known, Slot};
+pub use cache::{Cached, KeyCache};
 pub use hello::{ClientHello, Malformed, ServerHello};
 pub use suite::Suite;
 pub use tap::{ClientTap, PskIdentity, ServerTap, TapError, TapEvent};
-pub use validity::{AsLink, LocalPolicy};
+pub use validity::{LinkState, LocalPolicy};
 
 use obf_token::TokenId;
 use obf_types::UaId;

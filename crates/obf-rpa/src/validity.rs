@@ -25,15 +25,17 @@ impl LocalPolicy {
     }
 
     /// When a session ends that holds a key expiring at `expiry`, as things stand on the link to the AS.
-    pub fn deadline(&self, expiry: UnixTime, link: AsLink) -> UnixTime {
+    pub fn deadline(&self, expiry: UnixTime, link: LinkState) -> UnixTime {
         match link {
-            AsLink::Up => expiry,
-            AsLink::Away { since } => expiry.min(UnixTime(since.0.saturating_add(self.stale_grace.into()))),
+            LinkState::Up => expiry,
+            LinkState::Away { since } => {
+                expiry.min(UnixTime(since.0.saturating_add(self.stale_grace.into())))
+            }
         }
     }
 
     /// Whether a key expiring at `expiry` opens a session at `now`.
-    pub fn admits(&self, expiry: UnixTime, link: AsLink, now: UnixTime) -> bool {
+    pub fn admits(&self, expiry: UnixTime, link: LinkState, now: UnixTime) -> bool {
         now < self.deadline(expiry, link)
     }
 }
@@ -46,7 +48,7 @@ impl Default for LocalPolicy {
 
 /// The application's link to its Authentication Server, over all addresses of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AsLink {
+pub enum LinkState {
     /// Connected, and every stored notice was received and acknowledged.
     Up,
     /// Not so, since then.
@@ -71,11 +73,11 @@ mod tests {
     #[test]
     fn a2_without_its_as_a_key_goes_on_for_the_grace_only() {
         let policy = LocalPolicy { max_age: None, stale_grace: 900 };
-        let away = AsLink::Away { since: UnixTime(1_000) };
+        let away = LinkState::Away { since: UnixTime(1_000) };
         assert!(policy.admits(UnixTime(9_999), away, UnixTime(1_899)));
         assert!(!policy.admits(UnixTime(9_999), away, UnixTime(1_900)));
         assert!(!policy.admits(UnixTime(1_500), away, UnixTime(1_500)));
-        assert!(policy.admits(UnixTime(9_999), AsLink::Up, UnixTime(9_998)));
-        assert!(!policy.admits(UnixTime(9_999), AsLink::Up, UnixTime(9_999)));
+        assert!(policy.admits(UnixTime(9_999), LinkState::Up, UnixTime(9_998)));
+        assert!(!policy.admits(UnixTime(9_999), LinkState::Up, UnixTime(9_999)));
     }
 }

@@ -19,6 +19,7 @@ pub mod resource;
 pub mod schema;
 pub mod sql;
 mod sqlite;
+pub mod tampering;
 mod turn;
 mod writer;
 

@@ -50,6 +50,8 @@ refusals! {
     ApplicationSuspended = 113, "application is suspended";
     /// The application asks for more than was verified of the device's custodian.
     KycLevelTooLow = 114, "the custodian's KYC level is too low for this application";
+    /// An operator denied the device this application, whatever it is granted.
+    Denied = 115, "device is denied this application";
     /// A message lacks something or has it malformed.
     MalformedRequest = 120, "malformed request";
     /// The operation is not one that the peer serves.

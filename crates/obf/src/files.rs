@@ -1,6 +1,7 @@
 //! Files of a deployment: secrets written for their owner only, certificates and tokens read back.
 
 use crate::failure::Failure;
+use obf_files::{SecretFile, SecretFileError};
 use obf_types::SecretBytes;
 use std::{
     fs::{self, File, OpenOptions},
@@ -94,17 +95,21 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::file(path, &error))
 }
 
-/// The secret that is a file's only line.
+/// The secret that is written in a file.
 ///
 /// # Errors
 /// The file cannot be read or is empty.
 pub fn secret_line(path: &Path) -> Result<SecretBytes, Failure> {
-    let content = SecretBytes::new(read(path)?);
-    let line = content.expose().trim_ascii();
-    if line.is_empty() {
-        return Err(Failure::bad_data("empty-secret", format_args!("{} is empty", path.display())));
+    SecretFile::open(path).and_then(|file| file.line()).map_err(secret_failure)
+}
+
+/// What is wrong with a file that holds a secret.
+pub fn secret_failure(error: SecretFileError) -> Failure {
+    match error {
+        SecretFileError::Unreadable { path, error } => Failure::file(&path, &error),
+        SecretFileError::Empty { .. } => Failure::bad_data("empty-secret", error),
+        other => Failure::bad_data("bad-secret", other),
     }
-    Ok(SecretBytes::from(line))
 }
 
 fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {

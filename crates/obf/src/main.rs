@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod application_server;
+mod as_file;
 mod cli;
 mod commands;
 mod configuration;

@@ -18,6 +18,25 @@ pub fn code_of(source: &str) -> String {
     out
 }
 
+/// The strings of a file, quotes included; code, comments and characters become spaces, lines stay lines.
+pub fn strings_of(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let (mut rest, mut before) = (source, None);
+    while let Some(first) = rest.chars().next() {
+        let literal = literal_length(rest, before);
+        let length = if literal > 0 { literal } else { first.len_utf8() };
+        let (taken, remaining) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        if literal > 0 && (first == '"' || first == 'r') {
+            out.push_str(taken);
+        } else {
+            out.extend(taken.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        }
+        before = if literal > 0 { Some(' ') } else { Some(first) };
+        rest = remaining;
+    }
+    out
+}
+
 /// The part of a file before its test module: tests stand last.
 pub fn without_tests(code: &str) -> &str {
     code.split_once("#[cfg(test)]").map_or(code, |(code, _)| code)
@@ -93,5 +112,14 @@ mod tests {
         assert!(has_word("unsafe { x }", "unsafe"));
         assert!(!has_word("#![forbid(unsafe_code)]", "unsafe"));
         assert!(has_word("a.await?", ".await"));
+    }
+
+    #[test]
+    fn strings_are_found_and_nothing_else() {
+        let source = "let a = \"SELECT x\"; // \"SELECT y\"\nlet SELECT = 'S';\nlet b = r#\"DELETE FROM\nz\"#; b\"INSERT\"";
+        let strings = strings_of(source);
+        assert_eq!(strings.matches("SELECT").count(), 1, "{strings}");
+        assert!(strings.contains("DELETE FROM\nz") && strings.contains("\"INSERT\""));
+        assert_eq!(strings.lines().count(), source.lines().count());
     }
 }

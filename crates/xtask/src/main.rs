@@ -1,9 +1,10 @@
 //! Checks of the house that no compiler makes: `cargo xtask tidy`, `cargo xtask licences`, `cargo xtask no-std`; and
 //! what is made from the code: `cargo xtask openapi`.
 //!
-//! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`sources`],
+//! Reading order: [`workspace`] (what `cargo metadata` and `git ls-files` say), [`layers`], [`circles`], [`sources`], [`places`],
 //! [`conformance`], [`guides`], [`licences`], [`rust_version`], [`nostd`], [`openapi`]. Each check returns its complaints as lines; none of them means fine.
 
+mod circles;
 mod code;
 mod conformance;
 mod guides;
@@ -11,6 +12,7 @@ mod layers;
 mod licences;
 mod nostd;
 mod openapi;
+mod places;
 mod rust_version;
 mod sources;
 mod spdx;
@@ -21,7 +23,7 @@ use workspace::Workspace;
 
 const USAGE: &str = "usage: cargo xtask tidy|licences|rust-version|no-std|openapi
 
-  tidy      layers of the crate graph, forbidden words in sources, docs/conformance.md against tests, paths, lengths
+  tidy      layers of the crate graph, circles of files, forbidden words in sources, docs/conformance.md against tests, paths, lengths
   licences  every dependency's licence is allowed, none has an advisory in crates/xtask/denied.txt
   rust-version  no dependency needs a later Rust than `rust-version` says
   no-std    what a device needs links without std (tests/nostd)
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
 fn tidy(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut complaints = layers::check(workspace);
     complaints.extend(sources::check(workspace)?);
+    complaints.extend(circles::check(workspace)?);
+    complaints.extend(places::check(workspace)?);
     complaints.extend(conformance::check(workspace)?);
     complaints.extend(guides::check(workspace)?);
     for line in sources::long_files(workspace)? {

@@ -4,16 +4,24 @@
 
 mod device;
 mod gate;
+mod operators;
 
 use device::{Bootstrapped, Device};
 use gate::Gate;
-use obf_app::{Config, Environment, Handle, Service};
+use obf_app::{Application, ApplicationSettings, AsDirectory, AsSettings, ListenerSettings};
+use obf_net::{
+    Clock, Stopper, SystemClock,
+    certificates::{self, CertificateFiles},
+    radius::{TlsClientSettings, TlsServerAddress},
+};
 use obf_testkit::deployment::{Deployment, Sim};
-use obf_types::UaId;
+use obf_types::{AppId, Domain, UaId};
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::io::AsyncWriteExt;
 
 const APP: &str = "track.example";
 /// Generous: the machine may be busy. Nothing waits for it when things go well.
@@ -30,31 +38,41 @@ fn deployment() -> (Deployment, Sim) {
 }
 
 /// The application: an echo server on the SDK.
-async fn application(deployment: &Deployment, rpo: SocketAddr) -> Handle {
-    let config = Config {
-        id: APP.into(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        rpo: vec![rpo.to_string()],
-        rpo_name: Some("as.obf.example".into()),
-        cert_file: deployment.file("apps/track.example.pem"),
-        key_file: deployment.file("apps/track.example.key"),
-        ca_file: deployment.file("ca.pem"),
-        service: Service::Echo,
-        instance: None,
-        protocols: Vec::new(),
-        max_key_age: None,
-        stale_grace: 900,
-        vendor: 32473,
-    };
-    let handle = obf_app::start(config, Environment::default()).await.unwrap();
-    tokio::time::timeout(LONG, handle.application().ready())
-        .await
-        .expect("a link to the Authentication Server");
-    handle
+struct Server {
+    application: Application,
+    address: SocketAddr,
+    group: Stopper,
 }
 
-fn address(application: &Handle) -> SocketAddr {
-    application.endpoints()[0].1
+async fn application(deployment: &Deployment, rpo: SocketAddr) -> Server {
+    let file = |ending: &str| deployment.file(&format!("apps/{APP}.{ending}"));
+    let own = CertificateFiles { chain: file("pem"), key: file("key") };
+    let tls = certificates::mutual_client(&own, &deployment.file("ca.pem")).unwrap();
+    let rpo = TlsClientSettings::new(vec![TlsServerAddress::new(rpo, "as.obf.example")], tls);
+    let server = AsSettings::new(Domain::new("as.obf.example").unwrap(), rpo);
+    let (group, clock) = (Stopper::new(), Arc::new(SystemClock) as Arc<dyn Clock>);
+    let servers = AsDirectory::start(vec![server], &clock, &group.running()).unwrap();
+    let application = Application::new(ApplicationSettings::new(AppId::new(APP).unwrap()), &servers);
+    let listening = ListenerSettings::new("127.0.0.1:0".parse().unwrap());
+    let mut listener = application.listen(listening, &group.running()).await.unwrap();
+    let address = listener.address();
+    tokio::spawn(async move {
+        while let Some(session) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut reader, mut writer) = tokio::io::split(session.stream);
+                let _ = tokio::io::copy(&mut reader, &mut writer).await;
+                let _ = writer.shutdown().await;
+            });
+        }
+    });
+    tokio::time::timeout(LONG, application.ready()).await.expect("a link to the Authentication Server");
+    Server { application, address, group }
+}
+
+impl Server {
+    async fn shutdown(self) {
+        self.group.stop(LONG).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +80,7 @@ async fn r13_devices_that_are_not_ours_are_echoed() {
     let (deployment, sim) = deployment();
     let application = application(&deployment, deployment.endpoint("auth", "rpo")).await;
     let (gcm, chacha) = (UaId::tls12(0x00A8), UaId::tls12(0xCCAC));
-    let at = address(&application);
+    let at = application.address;
     for (peer, ua) in [
         (Device::openssl(at, &["-tls1_3"]), UaId::TLS13_PSK),
         (Device::openssl(at, &["-tls1_2", "-cipher", "PSK-AES128-GCM-SHA256"]), gcm),
@@ -89,7 +107,7 @@ async fn r16_revocation_closes_the_socket_within_a_second() {
     let (deployment, sim) = deployment();
     let application = application(&deployment, deployment.endpoint("auth", "rpo")).await;
     let device = Bootstrapped::new(&deployment, &sim, APP, UaId::TLS13_PSK);
-    let s_client = || Device::openssl(address(&application), &["-tls1_3"]);
+    let s_client = || Device::openssl(application.address, &["-tls1_3"]);
     let mut peer = s_client().start(&device);
     peer.expect_echo("before").await;
     let began = Instant::now();
@@ -125,11 +143,11 @@ async fn r16_an_application_that_was_away_learns_it_on_reconnecting() {
     let gate = Gate::open(deployment.endpoint("auth", "rpo")).await;
     let application = application(&deployment, gate.address()).await;
     let device = Bootstrapped::new(&deployment, &sim, APP, UaId::TLS13_PSK);
-    let s_client = || Device::openssl(address(&application), &["-tls1_3"]);
+    let s_client = || Device::openssl(application.address, &["-tls1_3"]);
     let mut peer = s_client().start(&device);
     peer.expect_echo("before").await;
     gate.close();
-    tokio::time::timeout(LONG, application.application().away()).await.unwrap();
+    tokio::time::timeout(LONG, application.application.away()).await.unwrap();
     // Known keys go on for the grace.
     let mut meanwhile = s_client().start(&device);
     meanwhile.expect_echo("meanwhile").await;
@@ -138,7 +156,7 @@ async fn r16_an_application_that_was_away_learns_it_on_reconnecting() {
     gate.reopen();
     peer.expect_closed().await;
     meanwhile.expect_closed().await;
-    tokio::time::timeout(LONG, application.application().ready()).await.unwrap();
+    tokio::time::timeout(LONG, application.application.ready()).await.unwrap();
     let mut again = s_client().start(&device);
     again.expect_closed().await;
     application.shutdown().await;
@@ -154,7 +172,7 @@ async fn r13_a_stalled_key_fetch_blocks_no_other_handshake() {
     deployment.add_device(&other, &[APP]);
     let known = Bootstrapped::new(&deployment, &sim, APP, UaId::TLS13_PSK);
     let unknown = Bootstrapped::new(&deployment, &other, APP, UaId::TLS13_PSK);
-    let s_client = || Device::openssl(address(&application), &["-tls1_3"]);
+    let s_client = || Device::openssl(application.address, &["-tls1_3"]);
     s_client().start(&known).expect_echo("known now").await;
     gate.stall();
     let mut waiting = s_client().start(&unknown);
@@ -176,7 +194,7 @@ async fn c11_a_device_without_a_grant_does_not_get_in() {
     let stranger = Sim::number(3);
     deployment.add_device(&stranger, &[]);
     let device = Bootstrapped::new(&deployment, &stranger, APP, UaId::TLS13_PSK);
-    let mut peer = Device::openssl(address(&application), &["-tls1_3"]).start(&device);
+    let mut peer = Device::openssl(application.address, &["-tls1_3"]).start(&device);
     peer.expect_closed().await;
     deployment.obf(&["grant", "add", "--device", &stranger.imsi, "--app", APP]).expect_success();
     application.shutdown().await;

@@ -80,6 +80,14 @@ pub struct DeviceRecord<S = KeyText> {
     pub hlr: Option<String>,
     /// `registered` if it shall not be in use yet; otherwise `active`.
     pub state: Option<FirstState>,
+    /// TUAK: iterations of Keccak. Only 1 is computed here; a key for more would be of no use.
+    #[schemars(range(min = 1, max = 1))]
+    pub keccak_iterations: Option<u8>,
+    /// The secure element's: by which index it knows the key. Of no concern here.
+    pub key_index: Option<u8>,
+    /// The secure element's: its memory of sequence numbers. Of no concern here.
+    #[schemars(length(max = 32), inner(range(max = 8_796_093_022_207_u64)))]
+    pub accepted: Option<Vec<u64>>,
 }
 
 /// What may change of a device.

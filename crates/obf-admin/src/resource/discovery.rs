@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What a Resource Server publishes of itself.
+/// What a Resource Server publishes of itself. What an Authentication Server offers (algorithms of Digest AKA, key schemas) is for
+/// that one to say, at its own `/.well-known/obf`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Discovery {
     /// `resource-server`.
@@ -18,11 +19,7 @@ pub struct Discovery {
     pub authentication_servers: Vec<String>,
     /// Algorithms of authentication and key agreement.
     pub algorithms: Vec<String>,
-    /// Algorithms of Digest AKA on RPB.
-    pub bootstrap_algorithms: Vec<String>,
-    /// Key schemas of the OBF_Token.
-    pub key_schemas: Vec<String>,
-    /// Security protocols on RPA.
+    /// Security protocols that an application may be registered for.
     pub ua: Vec<String>,
     /// Kinds of identities, unchanged from their network technology.
     pub identities: Vec<String>,

@@ -5,6 +5,7 @@ pub mod applications;
 pub mod audit;
 pub mod backup;
 pub mod custodians;
+pub mod denials;
 pub mod devices;
 pub mod discovery;
 pub mod grants;
@@ -23,6 +24,7 @@ pub const RESOURCE_SERVER: &[&[Operation]] = &[
     groups::OPERATIONS,
     applications::OPERATIONS,
     grants::OPERATIONS,
+    denials::OPERATIONS,
     custodians::OPERATIONS,
     kyc::OPERATIONS,
     providers::PROVIDERS,
@@ -41,6 +43,7 @@ pub const TAGS: &[(&str, &str)] = &[
     ("devices", "Devices: secure elements with their identities and keys."),
     ("apps", "Applications: who may ask for the keys of a device's connection."),
     ("grants", "Which device, or which group, may use which application; nothing else is permitted."),
+    ("denials", "Which device, or which group, may not use which application, whatever it is granted."),
     ("groups", "Groups of devices: a fleet."),
     ("custodians", "Custodians: who answers for devices."),
     ("kyc", "Machine KYC: what was verified of a custodian, by whom and until when."),

@@ -54,7 +54,7 @@ impl Application {
         };
         let tls = certificates::mutual_client(&own, &deployment.file("ca.pem")).unwrap();
         let address = deployment.auth_address(node, "rpo");
-        let server = TlsServerAddress { address, name: "as.obf.example".into() };
+        let server = TlsServerAddress::new(address, "as.obf.example");
         let (told, notices) = mpsc::unbounded_channel();
         let app = AppId::new(app).unwrap();
         let events = Events {

@@ -39,6 +39,33 @@ async fn r1_what_the_server_offers_is_published() {
     assert_ne!(other.status(), 200);
 }
 
+/// What discovery says is what the next request gets, whatever the configuration decides.
+#[tokio::test]
+async fn r1_algorithms_are_published_as_they_are_offered() {
+    for (extra, expected) in
+        [("", vec!["AKAv1-MD5", "AKAv2-SHA-256"]), ("offer_akav1 = false\n", vec!["AKAv2-SHA-256"])]
+    {
+        let deployment = Deployment::start_with(Rpr::Tls, 1, extra).await;
+        let mut ue = Ue::connect(&deployment, 0).await;
+        let answer = ue.get("/.well-known/obf").await;
+        let published: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        let mut published: Vec<String> =
+            serde_json::from_value(published["bootstrap_algorithms"].clone()).unwrap();
+        let challenged = ue.get("/").await;
+        assert_eq!(challenged.status(), 401);
+        let headers = challenged.headers().get_all("www-authenticate").iter();
+        let mut offered: Vec<String> = headers
+            .map(|header| {
+                let (_, after) = header.to_str().unwrap().split_once("algorithm=").unwrap();
+                after.split([',', ' ']).next().unwrap().trim_matches('"').to_owned()
+            })
+            .collect();
+        published.sort();
+        offered.sort();
+        assert_eq!((&published, &offered), (&expected.iter().map(ToString::to_string).collect(), &published));
+    }
+}
+
 #[tokio::test]
 async fn r9_the_impi_derived_from_the_imsi_is_the_same_device_and_a_stock_ue_gets_gba_me() {
     let deployment = Deployment::start(Rpr::Tls).await;

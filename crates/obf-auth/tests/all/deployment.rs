@@ -42,6 +42,8 @@ pub struct Deployment {
     dae: Vec<SocketAddr>,
     directory: tempfile::TempDir,
     extra: String,
+    /// In place of the one Resource Server's section.
+    pub servers: Option<String>,
     /// Listeners of nodes in other processes, by node and point.
     pub elsewhere: HashMap<(usize, String), SocketAddr>,
     /// Where RADIUS/TLS listens.
@@ -54,7 +56,7 @@ impl Deployment {
         Self::start_with(rpr, 1, "").await
     }
 
-    /// So many Authentication Server nodes on one store; `extra` is appended to the configuration of each.
+    /// So many Authentication Server nodes on one store; `extra` is appended to the configuration of each, behind its `[rpb]`.
     pub async fn start_with(rpr: Rpr, nodes: usize, extra: &str) -> Self {
         let mut deployment = Self::new(rpr, nodes, extra);
         deployment.start_resource().await;
@@ -82,6 +84,7 @@ impl Deployment {
             dae: (0..nodes).map(|_| free_udp()).collect(),
             directory,
             extra: extra.into(),
+            servers: None,
             elsewhere: HashMap::new(),
             listen: "127.0.0.1:0",
         }
@@ -99,8 +102,49 @@ impl Deployment {
 
     async fn register_applications(&self) {
         for app in [TRACK, OTHER] {
-            let record = json!({ "app": app, "cert_names": [app], "ua": ["tls-psk"] });
-            self.resource_admin("POST", "/v1/apps", &record).await;
+            self.resource_admin("POST", "/v1/apps", &application(app)).await;
+        }
+    }
+
+    /// Another Resource Server for the same nodes, with a database and, over UDP, a secret of its own; no application is
+    /// registered there. Returns where it answers on RPR, too.
+    pub async fn start_another(&self, name: &str, rpr: Rpr) -> (obf_resource::Handle, SocketAddr) {
+        std::fs::write(self.file(&format!("{name}.secret")), name.repeat(40)).unwrap();
+        self.start_another_at(name, rpr, free_udp()).await
+    }
+
+    /// As before, with its files as they are.
+    pub async fn start_another_at(
+        &self,
+        name: &str,
+        rpr: Rpr,
+        address: SocketAddr,
+    ) -> (obf_resource::Handle, SocketAddr) {
+        let config = self.resource_config_of(rpr, address, name, name);
+        let environment = obf_resource::Environment { clock: self.clock.clone() };
+        let handle = obf_resource::start(toml::from_str(&config).unwrap(), environment).await.unwrap();
+        let tls = handle.endpoints().into_iter().find(|(point, ..)| *point == "rpr-tls");
+        (handle, tls.map_or(address, |(_, address, _)| address))
+    }
+
+    /// Where the Resource Server answers on RPR.
+    pub const fn resource_address(&self) -> SocketAddr {
+        self.resource_address
+    }
+
+    /// The keys of a Resource Server's section but its name and rules.
+    pub fn link(&self, rpr: Rpr, address: SocketAddr, secret: &str) -> String {
+        let dir = self.directory.path().display();
+        match rpr {
+            Rpr::Udp => {
+                format!(
+                    "transport = \"udp\"\nservers = [\"{address}\"]\nsecret_file = \"{dir}/{secret}.secret\"\n"
+                )
+            }
+            Rpr::Tls => format!(
+                "transport = \"tls\"\nservers = [\"{address}\"]\nca_file = \"{dir}/ca.pem\"\n\
+                 cert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\nserver_name = \"localhost\"\n"
+            ),
         }
     }
 
@@ -165,7 +209,18 @@ impl Deployment {
 
     /// Calls the Resource Server's admin API; it must succeed.
     pub async fn resource_admin(&self, method: &str, path: &str, body: &Value) -> Value {
-        let endpoints = self.resource.as_ref().unwrap().endpoints();
+        self.admin_of(self.resource.as_ref().unwrap(), method, path, body).await
+    }
+
+    /// Calls a Resource Server's admin API; it must succeed.
+    pub async fn admin_of(
+        &self,
+        resource: &obf_resource::Handle,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Value {
+        let endpoints = resource.endpoints();
         let address = endpoints.into_iter().find(|(point, ..)| *point == "admin").unwrap().1;
         let (status, answer) = self.admin(address, TOKEN, method, path, body).await;
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
@@ -194,7 +249,12 @@ impl Deployment {
 
     /// Waits until every node has acknowledged every notice of the Resource Server.
     pub async fn all_told(&self) {
-        let store = ResourceDb::open(&Options::new(self.file("resource.db"))).unwrap();
+        self.all_told_by("resource").await;
+    }
+
+    /// The same of the Resource Server with that database.
+    pub async fn all_told_by(&self, database: &str) {
+        let store = ResourceDb::open(&Options::new(self.file(&format!("{database}.db")))).unwrap();
         let told = async {
             for node in 0..self.auth.len() {
                 while !store.waiting_notices(&format!("{DOMAIN}#{node}"), 0, 1).await.unwrap().is_empty() {
@@ -259,10 +319,14 @@ impl Deployment {
     }
 
     fn resource_config(&self) -> String {
+        self.resource_config_of(self.rpr, self.resource_address, "resource", "radius")
+    }
+
+    fn resource_config_of(&self, rpr: Rpr, address: SocketAddr, database: &str, secret: &str) -> String {
         let dir = self.directory.path().display();
         let hash: String = Sha256::digest(TOKEN).iter().map(|octet| format!("{octet:02x}")).collect();
-        let listener = match self.rpr {
-            Rpr::Udp => format!("[rpr]\nlisten = \"{}\"\n", self.resource_address),
+        let listener = match rpr {
+            Rpr::Udp => format!("[rpr]\nlisten = \"{address}\"\n"),
             Rpr::Tls => format!(
                 "[rpr_tls]\nlisten = \"{}\"\ncert_file = \"{dir}/rs.pem\"\nkey_file = \"{dir}/rs.key\"\n\
                  client_ca_file = \"{dir}/ca.pem\"\n",
@@ -272,15 +336,15 @@ impl Deployment {
         let mut servers = String::new();
         for (node, dae) in self.dae.iter().enumerate() {
             servers += &format!("[[auth_servers]]\ndomain = \"{DOMAIN}\"\nnode = {node}\n");
-            servers += &match self.rpr {
+            servers += &match rpr {
                 Rpr::Udp => format!(
-                    "address = \"127.0.0.1\"\nsecret_file = \"{dir}/radius.secret\"\ndae = \"{dae}\"\n"
+                    "address = \"127.0.0.1\"\nsecret_file = \"{dir}/{secret}.secret\"\ndae = \"{dae}\"\n"
                 ),
                 Rpr::Tls => format!("cert_name = \"{DOMAIN}\"\n"),
             };
         }
         format!(
-            "database = \"{dir}/resource.db\"\nkek_file = \"{dir}/kek.hex\"\n{listener}\
+            "database = \"{dir}/{database}.db\"\nkek_file = \"{dir}/kek.hex\"\n{listener}\
              [admin]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/rs.pem\"\nkey_file = \"{dir}/rs.key\"\n\
              token_sha256 = \"{hash}\"\n{servers}"
         )
@@ -290,33 +354,29 @@ impl Deployment {
     pub fn auth_config(&self, node: usize) -> String {
         let dir = self.directory.path().display();
         let hash: String = Sha256::digest(TOKEN).iter().map(|octet| format!("{octet:02x}")).collect();
-        let address = self.resource_address;
-        let server = match self.rpr {
-            Rpr::Udp => {
-                format!(
-                    "transport = \"udp\"\nservers = [\"{address}\"]\nsecret_file = \"{dir}/radius.secret\"\n"
-                )
-            }
-            Rpr::Tls => format!(
-                "transport = \"tls\"\nservers = [\"{address}\"]\nca_file = \"{dir}/ca.pem\"\n\
-                 cert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\nserver_name = \"localhost\"\n"
-            ),
-        };
+        let server = self.servers.clone().unwrap_or_else(|| {
+            let link = self.link(self.rpr, self.resource_address, "radius");
+            format!("[resource_server]\nname = \"rs\"\n{link}")
+        });
         let dae = match self.rpr {
-            Rpr::Udp => format!("[dae]\nlisten = \"{}\"\n", self.dae[node]),
+            Rpr::Udp => format!("[das]\nlisten = \"{}\"\n", self.dae[node]),
             Rpr::Tls => String::new(),
         };
         format!(
             "domain = \"{DOMAIN}\"\nnode = {node}\ndatabase = \"{dir}/auth.db\"\nkek_file = \"{dir}/kek.hex\"\n\
-             [rpb]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              [rpo]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              client_ca_file = \"{dir}/ca.pem\"\n{dae}\
              [admin]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              token_sha256 = \"{hash}\"\n\
-             [resource_server]\nname = \"rs\"\n{server}{}",
+             {server}\
+             [rpb]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n{}",
             self.extra
         )
     }
+}
+
+fn application(app: &str) -> Value {
+    json!({ "app": app, "cert_names": [app], "ua": ["tls-psk"] })
 }
 
 fn free_udp() -> SocketAddr {

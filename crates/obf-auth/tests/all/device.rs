@@ -25,8 +25,13 @@ pub struct Sim {
 
 impl Sim {
     pub fn new(number: u32) -> Self {
+        Self::of("00101", number)
+    }
+
+    /// Of that network: MCC and MNC.
+    pub fn of(network: &str, number: u32) -> Self {
         Self {
-            imsi: format!("00101{number:010}"),
+            imsi: format!("{network}{number:010}"),
             algorithm: Algorithm::milenage(&Secret::new(K), &Secret::new(OPC)),
             memory: Mutex::new(SqnArray::new(SqnLayout::DEFAULT, SqnLimits::DEFAULT)),
         }
@@ -45,7 +50,8 @@ impl Sim {
             SqnArray::restore(SqnLayout::DEFAULT, SqnLimits::DEFAULT, &highest).unwrap();
     }
 
-    fn answer(&self, rand: &[u8; 16], autn: &[u8; 16]) -> SeAnswer {
+    /// What the card says to a challenge.
+    pub fn answer(&self, rand: &[u8; 16], autn: &[u8; 16]) -> SeAnswer {
         match authenticate(&self.algorithm, &mut self.memory.lock().unwrap(), rand, autn) {
             Authentication::Success(keys) => SeAnswer::Response {
                 res: SecretBytes::from(keys.res.expose()),

@@ -13,4 +13,5 @@ mod keys;
 mod local_validity;
 mod restart;
 mod revocation;
+mod several_servers;
 mod token_memory;

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn escaped(id: &TokenId) -> String {
+pub fn escaped(id: &TokenId) -> String {
     id.to_string().replace('/', "%2F").replace('+', "%2B").replace('=', "%3D")
 }
 
@@ -110,6 +110,66 @@ async fn a_grant_that_is_removed_ends_that_application_only() {
         // Given again, it works again, with the same token.
         deployment.grant(&sim, TRACK, json!({})).await;
         assert!(track.key(&token, UaId::TLS13_PSK).await.is_ok());
+    }
+}
+
+/// SPEC C11: whatever is granted, a denial of the device or of a group that it is in ends the application's use of the token at
+/// once, and what is granted counts again when the denial is gone.
+#[tokio::test]
+async fn c11_a_denial_stands_over_every_grant_at_once_and_until_it_is_removed() {
+    for rpr in [Rpr::Udp, Rpr::Tls] {
+        let deployment = Deployment::start(rpr).await;
+        let sim = Sim::new(1);
+        let admin = async |method: &str, path: &str, body: &Value| {
+            deployment.resource_admin(method, path, body).await
+        };
+        deployment.add_device(&sim, &[TRACK, OTHER]).await;
+        admin("POST", "/v1/groups", &json!({"group": "stolen"})).await;
+        let mut ue = Ue::connect(&deployment, 0).await;
+        let token = ue.bootstrap(&sim).await.unwrap().id;
+        let mut track = Application::connect(&deployment, 0, TRACK, TRACK).await;
+        let other = Application::connect(&deployment, 0, OTHER, OTHER).await;
+        let (members, joins) = ("/v1/groups/stolen/members", json!({"devices": [sim.imsi]}));
+        let of_device = json!({"device": sim.imsi, "app": TRACK});
+        let of_group = json!({"group": "stolen", "app": TRACK});
+
+        for step in ["of the device", "of its group", "of a group that it joins"] {
+            track.key(&token, UaId::TLS13_PSK).await.unwrap();
+            other.key(&token, UaId::TLS13_PSK).await.unwrap();
+            let denial = match step {
+                "of the device" => admin("POST", "/v1/denials", &of_device).await,
+                "of its group" => {
+                    admin("POST", members, &joins).await;
+                    admin("POST", "/v1/denials", &of_group).await
+                }
+                _ => {
+                    admin("DELETE", members, &joins).await;
+                    let denial = admin("POST", "/v1/denials", &of_group).await;
+                    track.key(&token, UaId::TLS13_PSK).await.unwrap();
+                    admin("POST", members, &joins).await;
+                    denial
+                }
+            };
+            assert_eq!(track.told().await.token, token, "{step}");
+            assert_eq!(track.key(&token, UaId::TLS13_PSK).await, Err(Refusal::Denied), "{step}");
+            assert!(other.key(&token, UaId::TLS13_PSK).await.is_ok(), "{step}");
+            // One more grant is no way around it.
+            deployment.grant(&sim, TRACK, json!({"lifetime": 60})).await;
+            assert_eq!(track.key(&token, UaId::TLS13_PSK).await, Err(Refusal::Denied), "{step}");
+            // Removed, the same token works again at the next fetch.
+            admin("DELETE", &format!("/v1/denials/{}", denial["denial"]), &Value::Null).await;
+            assert!(track.key(&token, UaId::TLS13_PSK).await.is_ok(), "{step}");
+        }
+        // Nor is a new token: it comes without that right.
+        let denial = admin("POST", "/v1/denials", &of_device).await;
+        let newer = ue.bootstrap(&sim).await.unwrap().id;
+        assert_eq!(track.key(&newer, UaId::TLS13_PSK).await, Err(Refusal::Denied));
+        assert!(other.key(&newer, UaId::TLS13_PSK).await.is_ok());
+        // One that is over denies nothing.
+        let ends = json!({"device": sim.imsi, "app": TRACK, "until": "2020-01-01T00:00:00Z"});
+        let over = admin("POST", "/v1/denials", &ends).await;
+        assert_eq!((&over["denial"], &over["over"]), (&denial["denial"], &json!(true)));
+        assert!(track.key(&newer, UaId::TLS13_PSK).await.is_ok());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Memory per live token (issue "Measures"): RSS at 1,000,000 tokens less RSS at none, with a 50-octet identity, rights
 //! for three applications and every index. A process of its own, so that nothing else counts.
 
-use obf_auth::tokens::{NewToken, RightsSet, TokenTable};
+use obf_auth::table::{NewToken, RightsSet, TokenTable};
 use obf_testkit::in_own_process;
 use obf_token::{Algorithm, Ks, Method, Technology, TokenFacts, TokenId};
 use obf_types::{

@@ -1,11 +1,12 @@
-//! What a software secure element keeps in its file: JSON, the same object that `obf device import` reads (so that
-//! one line serves both ends), with `accepted`, the memory of sequence numbers, added by the element itself.
+//! What a software secure element keeps in its file: JSON, the same object that `obf device import` reads, with `accepted`, the
+//! memory of sequence numbers, added by the element itself. One line serves both ends: each knows the other's fields, ignores
+//! them and keeps them; a field that neither knows is refused.
 
 use super::KeyIndex;
 use obf_aka::{Algorithm, Milenage, SqnArray, SqnLayout, SqnLimits, Tuak, TuakKey, TuakSizes};
 use obf_types::{GlobalIdentity, IdentityError, IdentityKind, hex};
 use serde::{Deserialize, Serialize};
-use serde_json::error::Category;
+use serde_json::{Value, error::Category};
 use zeroize::Zeroizing;
 
 /// What is wrong with a record.
@@ -83,15 +84,30 @@ pub(super) struct Record {
     /// TUAK: iterations of Keccak.
     #[serde(skip_serializing_if = "Option::is_none")]
     keccak_iterations: Option<u8>,
-    /// The home environment's; of no concern here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    amf: Option<String>,
-    /// The home environment's; of no concern here.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sqn: Option<String>,
     /// The highest SEQ accepted, for each IND.
     #[serde(skip_serializing_if = "Option::is_none")]
     accepted: Option<Vec<u64>>,
+    /// From here on the home environment's, of no concern here: kept as they are, so that the line still serves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amf: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sqn: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mnc_digits: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minimum_algorithm: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kyc_expiry: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custodian: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hlr: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    technology: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Value>,
 }
 
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
@@ -118,8 +134,8 @@ impl Record {
     }
 
     pub(super) fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
-        // Room for the longest record: growing would leave copies behind.
-        let mut json = Zeroizing::new(Vec::with_capacity(4096));
+        // Room for twice the longest line that import takes: growing would leave copies behind.
+        let mut json = Zeroizing::new(Vec::with_capacity(32 * 1024));
         serde_json::to_writer_pretty(&mut *json, self)?;
         json.push(b'\n');
         Ok(json)

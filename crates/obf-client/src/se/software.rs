@@ -187,6 +187,27 @@ mod tests {
     }
 
     #[test]
+    fn the_home_environments_fields_are_kept_and_unknown_ones_refused() {
+        let home_fields = r#""mnc_digits":2,"minimum_algorithm":"AKAv2-SHA-256","kyc_expiry":"2030-01-01T00:00:00Z",
+            "custodian":"acme","source":"own","state":"registered","#;
+        let line = RECORD.replacen('{', &format!("{{{home_fields}"), 1);
+        let (_directory, se) = open(&line);
+        let se = se.unwrap();
+        let vector = generate_vector(&home(), &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
+        se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&fs::read(se.path()).unwrap()).unwrap();
+        let given: serde_json::Value = serde_json::from_str(&line).unwrap();
+        for (field, value) in given.as_object().unwrap() {
+            assert_eq!(written.get(field), Some(value), "{field}");
+        }
+        assert!(written["accepted"].as_array().unwrap().contains(&2.into()), "SEQ 2 was accepted: {written}");
+
+        let (_directory, unknown) = open(&RECORD.replacen('{', r#"{"custodain":"acme","#, 1));
+        let error = unknown.unwrap_err().to_string();
+        assert!(error.contains("a field is unknown") && !error.contains("acme"), "{error}");
+    }
+
+    #[test]
     fn no_answer_is_given_that_could_not_be_remembered() {
         let (directory, se) = open(RECORD);
         let se = se.unwrap();

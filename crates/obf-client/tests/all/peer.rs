@@ -10,7 +10,7 @@ use obf_net::{
     Clock as _, OffsetClock, Stopper,
     certificates::{self, CertificateFiles},
     http::{HttpLimits, serve},
-    psk::{KeySource, PskAcceptor, PskServer, PskStream, Wanted},
+    psk::{KeyQuery, KeySource, PskAcceptor, PskServer, PskStream},
 };
 use obf_rpb::{
     Authenticator, Draw, HttpRequest, KeyRing, Reply, Step,
@@ -323,7 +323,8 @@ async fn start_application(state: &Arc<State>, serve: Serve) -> Arc<App> {
         refuse_all: false.into(),
         state: Arc::clone(state),
     });
-    let (acceptor, source) = (PskAcceptor::new(PskServer::for_app(app())).unwrap(), Arc::clone(&application));
+    let (acceptor, source) =
+        (PskAcceptor::new(PskServer::new(vec![app()])).unwrap(), Arc::clone(&application));
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
             let (acceptor, keys) = (acceptor.clone(), Arc::new(Keys(Arc::clone(&source))));
@@ -342,13 +343,13 @@ struct Keys(Arc<App>);
 impl KeySource for Keys {
     type Grant = ();
 
-    async fn key(&self, wanted: Wanted) -> Option<(AppKey, ())> {
+    async fn key(&self, query: KeyQuery) -> Option<(AppKey, ())> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
         if self.0.refuse_all.load(Ordering::SeqCst) {
             return None;
         }
-        let naf = NafId { app: wanted.app, ua: wanted.need.ua };
-        Some((self.0.state.app_key(&wanted.need.token, &naf)?, ()))
+        let naf = NafId { app: query.app, ua: query.need.ua };
+        Some((self.0.state.app_key(&query.need.token, &naf)?, ()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be wrong with a key-encryption key, said so that somebody woken at night knows what to do.
 
+use obf_files::SecretFileError;
 use std::{fmt, path::PathBuf};
 
 /// Why a key-encryption key cannot be had or used. Says what is wrong and what to do; never a key or a PIN.
@@ -141,6 +142,18 @@ impl KekError {
     /// Whether trying again later can help without anybody changing anything.
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::NoToken { .. } | Self::NoRandomness(_))
+    }
+}
+
+impl From<SecretFileError> for KekError {
+    fn from(error: SecretFileError) -> Self {
+        match error {
+            SecretFileError::Unreadable { path, error } => {
+                Self::Unreadable { path, error: error.to_string() }
+            }
+            SecretFileError::Exposed { path, mode } => Self::Exposed { path, mode },
+            other => Self::Malformed(other.path().display().to_string()),
+        }
     }
 }
 

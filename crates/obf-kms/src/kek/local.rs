@@ -1,14 +1,12 @@
 //! Key-encryption keys that this process holds: from a file or the environment.
 
 use super::{DataKeySecret, Kek, KekError, associated, drawn};
+use obf_files::SecretFile;
 use obf_token::SealingKey;
-use obf_types::{Secret, hex};
+use obf_types::Secret;
 use sha2::{Digest, Sha256};
-use std::{fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path};
+use std::path::Path;
 use zeroize::Zeroizing;
-
-/// Longer files hold no key.
-const MAX_LEN: u64 = 256;
 
 /// A key-encryption key in this process's memory. Named by a hash of itself, so that the same key has the same name
 /// wherever it comes from, and a wrong one shows at once.
@@ -19,17 +17,12 @@ pub struct LocalKek {
 }
 
 impl LocalKek {
-    /// Reads 32 octets, or 64 hex digits and perhaps a line end, from a file that only its owner may read.
+    /// Reads 32 octets, or 64 hex digits with whitespace around them, from a file that only its owner may read.
     ///
     /// # Errors
     /// [`KekError::Unreadable`], [`KekError::Exposed`], [`KekError::Malformed`].
     pub fn from_file(path: &Path) -> Result<Self, KekError> {
-        let octets = read_secret_file(path)?;
-        let key = Secret::from_slice(&octets).or_else(|| {
-            let text = std::str::from_utf8(&octets).ok()?;
-            hex::secret(text.trim_end())
-        });
-        Ok(Self::new(&key.ok_or_else(|| KekError::Malformed(path.display().to_string()))?))
+        Ok(Self::new(&SecretFile::open_private(path)?.key()?))
     }
 
     /// Reads 64 hex digits from a variable of the environment.
@@ -39,7 +32,8 @@ impl LocalKek {
     pub fn from_environment(variable: &str) -> Result<Self, KekError> {
         let text =
             std::env::var(variable).map(Zeroizing::new).map_err(|_| KekError::Unset(variable.into()))?;
-        let key = hex::secret(text.trim()).ok_or_else(|| KekError::Malformed(format!("${variable}")))?;
+        let key = obf_files::key(text.as_bytes());
+        let key = key.ok_or_else(|| KekError::Malformed(format!("${variable}")))?;
         Ok(Self::new(&key))
     }
 
@@ -80,24 +74,13 @@ impl std::fmt::Debug for LocalKek {
     }
 }
 
-/// A small file that only its owner may read.
-pub fn read_secret_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, KekError> {
-    let unreadable =
-        |error: std::io::Error| KekError::Unreadable { path: path.into(), error: error.to_string() };
-    let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(KekError::Exposed { path: path.into(), mode });
-    }
-    let mut octets = Zeroizing::new(Vec::with_capacity(MAX_LEN as usize + 1));
-    file.take(MAX_LEN).read_to_end(&mut octets).map_err(unreadable)?;
-    Ok(octets)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{self, Permissions};
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt as _,
+    };
 
     const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 

@@ -125,8 +125,7 @@ impl Link {
     /// Connected, and the HLR knows who we are.
     async fn open(settings: &GsupClientSettings) -> Result<Self, Ended> {
         let opening = async {
-            let stream = TcpStream::connect(settings.address).await?;
-            stream.set_nodelay(true)?;
+            let stream = crate::connect(settings.address, settings.connect_time).await?;
             let mut link = Self {
                 stream,
                 begun: Instant::now(),

@@ -21,7 +21,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::mpsc,
 };
 use tokio_rustls::TlsConnector;
@@ -159,8 +158,7 @@ impl HttpClient {
             host: host.into(),
             reason: format!("{address}: {error}"),
         };
-        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
+        let stream = crate::connect(address, time).await.map_err(unreachable)?;
         let sender = match tls {
             None => converse(stream, host).await?,
             Some(config) => {

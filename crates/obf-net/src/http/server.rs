@@ -1,11 +1,11 @@
 //! The server: accepts within limits, reads heads of bounded size in bounded time, drains when told.
 
-use crate::{ConnectionLimits, Gate, Permit, Running, certificates::dns_names};
+use crate::{AcceptLoop, ConnectionLimits, Incoming, Running, certificates::dns_names};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Request, Response,
-    body::{Body, Incoming},
+    body::{self, Body},
     server::conn::http1,
     service::service_fn,
 };
@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -65,51 +65,34 @@ pub async fn serve<H, F, B>(
     running: Running,
     handler: H,
 ) where
-    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<body::Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let gate = Gate::new(limits.connections);
+    let accepting = AcceptLoop::new(listener, limits.connections, running.clone());
     let acceptor = tls.map(TlsAcceptor::from);
-    loop {
-        let (stream, address) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, or the peer was gone already: neither ends the listener.
-                    tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-            },
-            () = running.stopping() => return,
-        };
-        let Some(permit) = gate.admit(address.ip()) else {
-            tracing::debug!(%address, "connection limit");
-            continue;
-        };
-        let (acceptor, handler, group) = (acceptor.clone(), handler.clone(), running.clone());
-        running.spawn(async move {
-            converse(stream, address, acceptor, limits, &group, handler, permit).await;
-        });
-    }
+    accepting
+        .run(move |incoming| {
+            let (acceptor, handler, group) = (acceptor.clone(), handler.clone(), running.clone());
+            async move { converse(incoming, acceptor, limits, &group, handler).await }
+        })
+        .await;
 }
 
 async fn converse<H, F, B>(
-    stream: TcpStream,
-    address: SocketAddr,
+    incoming: Incoming,
     acceptor: Option<TlsAcceptor>,
     limits: HttpLimits,
     running: &Running,
     handler: H,
-    _permit: Permit,
 ) where
-    H: Fn(Request<Incoming>, Peer) -> F,
+    H: Fn(Request<body::Incoming>, Peer) -> F,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let Incoming { stream, peer: address, permit: _permit } = incoming;
     let _ = stream.set_nodelay(true);
     let mut peer = Peer { address, tls: acceptor.is_some(), names: None };
     let Some(acceptor) = acceptor else {
@@ -129,7 +112,7 @@ async fn converse<H, F, B>(
 async fn answer<S, H, F, B>(stream: S, peer: Peer, limits: HttpLimits, running: &Running, handler: H)
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    H: Fn(Request<Incoming>, Peer) -> F,
+    H: Fn(Request<body::Incoming>, Peer) -> F,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -5,7 +5,6 @@ use super::{
     setup::{self, PskSetupError},
     stream::{Hold, PskStream, Watch, Watched},
 };
-use crate::{ConnectionLimits, Gate};
 use obf_rpa::{ClientHello, NeedKey, ServerTap, Suite, TapError, TapEvent};
 use obf_token::{AppKey, TokenId};
 use obf_types::{AppId, UaId};
@@ -29,9 +28,9 @@ use tokio_openssl::SslStream;
 /// The hint of TS 33.222 5.4 and TS 24.109: it says to a device that the server wants a bootstrapped key.
 const IDENTITY_HINT: &std::ffi::CStr = c"3GPP-bootstrapping";
 
-/// A key that a handshake waits for.
+/// Which key a handshake waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct KeyQuery {
     /// Token and security protocol.
     pub need: NeedKey,
     /// The application that the device asked for (SNI), or the listener's only one.
@@ -45,15 +44,15 @@ pub trait KeySource: Send + Sync + 'static {
     /// What comes with a key and is handed on with the connection.
     type Grant: Send + 'static;
 
-    /// The key if it is at hand. Those that are not are looked up within the limits of [`PskServer::lookups`]; this one
-    /// is not held up by them.
-    fn known(&self, wanted: &Wanted) -> Option<(AppKey, Self::Grant)> {
-        let _ = wanted;
+    /// The key if it is at hand.
+    fn known(&self, query: &KeyQuery) -> Option<(AppKey, Self::Grant)> {
+        let _ = query;
         None
     }
 
-    /// The key that `wanted` names, or `None` for whatever reason. Slow answers delay this handshake only.
-    fn key(&self, wanted: Wanted) -> impl Future<Output = Option<(AppKey, Self::Grant)>> + Send;
+    /// The key that is not at hand, or `None` for whatever reason. Slow answers delay this handshake only; how many
+    /// look-ups there may be at once, in all and from one source, is for whoever implements this.
+    fn key(&self, query: KeyQuery) -> impl Future<Output = Option<(AppKey, Self::Grant)>> + Send;
 }
 
 /// How a listener speaks TLS-PSK.
@@ -65,19 +64,12 @@ pub struct PskServer {
     pub protocols: Vec<String>,
     /// From the first octet to the last of a handshake, key look-up included.
     pub time: Duration,
-    /// Key look-ups at once.
-    pub lookups: ConnectionLimits,
 }
 
 impl PskServer {
-    /// One application, any protocol, 10 s, 4096 look-ups at once of which 256 from one source.
-    pub fn for_app(app: AppId) -> Self {
-        Self {
-            apps: vec![app],
-            protocols: Vec::new(),
-            time: Duration::from_secs(10),
-            lookups: ConnectionLimits { total: 4096, per_source: 256 },
-        }
+    /// These applications, any protocol, 10 s a handshake.
+    pub fn new(apps: Vec<AppId>) -> Self {
+        Self { apps, protocols: Vec::new(), time: Duration::from_secs(10) }
     }
 }
 
@@ -140,7 +132,6 @@ pub struct PskAcceptor {
     context: SslContext,
     cell: Index<Ssl, Arc<KeyCell>>,
     server: Arc<PskServer>,
-    gate: Gate,
 }
 
 impl fmt::Debug for PskAcceptor {
@@ -154,7 +145,9 @@ impl PskAcceptor {
     ///
     /// # Errors
     /// [`PskSetupError`] if OpenSSL lacks what RPA needs.
-    pub fn new(server: PskServer) -> Result<Self, PskSetupError> {
+    pub fn new(mut server: PskServer) -> Result<Self, PskSetupError> {
+        // Found by binary search: a listener may serve thousands.
+        server.apps.sort_unstable();
         let cell = Ssl::new_ex_index::<Arc<KeyCell>>()?;
         let mut context = setup::context()?;
         context.set_tmp_dh(&*setup::dh_group()?)?;
@@ -168,8 +161,7 @@ impl PskAcceptor {
                 choose_protocol(&names, offered).ok_or(AlpnError::NOACK)
             });
         }
-        let gate = Gate::new(server.lookups);
-        Ok(Self { context: context.build(), cell, server: Arc::new(server), gate })
+        Ok(Self { context: context.build(), cell, server: Arc::new(server) })
     }
 
     /// Runs one handshake.
@@ -215,8 +207,7 @@ impl PskAcceptor {
             Ok(agreed) => agreed,
             Err(error) => return Err(refuse(&mut stream, error).await),
         };
-        let lookup =
-            Arc::new(Lookup { keys: Arc::clone(keys), app: app.clone(), source, gate: self.gate.clone() });
+        let lookup = Arc::new(Lookup { keys: Arc::clone(keys), app: app.clone(), source });
         let cell = Arc::new(KeyCell::default());
         let grant = GrantCell::default();
         if version == SslVersion::TLS1_3 {
@@ -242,7 +233,7 @@ impl PskAcceptor {
         let found = match (&hello.server_name, apps) {
             (None, [only]) => Some(only),
             (None, _) => None,
-            (Some(name), apps) => apps.iter().find(|app| app.as_str().eq_ignore_ascii_case(name)),
+            (Some(name), apps) => find_app(apps, name),
         };
         found.cloned().ok_or_else(|| PskAcceptError::OtherApplication(hello.server_name.clone()))
     }
@@ -346,20 +337,15 @@ struct Lookup<K> {
     keys: Arc<K>,
     app: AppId,
     source: IpAddr,
-    gate: Gate,
 }
 
 impl<K: KeySource> Lookup<K> {
     async fn find(&self, need: NeedKey) -> Option<(AppKey, K::Grant)> {
-        let wanted = Wanted { need, app: self.app.clone(), source: self.source };
-        if let Some(known) = self.keys.known(&wanted) {
-            return Some(known);
+        let query = KeyQuery { need, app: self.app.clone(), source: self.source };
+        match self.keys.known(&query) {
+            Some(known) => Some(known),
+            None => self.keys.key(query).await,
         }
-        let Some(_permit) = self.gate.admit(self.source) else {
-            tracing::debug!(source = %self.source, "too many key look-ups at once");
-            return None;
-        };
-        self.keys.key(wanted).await
     }
 }
 
@@ -396,6 +382,13 @@ impl<K: KeySource> Watch for ServerWatch<K> {
             _ => None,
         })
     }
+}
+
+/// The application of that name; server names come in any case, ids of ours are lower-case and sorted.
+fn find_app<'a>(apps: &'a [AppId], name: &str) -> Option<&'a AppId> {
+    let lower_case = || name.bytes().map(|octet| octet.to_ascii_lowercase());
+    let at = apps.binary_search_by(|app| app.as_str().bytes().cmp(lower_case())).ok()?;
+    apps.get(at)
 }
 
 /// The octets of the whole ClientHello, as they came.

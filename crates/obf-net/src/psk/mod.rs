@@ -12,7 +12,7 @@ mod hint;
 mod setup;
 mod stream;
 
-pub use acceptor::{Accepted, KeySource, PskAcceptError, PskAcceptor, PskServer, Wanted};
+pub use acceptor::{Accepted, KeyQuery, KeySource, PskAcceptError, PskAcceptor, PskServer};
 pub use connector::{Connected, PskConnectError, PskConnector, Versions};
 pub use setup::PskSetupError;
 pub use stream::PskStream;

@@ -18,7 +18,7 @@ pub use reverse::{Forward, Forwarder, ReverseRequest, ReverseRequests, reverse_r
 pub use tls_client::{LinkEvents, RadiusTlsClient, TlsClientSettings, TlsServerAddress};
 pub use tls_server::{TlsServerSettings, serve_tls};
 pub use udp_client::{RadiusUdpClient, UdpServerAddress};
-pub use udp_server::{UdpPeer, UdpServerSettings, serve_udp};
+pub use udp_server::{UdpPeer, UdpPeers, UdpServerSettings, serve_udp, serve_udp_peers};
 
 use obf_radius::Request;
 use std::{future::Future, net::SocketAddr, sync::Arc};

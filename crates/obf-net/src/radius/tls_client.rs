@@ -10,17 +10,31 @@ use super::{
 use crate::{Running, certificates};
 use obf_radius::{Code, Reply, exchange::stream::Watchdog};
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::{net::TcpStream, sync::watch};
 use tokio_rustls::TlsConnector;
 
 /// A server that may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsServerAddress {
-    /// Its address.
-    pub address: SocketAddr,
+    /// `host:port`; a name is looked up at each attempt to connect.
+    pub address: String,
     /// The dNSName that its certificate must have.
     pub name: String,
+}
+
+impl TlsServerAddress {
+    /// The server at `address` (a socket address or `host:port`), known by `name`.
+    pub fn new(address: impl fmt::Display, name: impl Into<String>) -> Self {
+        Self { address: address.to_string(), name: name.into() }
+    }
 }
 
 /// How to reach the servers.
@@ -171,13 +185,15 @@ struct Keeper<H> {
     settings: TlsClientSettings,
     connector: TlsConnector,
     events: Arc<H>,
+    /// Where further connections go: the server of the first one, by the address that answered.
+    in_use: Mutex<Option<TlsServerAddress>>,
 }
 
 impl<H: LinkEvents> Keeper<H> {
     fn new(settings: TlsClientSettings, events: Arc<H>) -> Self {
         let mut tls = (*settings.tls).clone();
         tls.alpn_protocols = tls_server::protocols(settings.radius_1_1);
-        Self { settings, connector: TlsConnector::from(Arc::new(tls)), events }
+        Self { settings, connector: TlsConnector::from(Arc::new(tls)), events, in_use: Mutex::default() }
     }
 
     async fn stay_connected(&self, current: &watch::Sender<Option<Connection>>, overflow: &Overflow) {
@@ -208,6 +224,7 @@ impl<H: LinkEvents> Keeper<H> {
             tracing::debug!(address = %server.address, %error, "connection given up");
             return false;
         }
+        *self.in_use() = Some(TlsServerAddress::new(connection.address(), &server.name));
         current.send_replace(Some(connection.clone()));
         let reason = connection.ended().await;
         current.send_replace(None);
@@ -219,8 +236,9 @@ impl<H: LinkEvents> Keeper<H> {
 
     /// A connection that runs in a task of its own until it ends.
     async fn open(&self, server: &TlsServerAddress) -> Option<Connection> {
-        let opened = tokio::time::timeout(self.settings.connect_time, open(&self.connector, server)).await;
-        let (stream, names, framing) = match opened {
+        let time = self.settings.connect_time;
+        let opened = tokio::time::timeout(time, open(&self.connector, server, time)).await;
+        let (stream, peer, names, framing) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => {
                 tracing::debug!(address = %server.address, %error, "cannot connect");
@@ -234,9 +252,13 @@ impl<H: LinkEvents> Keeper<H> {
         let heartbeat = self.settings.heartbeat;
         let watchdog = Watchdog { interval: heartbeat, patience: heartbeat };
         let events = Arc::clone(&self.events);
-        let (connection, run) = Connection::new(stream, server.address, names, framing, watchdog, events);
+        let (connection, run) = Connection::new(stream, peer, names, framing, watchdog, events);
         tokio::spawn(run);
         Some(connection)
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, Option<TlsServerAddress>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -244,10 +266,10 @@ impl<H: LinkEvents> Keeper<H> {
 fn further<H: LinkEvents>(keeper: &Arc<Keeper<H>>) -> Opener {
     let keeper = Arc::clone(keeper);
     Box::new(move |first: &Connection| {
-        let (keeper, address) = (Arc::clone(&keeper), first.address());
+        let (keeper, address) = (Arc::clone(&keeper), first.address().to_string());
         Box::pin(async move {
-            let server = keeper.settings.servers.iter().find(|server| server.address == address)?;
-            keeper.open(server).await
+            let server = keeper.in_use().clone().filter(|server| server.address == address)?;
+            keeper.open(&server).await
         })
     })
 }
@@ -261,17 +283,16 @@ impl Drop for CloseOnDrop {
     }
 }
 
-type Opened = (tokio_rustls::client::TlsStream<TcpStream>, Arc<[String]>, obf_radius::Framing);
+type Opened = (tokio_rustls::client::TlsStream<TcpStream>, SocketAddr, Arc<[String]>, obf_radius::Framing);
 
-async fn open(connector: &TlsConnector, server: &TlsServerAddress) -> std::io::Result<Opened> {
-    let name = ServerName::try_from(server.name.clone()).map_err(std::io::Error::other)?;
-    let stream = TcpStream::connect(server.address).await?;
-    stream.set_nodelay(true)?;
+async fn open(connector: &TlsConnector, server: &TlsServerAddress, time: Duration) -> io::Result<Opened> {
+    let name = ServerName::try_from(server.name.clone()).map_err(io::Error::other)?;
+    let stream = crate::connect(&server.address, time).await?;
+    let peer = stream.peer_addr()?;
     let stream = connector.connect(name, stream).await?;
     let (_, tls) = stream.get_ref();
     let leaf = tls.peer_certificates().and_then(|chain| chain.first());
     let names = leaf.map(|leaf| certificates::dns_names(leaf)).unwrap_or_default().into();
-    let framing =
-        tls_server::framing(tls).ok_or_else(|| std::io::Error::other("radius/1.1 below TLS 1.3"))?;
-    Ok((stream, names, framing))
+    let framing = tls_server::framing(tls).ok_or_else(|| io::Error::other("radius/1.1 below TLS 1.3"))?;
+    Ok((stream, peer, names, framing))
 }

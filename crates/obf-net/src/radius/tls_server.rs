@@ -1,7 +1,7 @@
 //! RADIUS/TLS, the accepting end (RFC 6614): mutual certificates, requests in both directions.
 
 use super::{Connection, Handler};
-use crate::{ConnectionLimits, Gate, Running, certificates};
+use crate::{AcceptLoop, ConnectionLimits, Incoming, Running, certificates};
 use obf_radius::{
     Framing,
     exchange::stream::Watchdog,
@@ -46,43 +46,37 @@ pub async fn serve_tls<H: Handler>(
     let mut tls = (*tls).clone();
     tls.alpn_protocols = protocols(settings.radius_1_1);
     let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let gate = Gate::new(settings.connections);
-    loop {
-        let (stream, address) = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of descriptors, or the peer was gone already: neither ends the listener.
-                    tracing::warn!(%error, "accept failed");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-            },
-            () = running.stopping() => return,
-        };
-        let Some(permit) = gate.admit(address.ip()) else {
-            tracing::debug!(%address, "connection limit");
-            continue;
-        };
-        let (acceptor, handler, group) = (acceptor.clone(), Arc::clone(&handler), running.clone());
-        running.spawn(async move {
-            let _permit = permit;
-            let accepted = tokio::time::timeout(settings.handshake_time, accept(acceptor, stream)).await;
-            let Ok(Some((stream, names, framing))) = accepted else {
-                tracing::debug!(%address, "no RADIUS/TLS handshake");
-                return;
-            };
-            let (connection, run) =
-                Connection::new(stream, address, names, framing, NO_WATCHDOG, handler.clone());
-            if !handler.accepts(&connection) {
-                tracing::info!(%address, names = ?connection.names(), "peer is not registered");
-                return;
-            }
-            tokio::select! {
-                ended = run => tracing::debug!(%address, ?ended, "RADIUS/TLS connection ended"),
-                () = group.stopping() => connection.close(),
-            }
-        });
+    let accepting = AcceptLoop::new(listener, settings.connections, running.clone());
+    accepting
+        .run(move |incoming| {
+            let (acceptor, handler, group) = (acceptor.clone(), Arc::clone(&handler), running.clone());
+            async move { converse(incoming, acceptor, settings.handshake_time, &group, handler).await }
+        })
+        .await;
+}
+
+async fn converse<H: Handler>(
+    incoming: Incoming,
+    acceptor: TlsAcceptor,
+    handshake_time: Duration,
+    running: &Running,
+    handler: Arc<H>,
+) {
+    let Incoming { stream, peer: address, permit: _permit } = incoming;
+    let accepted = tokio::time::timeout(handshake_time, accept(acceptor, stream)).await;
+    let Ok(Some((stream, names, framing))) = accepted else {
+        tracing::debug!(%address, "no RADIUS/TLS handshake");
+        return;
+    };
+    let (connection, run) =
+        Connection::new(stream, address, names, framing, NO_WATCHDOG, Arc::clone(&handler));
+    if !handler.accepts(&connection) {
+        tracing::info!(%address, names = ?connection.names(), "peer is not registered");
+        return;
+    }
+    tokio::select! {
+        ended = run => tracing::debug!(%address, ?ended, "RADIUS/TLS connection ended"),
+        () = running.stopping() => connection.close(),
     }
 }
 

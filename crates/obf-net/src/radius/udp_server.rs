@@ -4,7 +4,7 @@
 use super::{Handler, Origin};
 use crate::Running;
 use obf_radius::{
-    Code, Framing, Request,
+    Code, Framing, Rejected, Request,
     exchange::{DuplicateCache, Seen},
 };
 use obf_types::SecretBytes;
@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     future::Future,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     task::{Context, Waker},
     time::Instant,
 };
@@ -32,6 +32,52 @@ pub struct UdpPeer {
     pub names: Vec<String>,
 }
 
+/// The sources that may ask; they can be replaced while they are served.
+#[derive(Debug, Default)]
+pub struct UdpPeers(RwLock<Arc<Sources>>);
+
+/// Several peers may be at one address, as long as their secrets differ.
+type Sources = HashMap<IpAddr, Vec<(Framing, Arc<[String]>)>>;
+
+impl UdpPeers {
+    /// These.
+    pub fn new(peers: Vec<UdpPeer>) -> Self {
+        Self(RwLock::new(Arc::new(sources(peers))))
+    }
+
+    /// These from now on.
+    pub fn replace(&self, peers: Vec<UdpPeer>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sources(peers));
+    }
+
+    /// The request in a datagram and the names of the peer that it is authentically from, or why not;
+    /// `None`: nobody is known there.
+    fn authenticate(
+        &self,
+        source: IpAddr,
+        octets: &[u8],
+    ) -> Result<(Request, Arc<[String]>), Option<Rejected>> {
+        let sources = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        let mut reason = None;
+        for (framing, names) in sources.get(&source.to_canonical()).into_iter().flatten() {
+            match Request::authenticate(framing, octets) {
+                Ok(request) => return Ok((request, Arc::clone(names))),
+                Err(rejected) => reason = Some(rejected),
+            }
+        }
+        Err(reason)
+    }
+}
+
+fn sources(peers: Vec<UdpPeer>) -> Sources {
+    let mut sources = Sources::new();
+    for peer in peers {
+        let at = sources.entry(peer.source.to_canonical()).or_default();
+        at.push((Framing::with_secret(peer.secret), peer.names.into()));
+    }
+    sources
+}
+
 /// Limits of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpServerSettings {
@@ -47,7 +93,7 @@ impl Default for UdpServerSettings {
     }
 }
 
-/// Serves `handler` on `socket` until the group of `running` is told to finish.
+/// Serves `handler` on `socket`, for peers that stay the same, until the group of `running` is told to finish.
 pub async fn serve_udp<H: Handler>(
     socket: UdpSocket,
     peers: Vec<UdpPeer>,
@@ -55,10 +101,17 @@ pub async fn serve_udp<H: Handler>(
     running: Running,
     handler: Arc<H>,
 ) {
-    let peers: HashMap<IpAddr, (Framing, Arc<[String]>)> = peers
-        .into_iter()
-        .map(|peer| (peer.source.to_canonical(), (Framing::with_secret(peer.secret), peer.names.into())))
-        .collect();
+    serve_udp_peers(socket, Arc::new(UdpPeers::new(peers)), settings, running, handler).await;
+}
+
+/// Serves `handler` on `socket`, for peers that may be replaced, until the group of `running` is told to finish.
+pub async fn serve_udp_peers<H: Handler>(
+    socket: UdpSocket,
+    peers: Arc<UdpPeers>,
+    settings: UdpServerSettings,
+    running: Running,
+    handler: Arc<H>,
+) {
     let server = Arc::new(Server {
         socket,
         replies: Mutex::new(DuplicateCache::new(settings.max_replies)),
@@ -79,14 +132,14 @@ pub async fn serve_udp<H: Handler>(
             () = running.stopping() => return,
         };
         let octets = datagram.get(..length).unwrap_or_default();
-        let Some((framing, names)) = peers.get(&address.ip().to_canonical()) else {
-            tracing::debug!(%address, "packet from an unknown source");
-            continue;
-        };
-        let request = match Request::authenticate(framing, octets) {
-            Ok(request) => request,
-            Err(error) => {
-                tracing::debug!(%address, %error, "packet discarded");
+        let (request, names) = match peers.authenticate(address.ip(), octets) {
+            Ok(authentic) => authentic,
+            Err(Some(rejected)) => {
+                tracing::debug!(%address, error = %rejected, "packet discarded");
+                continue;
+            }
+            Err(None) => {
+                tracing::debug!(%address, "packet from an unknown source");
                 continue;
             }
         };
@@ -97,7 +150,7 @@ pub async fn serve_udp<H: Handler>(
             }
             continue;
         }
-        let origin = Origin { address, names: Arc::clone(names), connection: None };
+        let origin = Origin { address, names, connection: None };
         let (server, handler) = (Arc::clone(&server), Arc::clone(&handler));
         let mut handling = Box::pin(async move {
             match answer(&request, origin, &*handler).await {

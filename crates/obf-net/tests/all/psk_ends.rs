@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use obf_net::psk::{
-    Accepted, KeySource, PskAcceptError, PskAcceptor, PskConnectError, PskConnector, PskServer, Versions,
-    Wanted,
+    Accepted, KeyQuery, KeySource, PskAcceptError, PskAcceptor, PskConnectError, PskConnector, PskServer,
+    Versions,
 };
 use obf_token::{AppKey, TokenId};
 use obf_types::{AppId, Domain, UaId};
@@ -53,15 +53,15 @@ pub struct Keys {
 impl KeySource for Keys {
     type Grant = UaId;
 
-    async fn key(&self, wanted: Wanted) -> Option<(AppKey, UaId)> {
+    async fn key(&self, query: KeyQuery) -> Option<(AppKey, UaId)> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        assert_eq!(wanted.app, app());
-        match wanted.need.token.rand()[0] {
+        assert_eq!(query.app, app());
+        match query.need.token.rand()[0] {
             5 => self.five.notified().await,
             1..=9 => {}
             _ => return None,
         }
-        Some((key(&wanted.need.token, wanted.need.ua), wanted.need.ua))
+        Some((key(&query.need.token, query.need.ua), query.need.ua))
     }
 }
 

@@ -125,8 +125,7 @@ async fn tls_server(pki: &Pki, radius_1_1: bool) -> TlsPair {
 }
 
 fn tls_settings(files: &CertificateFiles, ca: &Path, servers: &[SocketAddr]) -> TlsClientSettings {
-    let servers =
-        servers.iter().map(|address| TlsServerAddress { address: *address, name: "as.example".into() });
+    let servers = servers.iter().map(|address| TlsServerAddress::new(address, "as.example"));
     TlsClientSettings::new(servers.collect(), certificates::mutual_client(files, ca).unwrap())
 }
 

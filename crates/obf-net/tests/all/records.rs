@@ -1,7 +1,9 @@
 //! What TLS-PSK protects on RPA, each way: somebody on the wire neither reads, nor changes, nor repeats what is sent
 //! (SPEC U2–U4 for the server, U6–U8 for the device).
 
-use obf_net::psk::{Accepted, KeySource, PskAcceptor, PskConnector, PskServer, PskStream, Versions, Wanted};
+use obf_net::psk::{
+    Accepted, KeyQuery, KeySource, PskAcceptor, PskConnector, PskServer, PskStream, Versions,
+};
 use obf_token::{AppKey, TokenId};
 use obf_types::{AppId, Domain};
 use std::{net::Ipv4Addr, sync::Arc};
@@ -18,7 +20,7 @@ struct OneKey;
 impl KeySource for OneKey {
     type Grant = ();
 
-    async fn key(&self, _: Wanted) -> Option<(AppKey, ())> {
+    async fn key(&self, _: KeyQuery) -> Option<(AppKey, ())> {
         Some((AppKey::new([7; 32]), ()))
     }
 }
@@ -33,7 +35,7 @@ struct End {
 async fn connected(versions: Versions) -> (End, End) {
     let (app, domain) = (AppId::new("track.example").unwrap(), Domain::new("rs1.as.example").unwrap());
     let token = TokenId::new([1; 16], domain);
-    let acceptor = PskAcceptor::new(PskServer::for_app(app.clone())).unwrap();
+    let acceptor = PskAcceptor::new(PskServer::new(vec![app.clone()])).unwrap();
     let connector = PskConnector::new(versions, &[]).unwrap();
     let keys = Arc::new(OneKey);
     let ((device, mut of_device), (server, mut of_server)) = (duplex(PIPE), duplex(PIPE));

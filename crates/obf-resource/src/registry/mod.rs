@@ -6,6 +6,7 @@ mod applications;
 mod audit;
 mod changes;
 mod custodians;
+mod denials;
 mod devices;
 mod entries;
 mod grants;

@@ -111,6 +111,9 @@ impl DeviceRecord {
             Some(3) => HomeNetwork::ThreeDigitMnc,
             Some(_) => return Err(RecordError::Field { field: "mnc_digits", wanted: "2 or 3" }),
         };
+        if record.keccak_iterations.is_some_and(|iterations| iterations != 1) {
+            return Err(RecordError::Field { field: "keccak_iterations", wanted: "1" });
+        }
         if record.custodian.as_deref().is_some_and(|id| pattern::mismatch(pattern::SLUG, id).is_some()) {
             return Err(RecordError::Field { field: "custodian", wanted: "the id of a custodian" });
         }
@@ -329,6 +332,7 @@ mod tests {
             (r#"{"imsi":"001010000000001",KEYS,"algorithm":"tuak"}"#, "opc does not belong to tuak"),
             (r#"{"imsi":"001010000000001","k":"465b5ce8"}"#, "k: 16 octets are needed, as hex digits"),
             (r#"{"imsi":"001010000000001",KEYS,"mnc_digits":4}"#, "mnc_digits: 2 or 3"),
+            (r#"{"imsi":"001010000000001",KEYS,"keccak_iterations":2}"#, "keccak_iterations: 1"),
             (
                 r#"{"imsi":"001010000000001",KEYS,"kyc_expiry":"soon"}"#,
                 "a date like 2027-01-31T00:00:00Z is needed, at column 126",

@@ -15,8 +15,8 @@ use obf_rpr::{
 use obf_store::{
     StoreError,
     resource::{
-        self, Application, Applications, Device, KeyUse, ResourceDb, RightsPage, SequenceNumbers, State,
-        Taken, WithRights,
+        self, Application, Applications, Device, Entitlement, KeyUse, ResourceDb, RightsPage,
+        SequenceNumbers, State, Taken, WithRights,
     },
 };
 use obf_token::Mode;
@@ -135,8 +135,8 @@ impl Answerer {
             Wanted::After(app) => Some(app),
             Wanted::Only(app) => {
                 let found = self.store.right(identity, app, now).await.map_err(|error| failed(&error))?;
-                let (device, granted) = found.ok_or(Refusal::UnknownIdentity)?;
-                return match authorisation::decide(self.policy, &device, granted.as_ref(), now) {
+                let (device, entitlement) = found.ok_or(Refusal::UnknownIdentity)?;
+                return match authorisation::decide(self.policy, &device, &entitlement, now) {
                     Decision::Permit(right) => Ok((device, Rights { list: vec![right], more: false })),
                     Decision::Refuse(refusal) => Err(refusal),
                 };
@@ -157,12 +157,14 @@ impl Answerer {
             let list: Vec<Right> = page
                 .grants
                 .iter()
-                .filter_map(|granted| match authorisation::decide(self.policy, device, Some(granted), now) {
-                    Decision::Permit(right) => Some(right),
-                    Decision::Refuse(_) => None,
+                .filter_map(|entitlement| {
+                    match authorisation::decide(self.policy, device, entitlement, now) {
+                        Decision::Permit(right) => Some(right),
+                        Decision::Refuse(_) => None,
+                    }
                 })
                 .collect();
-            let last = page.grants.last().map(|granted| granted.application.id.clone());
+            let last = page.grants.last().and_then(Entitlement::app).cloned();
             match (last, device.primary()) {
                 (Some(last), Some(primary)) if list.is_empty() && page.more => {
                     page = self.next_page(primary.clone(), last, now).await?;

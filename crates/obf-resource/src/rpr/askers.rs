@@ -1,6 +1,7 @@
 //! The registered Authentication Servers (SPEC C3): by source address and secret on UDP, by certificate on TLS.
 
 use crate::config::{AuthServerConfig, ConfigError};
+use obf_files::SecretFile;
 use obf_net::radius::{Origin, UdpPeer};
 use obf_rpr::Asker;
 use obf_types::{Domain, NodeNumber, SecretBytes};
@@ -111,17 +112,14 @@ impl AuthServer {
     }
 }
 
-/// A secret is what stands in the file, without line ends behind it.
+/// A shared secret of RADIUS/UDP.
 fn read_secret(path: &Path, least: usize) -> Result<SecretBytes, ConfigError> {
     let key = "auth_servers.secret_file";
-    let octets = std::fs::read(path)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|error| ConfigError::new(key, format_args!("{}: {error}", path.display())))?;
-    let end = octets.iter().rposition(|octet| !matches!(octet, b'\n' | b'\r')).map_or(0, |last| last + 1);
-    let secret = octets.get(..end).unwrap_or_default();
-    if secret.len() < least {
+    let secret = SecretFile::open(path).and_then(|file| file.line());
+    let secret = secret.map_err(|error| ConfigError::new(key, error))?;
+    if secret.expose().len() < least {
         let reason = format_args!("{}: at least {least} octets are needed", path.display());
         return Err(ConfigError::new(key, reason));
     }
-    Ok(SecretBytes::from(secret))
+    Ok(secret)
 }

@@ -368,9 +368,20 @@ async fn what_the_server_offers_is_published() {
     let offer: Value = serde_json::from_slice(offer.body()).unwrap();
     assert_eq!(offer["addresses"]["admin"], rs.endpoint("admin").to_string());
     assert_eq!(offer["authentication_servers"], json!([DOMAIN]));
+    let providers =
+        |offer: &Value| offer["registration"]["application_providers"].as_str().unwrap().to_owned();
+    assert!(providers(&offer).starts_with("POST /v1/application-providers:register"));
+    // What a Resource Server cannot know it does not say: algorithms are offered by an Authentication Server.
+    assert_eq!(offer.get("bootstrap_algorithms").or(offer.get("key_schemas")), None);
     let served = ask(&rs, &site, "", ("GET", "/v1/openapi.json"), &[], "").await;
     let served: Value = serde_json::from_slice(served.body()).unwrap();
     assert!(served == obf_admin::openapi::document(obf_admin::Api::Resource));
+    rs.handle.shutdown().await;
+    let mut config = site.config(None);
+    config["admin"]["most_registrations"] = json!(0);
+    let rs = site.start(config).await;
+    let offer = ask(&rs, &site, "", ("GET", "/.well-known/obf"), &[], "").await;
+    assert_eq!(providers(&serde_json::from_slice(offer.body()).unwrap()), "by an operator");
     rs.handle.shutdown().await;
 }
 

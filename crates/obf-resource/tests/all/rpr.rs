@@ -301,7 +301,7 @@ async fn radius_tls_serves_registered_certificates_and_carries_notices_back() {
     let (sender, mut notices) = mpsc::unbounded_channel();
     let link = |file: &str, name: &str, taker: Taker| {
         let tls = certificates::mutual_client(&site.certificate(file, name), &site.path("ca.pem")).unwrap();
-        let address = TlsServerAddress { address: rs.endpoint("rpr-tls"), name: "rs.example".into() };
+        let address = TlsServerAddress::new(rs.endpoint("rpr-tls"), "rs.example");
         RadiusTlsClient::start(TlsClientSettings::new(vec![address], tls), &running, Arc::new(taker))
     };
     let client = link("as", "as.example", Taker(sender.clone()));

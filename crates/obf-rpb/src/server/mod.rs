@@ -51,7 +51,8 @@ impl Settings {
         }
     }
 
-    pub(crate) const fn offered(&self) -> &'static [Algorithm] {
+    /// The algorithms of the challenges, the strongest first.
+    pub const fn offered(&self) -> &'static [Algorithm] {
         if self.offer_akav1 {
             &[Algorithm::AkaV2Sha256, Algorithm::AkaV1Md5]
         } else {

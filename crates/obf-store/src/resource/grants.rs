@@ -12,7 +12,7 @@ use crate::{
 use obf_types::{AppId, GlobalIdentity, Lifetime, UnixTime};
 use std::future::Future;
 
-/// Who is granted something.
+/// Who is granted, or denied, something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Grantee {
     /// A device.
@@ -117,7 +117,7 @@ impl Grants for ResourceDb {
                     };
                 }
                 s.execute(sql, &values)?;
-                grant.grantee.changed(s, "grant.put", &grant.app, &change)?;
+                grant.grantee.changed(s, "grant.put", &grant.app, "", &change)?;
                 Ok(true)
             })
             .await
@@ -140,7 +140,7 @@ impl Grants for ResourceDb {
                     )?,
                 };
                 if removed > 0 {
-                    grantee.changed(s, "grant.remove", &app, &change)?;
+                    grantee.changed(s, "grant.remove", &app, "", &change)?;
                 }
                 Ok(removed > 0)
             })
@@ -221,7 +221,8 @@ const PUT_GROUP: &str = "
         settings = excluded.settings, local_validity = excluded.local_validity, kyc_level = excluded.kyc_level";
 
 impl Grantee {
-    fn exists(&self, s: &mut dyn Session) -> Result<bool, StoreError> {
+    /// Whether there is such a device or group; it stays so until the transaction ends.
+    pub(super) fn exists(&self, s: &mut dyn Session) -> Result<bool, StoreError> {
         match self {
             Self::Device(id) => {
                 let sql = format!("SELECT 1 FROM devices WHERE id = ?1{}", s.locking());
@@ -231,12 +232,13 @@ impl Grantee {
         }
     }
 
-    /// Notices and audit of a grant that was made or removed.
-    fn changed(
+    /// Notices and audit of a grant or a denial that was made or removed.
+    pub(super) fn changed(
         &self,
         s: &mut dyn Session,
         action: &str,
         app: &AppId,
+        detail: &str,
         change: &Change,
     ) -> Result<(), StoreError> {
         match self {
@@ -244,11 +246,11 @@ impl Grantee {
                 let Some(device) = load(s, *id)? else { return Ok(()) };
                 let Some(primary) = device.primary() else { return Ok(()) };
                 change.announce(s, NoticeKind::Changed, Some((primary, device.epoch)), Some(app))?;
-                change.record(s, action, &format!("{primary} {app}"), "")
+                change.record(s, action, &format!("{primary} {app}"), detail)
             }
             Self::Group(group) => {
                 change.announce_devices(s, NoticeKind::Changed, groups::MEMBERS, group)?;
-                change.record(s, action, &format!("group:{group} {app}"), "")
+                change.record(s, action, &format!("group:{group} {app}"), detail)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Groups of devices: a fleet that is granted an application in one call.
 
-use super::{Change, DeviceId, Lane, NoticeKind, Outcome, ResourceDb, device_rows};
+use super::{Change, DeviceId, Lane, NoticeKind, Outcome, ResourceDb, denials, device_rows};
 use crate::{
     StoreError,
     sql::{Row, Session, values},
@@ -63,7 +63,7 @@ pub trait Groups {
         change: Change,
     ) -> impl Future<Output = Result<Outcome<Group>, StoreError>> + Send;
 
-    /// Removes it with its grants, not its devices, and tells the Authentication Servers.
+    /// Removes it with its grants and denials, not its devices, and tells the Authentication Servers.
     fn remove_group(
         &self,
         id: &str,
@@ -157,7 +157,7 @@ impl Groups for ResourceDb {
                 if let Err(outcome) = at_version::<()>(s, &id, expected)? {
                     return Ok(outcome);
                 }
-                if has_grants(s, &id)? {
+                if concerns_rights(s, &id)? {
                     change.announce_devices(s, NoticeKind::Changed, MEMBERS, &id)?;
                 }
                 s.execute("DELETE FROM groups WHERE id = ?1", values![&id])?;
@@ -229,12 +229,12 @@ fn change_members(
     } else {
         "DELETE FROM group_members WHERE device = ?1 AND group_id = ?2"
     };
-    let granted = has_grants(s, id)?;
+    let concerns_rights = concerns_rights(s, id)?;
     let lane = if found.len() > 1 { Lane::Bulk } else { Lane::Single };
     for device in found {
         let changed = s.execute(sql, values![device.0, id])?;
         outcome.changed += changed;
-        if granted
+        if concerns_rights
             && changed > 0
             && let Some(device) = device_rows::load(s, device)?
         {
@@ -267,9 +267,10 @@ pub(super) fn exists(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> 
     s.exists(&sql, values![id])
 }
 
-fn has_grants(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM group_grants WHERE group_id = ?1 LIMIT 1";
-    s.exists(sql, values![id])
+/// Whether being in it changes what a device may: it is granted something, or denied something.
+fn concerns_rights(s: &mut dyn Session, id: &str) -> Result<bool, StoreError> {
+    let granted = s.exists("SELECT 1 FROM group_grants WHERE group_id = ?1 LIMIT 1", values![id])?;
+    Ok(granted || denials::of_group(s, id)?)
 }
 
 fn at_version<T>(

@@ -14,6 +14,7 @@ mod backup;
 mod credentials;
 mod custodians;
 mod data_keys;
+mod denials;
 mod device_rows;
 mod devices;
 mod entries;
@@ -38,6 +39,7 @@ pub use credentials::{
 };
 pub use custodians::{Custodian, CustodianKind, Custodians};
 pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
+pub use denials::{Denial, DenialFilter, Denied, NewDenial};
 pub use devices::{Added, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, Holder, NewDevice};
 pub use entries::{Entries, Entry, EntryKind};
 pub use grants::{Grant, Grantee, Grants, Terms};
@@ -46,7 +48,7 @@ pub use idempotency::{Claim, Idempotency, KeptAnswer};
 pub use kyc::{BecameDue, Due, KycFilter, KycRecord, KycRecords, KycStanding};
 pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
 pub use registrations::{Registered, Registrations};
-pub use rights::{GrantedApplication, Rights, RightsPage};
+pub use rights::{Entitlement, GrantedApplication, Rights, RightsPage};
 pub use sqn::{KeyUse, SequenceNumbers, Subscriber, Taken, WithRights};
 
 use crate::{

@@ -1,15 +1,20 @@
-//! What a device is granted, by itself and through its groups, with the applications that it is granted.
+//! What a device is granted, by itself and through its groups, with the applications that it is granted and what denies it
+//! those.
 //!
 //! Only grants that have not ended are seen. Where there are several for one application, the device's own counts,
-//! otherwise that of the group whose name comes first.
+//! otherwise that of the group whose name comes first. Denials are seen whether they are over or not: it is for the decision to
+//! say so.
 
-use super::{Application, Device, DeviceId, ResourceDb, Terms, applications, device_rows::load_of, grants};
+use super::{
+    Application, Denied, Device, DeviceId, ResourceDb, Terms, applications, denials, device_rows::load_of,
+    grants,
+};
 use crate::{
     StoreError,
     sql::{Row, Session, Value, values},
 };
 use obf_types::{AppId, GlobalIdentity, UnixTime};
-use std::{cmp::Ordering, future::Future};
+use std::{cmp::Ordering, future::Future, sync::LazyLock};
 
 /// A grant of a device with the application it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +29,29 @@ pub struct GrantedApplication {
     pub application: Application,
 }
 
+/// What is registered of a device at one application: the grant that counts, if any, and what stands over it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entitlement {
+    /// The grant.
+    pub granted: Option<GrantedApplication>,
+    /// The denial that ends last.
+    pub denied: Option<Denied>,
+}
+
 /// Grants of one device in order of their applications.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RightsPage {
-    /// The grants.
-    pub grants: Vec<GrantedApplication>,
+    /// The grants, each with what stands over it.
+    pub grants: Vec<Entitlement>,
     /// True if there are more behind the last.
     pub more: bool,
+}
+
+impl Entitlement {
+    /// The application, if it is granted.
+    pub fn app(&self) -> Option<&AppId> {
+        self.granted.as_ref().map(|granted| &granted.application.id)
+    }
 }
 
 /// What devices are granted.
@@ -45,13 +66,13 @@ pub trait Rights {
         now: UnixTime,
     ) -> impl Future<Output = Result<Option<(Device, RightsPage)>, StoreError>> + Send;
 
-    /// The device of that identity and its grant for that application; `None` where there is none.
+    /// The device of that identity and what is registered of it at that application; `None` if there is no such device.
     fn right(
         &self,
         identity: GlobalIdentity,
         app: AppId,
         now: UnixTime,
-    ) -> impl Future<Output = Result<Option<(Device, Option<GrantedApplication>)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<(Device, Entitlement)>, StoreError>> + Send;
 }
 
 impl Rights for ResourceDb {
@@ -76,16 +97,21 @@ impl Rights for ResourceDb {
         identity: GlobalIdentity,
         app: AppId,
         now: UnixTime,
-    ) -> Result<Option<(Device, Option<GrantedApplication>)>, StoreError> {
+    ) -> Result<Option<(Device, Entitlement)>, StoreError> {
         self.engine
             .read(move |s| {
                 let Some(device) = load_of(s, &identity)? else { return Ok(None) };
                 let values = values![device.id.0, app.as_str(), now.0];
-                let mut granted = s.one(ONE_OWN, values, |row| own(row, device.id))?;
-                if granted.is_none() {
-                    granted = s.one(ONE_OF_GROUP, values, |row| of_group(row, device.id))?;
+                let mut found = s.one(&ONE_OWN, values, |row| own(row, device.id))?;
+                if found.is_none() {
+                    found = s.one(&ONE_OF_GROUP, values, |row| of_group(row, device.id))?;
                 }
-                Ok(Some((device, granted)))
+                let entitlement = match found {
+                    Some(entitlement) => entitlement,
+                    // Nothing is granted; a denial is told all the same.
+                    None => Entitlement { granted: None, denied: denials::of_device(s, device.id, &app)? },
+                };
+                Ok(Some((device, entitlement)))
             })
             .await
     }
@@ -102,8 +128,8 @@ pub(super) fn page(
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let values: &[Value<'_>] =
         values![device.0, after.map_or("", AppId::as_str), now.0, u64::from(limit) + 1];
-    let own = s.all(PAGE_OWN, values, |row| own(row, device))?;
-    let of_groups = s.all(PAGE_OF_GROUPS, values, |row| of_group(row, device))?;
+    let own = s.all(&PAGE_OWN, values, |row| own(row, device))?;
+    let of_groups = s.all(&PAGE_OF_GROUPS, values, |row| of_group(row, device))?;
     let mut grants = merged(own, of_groups);
     let more = grants.len() > most;
     grants.truncate(most);
@@ -111,7 +137,7 @@ pub(super) fn page(
 }
 
 /// Two lists in order of applications as one; where both have one, the first list's.
-fn merged(own: Vec<GrantedApplication>, of_groups: Vec<GrantedApplication>) -> Vec<GrantedApplication> {
+fn merged(own: Vec<Entitlement>, of_groups: Vec<Entitlement>) -> Vec<Entitlement> {
     if of_groups.is_empty() {
         return own;
     }
@@ -122,7 +148,7 @@ fn merged(own: Vec<GrantedApplication>, of_groups: Vec<GrantedApplication>) -> V
             (None, None) => return all,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(mine), Some(other)) => mine.application.id.as_str().cmp(other.application.id.as_str()),
+            (Some(mine), Some(other)) => mine.app().map(AppId::as_str).cmp(&other.app().map(AppId::as_str)),
         };
         match order {
             Ordering::Less => all.extend(own.next()),
@@ -135,49 +161,68 @@ fn merged(own: Vec<GrantedApplication>, of_groups: Vec<GrantedApplication>) -> V
     }
 }
 
-// Spelt out, because they run for every vector: the terms, the application, and for groups the group.
-const PAGE_OWN: &str = "
-    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
+// Made once, because they run for every vector: the terms, the application, the ends of denials, and for groups the group.
+const GRANTED: &str = "g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
            a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at
-    FROM grants g JOIN applications a ON a.id = g.app
-    WHERE g.device = ?1 AND g.app > ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
-    ORDER BY g.app LIMIT ?4";
-const PAGE_OF_GROUPS: &str = "
-    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
-           a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at, g.group_id
-    FROM group_members m
-    JOIN group_grants g ON g.group_id = m.group_id
-    JOIN applications a ON a.id = g.app
-    WHERE m.device = ?1 AND g.app > ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
-      AND NOT EXISTS (
-        SELECT 1 FROM group_members m2 JOIN group_grants g2 ON g2.group_id = m2.group_id
-        WHERE m2.device = ?1 AND g2.app = g.app AND g2.group_id < g.group_id
-          AND (g2.expires_at IS NULL OR g2.expires_at > ?3))
-    ORDER BY g.app LIMIT ?4";
-const ONE_OWN: &str = "
-    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
-           a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at
-    FROM grants g JOIN applications a ON a.id = g.app
-    WHERE g.device = ?1 AND g.app = ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)";
-const ONE_OF_GROUP: &str = "
-    SELECT g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
-           a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at, g.group_id
-    FROM group_members m
-    JOIN group_grants g ON g.group_id = m.group_id
-    JOIN applications a ON a.id = g.app
-    WHERE m.device = ?1 AND g.app = ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
-    ORDER BY g.group_id LIMIT 1";
+           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at";
+/// Where the ends of denials stand behind [`GRANTED`], and the group behind them.
+const DENIED: usize = 19;
+const GROUP: usize = DENIED + 2;
 
-fn own(row: &dyn Row, device: DeviceId) -> Result<GrantedApplication, StoreError> {
-    let application = applications::read(row, 5)?;
-    Ok(GrantedApplication { device, group: None, terms: grants::terms(row)?, application })
+static PAGE_OWN: LazyLock<String> = LazyLock::new(|| {
+    let ends = denials::ends("g.app");
+    format!(
+        "SELECT {GRANTED}, {ends}
+         FROM grants g JOIN applications a ON a.id = g.app
+         WHERE g.device = ?1 AND g.app > ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
+         ORDER BY g.app LIMIT ?4"
+    )
+});
+static PAGE_OF_GROUPS: LazyLock<String> = LazyLock::new(|| {
+    let ends = denials::ends("g.app");
+    format!(
+        "SELECT {GRANTED}, {ends}, g.group_id
+         FROM group_members m
+         JOIN group_grants g ON g.group_id = m.group_id
+         JOIN applications a ON a.id = g.app
+         WHERE m.device = ?1 AND g.app > ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
+           AND NOT EXISTS (
+             SELECT 1 FROM group_members m2 JOIN group_grants g2 ON g2.group_id = m2.group_id
+             WHERE m2.device = ?1 AND g2.app = g.app AND g2.group_id < g.group_id
+               AND (g2.expires_at IS NULL OR g2.expires_at > ?3))
+         ORDER BY g.app LIMIT ?4"
+    )
+});
+static ONE_OWN: LazyLock<String> = LazyLock::new(|| {
+    let ends = denials::ends("g.app");
+    format!(
+        "SELECT {GRANTED}, {ends}
+         FROM grants g JOIN applications a ON a.id = g.app
+         WHERE g.device = ?1 AND g.app = ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)"
+    )
+});
+static ONE_OF_GROUP: LazyLock<String> = LazyLock::new(|| {
+    let ends = denials::ends("g.app");
+    format!(
+        "SELECT {GRANTED}, {ends}, g.group_id
+         FROM group_members m
+         JOIN group_grants g ON g.group_id = m.group_id
+         JOIN applications a ON a.id = g.app
+         WHERE m.device = ?1 AND g.app = ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
+         ORDER BY g.group_id LIMIT 1"
+    )
+});
+
+fn own(row: &dyn Row, device: DeviceId) -> Result<Entitlement, StoreError> {
+    read(row, device, None)
 }
 
-fn of_group(row: &dyn Row, device: DeviceId) -> Result<GrantedApplication, StoreError> {
-    let group = Some(row.string(19)?.to_owned());
-    Ok(GrantedApplication { group, ..own(row, device)? })
+fn of_group(row: &dyn Row, device: DeviceId) -> Result<Entitlement, StoreError> {
+    read(row, device, Some(row.string(GROUP)?.to_owned()))
+}
+
+fn read(row: &dyn Row, device: DeviceId, group: Option<String>) -> Result<Entitlement, StoreError> {
+    let (terms, application) = (grants::terms(row)?, applications::read(row, 5)?);
+    let granted = GrantedApplication { device, group, terms, application };
+    Ok(Entitlement { granted: Some(granted), denied: denials::denied(row, DENIED)? })
 }

@@ -8,9 +8,9 @@ use super::backup::Table;
 use crate::Schema;
 
 /// `OBFr`.
-pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1, V2_SQLITE] };
+pub const SCHEMA: Schema = Schema { application_id: 0x4F42_4672, migrations: &[V1, V2_SQLITE, DENIALS] };
 /// The same steps in PostgreSQL.
-pub const POSTGRES: &[&str] = &[V1, V2_POSTGRES];
+pub const POSTGRES: &[&str] = &[V1, V2_POSTGRES, DENIALS];
 
 // `credentials`: modes and technologies are those of `obf_token`; state 1 active, 2 staged, so that the primary key lets
 // a device have at most one of each in one mode; sources and algorithms: `credentials.rs`. A vector changes one row of
@@ -40,6 +40,7 @@ pub const BACKED_UP: &[Table] = &[
     Table::keyed("groups", &["id"]),
     Table::keyed("group_members", &["device", "group_id"]),
     Table::keyed("group_grants", &["group_id", "app"]),
+    Table::numbered("denials", &["id"]),
     Table::numbered("audit", &["seq"]),
     Table::keyed("audit_seals", &["last_seq"]),
 ];
@@ -250,6 +251,25 @@ CREATE TABLE idempotency (
     PRIMARY KEY (actor, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_by_age ON idempotency (at);
+";
+
+// A denial is of a device or of a group; each pair has one at most (a null differs from every other).
+const DENIALS: &str = "
+CREATE TABLE denials (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    device INTEGER REFERENCES devices (id) ON DELETE CASCADE,
+    group_id TEXT REFERENCES groups (id) ON DELETE CASCADE,
+    app TEXT NOT NULL REFERENCES applications (id) ON DELETE CASCADE,
+    until INTEGER,
+    reason TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (device, app),
+    UNIQUE (group_id, app),
+    CHECK ((device IS NULL) <> (group_id IS NULL))
+) STRICT;
+CREATE INDEX denials_of_app ON denials (app, id);
 ";
 
 #[cfg(test)]

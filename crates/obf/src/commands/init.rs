@@ -131,7 +131,7 @@ cert_file = "as.pem"
 key_file = "as.key"
 client_ca_file = "ca.pem"
 
-[auth.dae]                       # the Resource Server tells revocations here
+[auth.das]                       # the Resource Server tells revocations here
 listen = "{dae}"
 
 [auth.admin]

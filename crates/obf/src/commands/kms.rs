@@ -9,7 +9,8 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use obf_types::{SecretBytes, hex};
+use obf_files::SecretFile;
+use obf_types::hex;
 use serde_json::{Value, json};
 use std::{
     io::{self, IsTerminal},
@@ -84,12 +85,11 @@ impl Transport {
     /// The file cannot be read, or holds no key.
     pub fn read(&self) -> Result<Option<(String, Zeroizing<String>)>, Failure> {
         let Some(file) = &self.transport_key else { return Ok(None) };
-        let octets = files::read(file).map(SecretBytes::new)?;
-        let text = octets.expose().trim_ascii_end();
-        let digits = text.iter().all(u8::is_ascii_hexdigit) && matches!(text.len(), 32 | 64);
-        let hex = match (digits, octets.expose().len()) {
-            (true, _) => String::from_utf8_lossy(text).into_owned(),
-            (false, 16 | 32) => hex::encode(octets.expose()),
+        let secret = SecretFile::open(file).map_err(files::secret_failure)?;
+        // 16 first: 32 hex digits are a key of 16 octets, not the 32 octets of another.
+        let hex = match (secret.key::<16>(), secret.key::<32>()) {
+            (Ok(key), _) => hex::encode(key.expose()),
+            (_, Ok(key)) => hex::encode(key.expose()),
             _ => {
                 let text = format_args!("{}: 16 or 32 octets, or as hex digits", file.display());
                 return Err(Failure::bad_data("bad-transport-key", text));

@@ -204,6 +204,32 @@ fn every_resource_is_administered_by_its_commands() {
     assert_eq!(json(&["kyc", "list", "--due"])[0]["due"], true);
     assert_eq!(json(&["kyc", "list", "--due=false", "--within", "1", "--custodian", "acme"]).len(), 1);
     assert_eq!(json(&["custodian", "show", "acme"])[0]["kyc"]["level"], 2);
+    let denied =
+        &json(&["denial", "add", "--group", "fleet", "--app", "track.example", "--reason", "recalled"])[0];
+    let number = denied["denial"].to_string();
+    deployment
+        .obf(&[
+            "denial",
+            "add",
+            "--device",
+            &first,
+            "--app",
+            "track.example",
+            "--until",
+            "2099-01-31T00:00:00Z",
+        ])
+        .expect_success();
+    let listed = json(&["denial", "list", "--group", "fleet"]);
+    assert_eq!(
+        (listed.len(), &listed[0]["reason"], &listed[0]["over"]),
+        (1, &"recalled".into(), &false.into())
+    );
+    assert_eq!(json(&["denial", "list", "--app", "track.example"]).len(), 2);
+    let stale = deployment.obf(&["denial", "remove", &number, "--if-version", "7"]);
+    assert!(stale.code() == 6 && stale.stderr.contains("precondition-failed"), "{stale:?}");
+    deployment.obf(&["denial", "remove", &number]).expect_success();
+    assert_eq!(json(&["denial", "list"])[0]["device"], first.as_str());
+    assert!(deployment.obf(&["denial", "show", &number]).stderr.contains("unknown-denial"));
     let app = &json(&["app", "show", "track.example"])[0];
     assert!(app["max_lifetime"].is_null() && app["protocols"].as_array().unwrap().len() == 2);
     let stale =

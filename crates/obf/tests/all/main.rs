@@ -8,5 +8,6 @@ mod demo;
 mod duplicates;
 mod errors;
 mod full_disk;
+mod one_line;
 mod relay;
 mod secrets;

@@ -98,6 +98,33 @@ fn r8_nothing_that_a_deployment_wrote_has_a_key_in_clear() {
     assert!(spellings(&keys[0].1).iter().any(|spelling| has(&sim_file, spelling)), "the search finds one");
 }
 
+/// Every file with a secret of a deployment is read by the same rule by whoever reads it: servers, commands, both ends of a wire.
+#[test]
+fn whitespace_around_a_secret_in_a_file_is_none_of_it_for_anybody() {
+    let mut deployment = Deployment::init_with(Path::new(env!("CARGO_BIN_EXE_obf")), &[]);
+    for name in ["radius.secret", "kek.hex", "admin.token"] {
+        let path = deployment.file(name);
+        let secret = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!(" {} \r\n", secret.trim())).unwrap();
+    }
+    deployment.serve("resource", &[]);
+    deployment.serve("auth", &[]);
+    let sim = Sim::number(1);
+    deployment.obf_with_input(&["device", "import", "-"], sim.import_line().as_bytes()).expect_success();
+    fs::write(deployment.file("sim.json"), sim.import_line()).unwrap();
+    let bootstrap = |deployment: &Deployment| {
+        let se = deployment.file("sim.json");
+        deployment.obf(&["client", "bootstrap", "--se", se.to_str().unwrap()]).expect_success().to_owned()
+    };
+    bootstrap(&deployment);
+    // Without what stands around it, it is the same secret: one end may be edited and the other not.
+    let secret = fs::read_to_string(deployment.file("radius.secret")).unwrap();
+    fs::write(deployment.file("radius.secret"), secret.trim()).unwrap();
+    deployment.servers().pop().unwrap().terminate();
+    deployment.serve("auth", &[]);
+    bootstrap(&deployment);
+}
+
 fn data_keys(deployment: &Deployment) -> Vec<Vec<u8>> {
     let store = ResourceDb::open(&Options::new(deployment.file("data/resource.db"))).unwrap();
     let kek = fs::read_to_string(deployment.file("kek.hex")).unwrap();

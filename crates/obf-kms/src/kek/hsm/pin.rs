@@ -1,7 +1,8 @@
 //! The PIN of a token: a wrong one is tried once and never again, because HSMs lock.
 
 use super::{HsmConfig, KekError};
-use crate::kek::{PinConfig, local::read_secret_file};
+use crate::kek::PinConfig;
+use obf_files::SecretFile;
 use obf_types::SecretBytes;
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -28,10 +29,8 @@ impl PinGuard {
         let no_pin = |reason: String| KekError::NoPin { token: self.token.clone(), reason };
         let text = match &self.from {
             PinConfig::File(path) => {
-                let octets = read_secret_file(path).map_err(|error| no_pin(error.to_string()))?;
-                let text = std::str::from_utf8(&octets);
-                text.map(|text| Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-                    .map_err(|_| no_pin(format!("{} is not UTF-8 text", path.display())))?
+                let text = SecretFile::open_private(path).and_then(|file| file.text());
+                text.map_err(|error| no_pin(error.to_string()))?
             }
             PinConfig::Variable(name) => {
                 std::env::var(name).map(Zeroizing::new).map_err(|_| no_pin(format!("set ${name}")))?

@@ -8,7 +8,6 @@ use obf_admin::{
     resource::discovery::{Discovery, Registration},
 };
 use obf_admin_http::Asked;
-use obf_token::Algorithm;
 use obf_types::{IdentityKind, UaClass};
 use std::sync::LazyLock;
 
@@ -22,15 +21,16 @@ pub async fn show(work: &Administration, _: Asked) -> Reply {
             addresses: work.offer.addresses.clone(),
             authentication_servers: work.offer.authentication_servers.clone(),
             algorithms: words(&["milenage", "tuak"]),
-            bootstrap_algorithms: words(&Algorithm::ALL.map(Algorithm::name)),
-            key_schemas: words(&["gba-me", "obf-1"]),
             ua: words(&UaClass::NAMES),
             identities: IdentityKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
             registration: Registration {
                 devices: "POST /v1/devices, or many to /v1/devices:import, by an operator".into(),
                 applications: "POST /v1/apps, by an operator or an approved application provider".into(),
-                application_providers: "POST /v1/application-providers:register, approved by an operator"
-                    .into(),
+                application_providers: match work.most_registrations {
+                    0 => "by an operator",
+                    _ => "POST /v1/application-providers:register, approved by an operator",
+                }
+                .into(),
             },
             openapi: "/v1/openapi.json".into(),
         },

@@ -64,26 +64,33 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
 pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let record: GrantRecord = asked.record()?;
     let app = AppId::new(&record.app).map_err(|error| Problem::rule(format_args!("app: {error}")))?;
-    let (grantee, device) = match (&record.device, &record.group) {
-        (Some(identity), None) => {
-            let device = work.registry.device(identity).await?;
-            let primary = device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default();
-            (Grantee::Device(device.id), primary)
-        }
-        (None, Some(group)) => {
-            if work.registry.group(group).await?.is_none() {
-                return Err(Problem::unknown("group", group));
-            }
-            (Grantee::Group(group.clone()), String::new())
-        }
-        _ => return Err(Problem::rule("exactly one of device and group is needed")),
-    };
+    let (grantee, device) = grantee(work, record.device.as_deref(), record.group.as_deref()).await?;
     let grant = Grant { grantee, app: app.clone(), terms: terms(&record)?, created_at: work.now() };
     let known = work.registry.put_grant(grant.clone(), work.now()).await;
     if !known? {
         return Err(Problem::unknown("app", app.as_str()));
     }
     object(StatusCode::CREATED, &shown(&device, &grant))
+}
+
+/// Who is meant, and the primary identity of a device.
+pub(super) async fn grantee(
+    work: &Administration,
+    device: Option<&str>,
+    group: Option<&str>,
+) -> Result<(Grantee, String), Problem> {
+    match (device, group) {
+        (Some(identity), None) => {
+            let device = work.registry.device(identity).await?;
+            let primary = device.primary().map(|identity| identity.value().to_owned()).unwrap_or_default();
+            Ok((Grantee::Device(device.id), primary))
+        }
+        (None, Some(group)) => match work.registry.group(group).await? {
+            Some(_) => Ok((Grantee::Group(group.to_owned()), String::new())),
+            None => Err(Problem::unknown("group", group)),
+        },
+        _ => Err(Problem::rule("exactly one of device and group is needed")),
+    }
 }
 
 pub async fn remove(work: &Administration, asked: Asked) -> Reply {

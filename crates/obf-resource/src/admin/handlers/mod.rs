@@ -5,6 +5,7 @@ mod applications;
 mod audit;
 mod backup;
 mod custodians;
+mod denials;
 mod devices;
 mod discovery;
 mod entries;
@@ -65,6 +66,10 @@ handlers! {
     "grants.add" => grants::add,
     "grants.remove" => grants::remove,
     "grants.remove-group" => grants::remove_group,
+    "denials.list" => denials::list,
+    "denials.add" => denials::add,
+    "denials.show" => denials::show,
+    "denials.remove" => denials::remove,
     "custodians.list" => custodians::list,
     "custodians.add" => custodians::add,
     "custodians.show" => custodians::show,

@@ -5,7 +5,7 @@ use crate::battery::on_each_engine;
 use obf_types::Lifetime;
 
 fn names(page: &RightsPage) -> Vec<&str> {
-    page.grants.iter().map(|granted| granted.application.id.as_str()).collect()
+    page.grants.iter().filter_map(Entitlement::app).map(AppId::as_str).collect()
 }
 
 on_each_engine! {
@@ -20,15 +20,15 @@ on_each_engine! {
         assert!(!db.add_application(application("a.example"), change(&[])).await.unwrap());
         let (_, page) = db.rights(imsi(1), None, 2, NOW).await.unwrap().unwrap();
         assert_eq!((names(&page), page.more), (vec!["a.example", "b.example"], true));
-        assert_eq!(page.grants[0].application, application("a.example"));
+        assert_eq!(page.grants[0].granted.as_ref().unwrap().application, application("a.example"));
         let (_, page) = db.rights(imsi(1), Some(app("b.example")), 2, NOW).await.unwrap().unwrap();
         assert_eq!((names(&page), page.more), (vec!["c.example"], false));
         let three = WithRights { limit: 3 };
         let taken = db.take_sqn(imsi(1), Mode::Aka, 0, three, key_use(), |_| Ok(())).await.unwrap().unwrap();
         assert_eq!((taken.rights.grants.len(), taken.rights.more), (3, false));
         assert!(db.remove_grant(Grantee::Device(id), app("b.example"), change(&[])).await.unwrap());
-        assert_eq!(db.right(imsi(1), app("b.example"), NOW).await.unwrap().unwrap().1, None);
-        assert!(db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.is_some());
+        assert_eq!(db.right(imsi(1), app("b.example"), NOW).await.unwrap().unwrap().1.granted, None);
+        assert!(db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.granted.is_some());
         let listed = db.list_grants(None, Some(app("a.example")), None, 5).await.unwrap();
         assert_eq!(listed, [(imsi(1), to("a.example"))]);
         let listed = db.list_grants(Some(id), None, Some((id, app("a.example"))), 5).await.unwrap();
@@ -59,17 +59,17 @@ on_each_engine! {
         assert_eq!(told.iter().filter_map(|notice| notice.device.clone()).map(|(id, _)| id).collect::<Vec<_>>(),
             [imsi(1), imsi(2)]);
         let right = |number| db.right(imsi(number), app("a.example"), NOW);
-        assert_eq!(right(1).await.unwrap().unwrap().1.unwrap().group.as_deref(), Some("fleet"));
-        assert_eq!(right(3).await.unwrap().unwrap().1, None);
+        assert_eq!(right(1).await.unwrap().unwrap().1.granted.unwrap().group.as_deref(), Some("fleet"));
+        assert_eq!(right(3).await.unwrap().unwrap().1.granted, None);
         assert_eq!(db.list_members("fleet", None, 9).await.unwrap().len(), 2);
         assert_eq!(db.group("fleet").await.unwrap().unwrap().members, 2);
         let filter = DeviceFilter { group: Some("fleet".into()), ..DeviceFilter::default() };
         assert_eq!(db.list_devices(filter, None, 9).await.unwrap().len(), 2);
         db.change_members("fleet", vec![members[0].clone()], false, change(&["as1"])).await.unwrap();
-        assert_eq!(right(1).await.unwrap().unwrap().1, None);
+        assert_eq!(right(1).await.unwrap().unwrap().1.granted, None);
         assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap().len(), 3);
         assert_eq!(db.remove_group("fleet", None, change(&["as1"])).await.unwrap(), Outcome::Done(()));
-        assert_eq!(right(2).await.unwrap().unwrap().1, None);
+        assert_eq!(right(2).await.unwrap().unwrap().1.granted, None);
         assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap().len(), 4);
     }
 
@@ -90,7 +90,7 @@ on_each_engine! {
         let own = Grant { terms: lifetime(7), ..grant(Grantee::Device(id), "b.example") };
         db.put_grant(own, change(&[])).await.unwrap();
         let seconds = |page: &RightsPage| {
-            page.grants.iter().filter_map(|granted| granted.terms.lifetime).map(Lifetime::seconds).collect::<Vec<_>>()
+            page.grants.iter().filter_map(|one| one.granted.as_ref()?.terms.lifetime).map(Lifetime::seconds).collect::<Vec<_>>()
         };
         let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
         assert_eq!((names(&page), seconds(&page)), (vec!["a.example", "b.example"], vec![100, 7]));
@@ -104,7 +104,7 @@ on_each_engine! {
         db.put_grant(own, change(&[])).await.unwrap();
         let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
         assert_eq!((names(&page), seconds(&page)), (vec!["a.example", "b.example"], vec![200, 100]));
-        let right = db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.unwrap();
+        let right = db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.granted.unwrap();
         assert_eq!(right.terms.lifetime, Lifetime::from_seconds(200));
         let listed = db.list_group_grants(None, Some(app("a.example")), None, 9).await.unwrap();
         assert_eq!(listed.len(), 2);
@@ -116,7 +116,7 @@ on_each_engine! {
             db.put_grant(grant, change(&[])).await.unwrap();
         }
         let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
-        let levels: Vec<_> = page.grants.iter().map(|granted| granted.terms.kyc_level).collect();
+        let levels: Vec<_> = page.grants.iter().filter_map(|one| Some(one.granted.as_ref()?.terms.kyc_level)).collect();
         assert_eq!((names(&page), levels), (vec!["a.example", "b.example"], vec![3, 1]));
         assert_eq!(db.list_grants(Some(id), None, None, 9).await.unwrap()[0].1.terms, level(1));
         let listed = db.list_group_grants(Some("g2".into()), None, None, 9).await.unwrap();
@@ -162,7 +162,7 @@ on_each_engine! {
         assert_eq!(standing("a.example").await, (State::Active, true, 2));
         assert_eq!(standing("b.example").await, (State::Suspended, true, 2));
         assert_eq!(standing("other.example").await, (State::Active, false, 1));
-        let right = db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.unwrap();
+        let right = db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.granted.unwrap();
         assert!(right.application.withheld);
         // The one application in use, and its device; the suspended one was told of before.
         let told = db.waiting_notices("as1", 0, 10).await.unwrap();

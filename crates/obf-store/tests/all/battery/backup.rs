@@ -42,6 +42,9 @@ async fn filled(db: &ResourceDb) {
     db.change_members("fleet", vec![imsi(1).value().into()], true, change(&[])).await.unwrap();
     db.put_grant(grant(Grantee::Group("fleet".into()), "a.example"), change(&[])).await.unwrap();
     db.put_grant(grant(Grantee::Device(found(db, 2).await.id), "a.example"), change(&[])).await.unwrap();
+    let denial =
+        NewDenial { grantee: Grantee::Device(found(db, 2).await.id), app: app("a.example"), until: None };
+    assert!(matches!(db.put_denial(denial, change(&[])).await.unwrap(), Outcome::Done(_)));
     let removed = found(db, 2100).await.id;
     db.remove_device(removed, None, change(&[])).await.unwrap();
     db.take_sqn(imsi(1), Mode::Aka, 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
@@ -59,8 +62,10 @@ async fn goes_on(db: &ResourceDb) {
     assert_eq!(device_1.credentials[0].source, credential().source);
     assert_eq!(device_1.custodian.unwrap().id, "acme");
     let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
-    assert_eq!(page.grants[0].group.as_deref(), Some("fleet"));
-    assert!(db.right(imsi(2), app("a.example"), NOW).await.unwrap().unwrap().1.is_some());
+    assert_eq!(page.grants[0].granted.as_ref().unwrap().group.as_deref(), Some("fleet"));
+    let (_, of_2) = db.right(imsi(2), app("a.example"), NOW).await.unwrap().unwrap();
+    assert!(of_2.granted.is_some());
+    assert_eq!(of_2.denied, Some(Denied { until: None }));
     let verified = db.verify_audit(None).await.unwrap();
     assert_eq!((verified.unsealed, verified.faults.len()), (1, 0));
     // Every device's tokens are ended, whoever was told what before.

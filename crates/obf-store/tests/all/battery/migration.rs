@@ -34,9 +34,9 @@ async fn is_there(db: &ResourceDb, jump: u64) {
 /// What refers to devices refers to them still, and everything goes on.
 async fn goes_on(db: &ResourceDb, jump: u64) {
     let (_, page) = db.rights(imsi(1), None, 9, NOW).await.unwrap().unwrap();
-    assert_eq!(page.grants[0].group.as_deref(), Some("fleet"));
+    assert_eq!(page.grants[0].granted.as_ref().unwrap().group.as_deref(), Some("fleet"));
     for number in [2, 3] {
-        assert!(db.right(imsi(number), app("a.example"), NOW).await.unwrap().unwrap().1.is_some());
+        assert!(db.right(imsi(number), app("a.example"), NOW).await.unwrap().unwrap().1.granted.is_some());
     }
     assert_eq!(db.verify_audit(None).await.unwrap().faults, []);
     let taken = db.take_sqn(imsi(1), Mode::Aka, 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();

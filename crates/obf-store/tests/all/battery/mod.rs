@@ -5,6 +5,7 @@ mod audit;
 mod authorisation;
 mod backup;
 mod credentials;
+mod denials;
 mod devices;
 mod keys;
 mod kyc;

@@ -135,7 +135,7 @@ fn a_flood_from_one_source_gets_429() {
     assert!(answer.headers.iter().any(|(name, _)| name == "retry-after"));
 }
 
-/// DESIGN "No memory between the two RPB requests": after 2,000 first requests that fill its buffers, 10,000 more of other
+/// DESIGN "No memory between the two RPB requests": after 12,000 first requests that fill its buffers and tables, 10,000 more of other
 /// known devices, none of them answered, leave the process as large as it was. 1 MiB is allowed for the allocator's moods: 105
 /// octets a challenge, less than a user name, RAND, XRES, CK and IK in a table would take.
 #[test]
@@ -143,7 +143,7 @@ fn first_requests_cost_no_memory() {
     let mut deployment = Deployment::init(&[]);
     deployment.serve("resource", &[]);
     let process = deployment.serve("auth", &[]).id();
-    import(&deployment, 0..12_000);
+    import(&deployment, 0..22_000);
     let (address, tls) = (deployment.endpoint("auth", "rpb"), tls(&deployment.file("ca.pem")));
     let mut wires: Vec<Wire> = (0..8).map(|_| Wire::connect(address, &tls)).collect();
     let mut flood = |from: u32, to: u32| {
@@ -157,9 +157,9 @@ fn first_requests_cost_no_memory() {
             }
         });
     };
-    flood(0, 2000);
+    flood(0, 12_000);
     let before = resident_kib(process);
-    flood(2000, 12_000);
+    flood(12_000, 22_000);
     let after = resident_kib(process);
     assert!(after <= before + 1024, "{before} KiB became {after} KiB");
 }

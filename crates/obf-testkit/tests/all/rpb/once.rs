@@ -22,9 +22,9 @@ fn a_thousand_responses_raced_at_two_servers_yield_one_token_each() {
     std::fs::write(deployment.config(), config).unwrap();
     deployment.serve("all", &[]);
     let first = deployment.endpoint("auth", "rpb");
-    let dae = format!("auth.dae.listen={notices}");
+    let das = format!("auth.das.listen={notices}");
     let other =
-        deployment.serve("auth", &["--set", "auth.node=1", "--set", &dae]).endpoint("auth", "rpb").unwrap();
+        deployment.serve("auth", &["--set", "auth.node=1", "--set", &das]).endpoint("auth", "rpb").unwrap();
     assert_ne!(first, other);
     let sims = import(&deployment, 0..RACES);
     let tls = tls(&deployment.file("ca.pem"));

@@ -9,9 +9,14 @@ use super::{
     wire::Wire,
     world::{self, CardKeys, FLEET, LIFETIME, OTHER, TRACK, VEHICLE, World},
 };
-use crate::{admin::Node, commands::client::failed, failure::Failure};
+use crate::{
+    admin::Node,
+    application_server::{self, ApplicationServer, Service},
+    commands::client::failed,
+    failure::Failure,
+};
 use obf_ais140::{Alert, Command, Dialect, Message, Position, compose, message::Report};
-use obf_app::{Application, ApplicationSettings, Config, Environment, Service};
+use obf_app::{Application, ApplicationSettings, AsDirectory, AsSettings};
 use obf_client::{AppStream, AssociationStore, AuthenticationServer, Client, Settings, SoftwareSe};
 use obf_net::{
     Stopper,
@@ -27,10 +32,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const TIME: Duration = Duration::from_secs(10);
 /// From the command to the closed socket (issue: ≤ 1 s).
@@ -45,7 +47,7 @@ pub struct Scene {
     other_card: CardKeys,
     vehicle: Client,
     track: Application,
-    fleet: obf_app::Handle,
+    fleet: ApplicationServer,
     stopper: Stopper,
     lanes: Vec<Lane>,
     stream: Option<AppStream>,
@@ -68,10 +70,10 @@ impl Scene {
         let vehicle = vehicle(&world)?;
         let stopper = Stopper::new();
         let running = stopper.running();
-        let track = Application::start(track_settings(&world)?, Arc::clone(&world.clock), &running);
-        let fleet = obf_app::start(fleet_config(&world)?, Environment { clock: Arc::clone(&world.clock) })
-            .await
-            .map_err(|error| Failure::other("fleet", error))?;
+        let servers = AsDirectory::start(vec![server(&world, TRACK)?], &world.clock, &running);
+        let servers = servers.map_err(|error| Failure::other("track", error))?;
+        let track = Application::new(ApplicationSettings::new(world::app(TRACK)?), &servers);
+        let fleet = ApplicationServer::start(fleet_settings(&world)?, &world.clock).await?;
         let mut lanes: Vec<Lane> = Vec::new();
         for frame in frames::all().ok_or_else(|| Failure::other("demo", "the vectors cannot be read"))? {
             match lanes.iter_mut().find(|lane| lane.devices.dialect == frame.dialect) {
@@ -83,7 +85,7 @@ impl Scene {
                 }
             }
         }
-        for application in [&track, fleet.application()] {
+        for application in fleet.applications().iter().chain([&track]) {
             let up = tokio::time::timeout(TIME, application.ready()).await;
             let unlinked = format_args!("{} has no link to the Authentication Server", application.id());
             ensure(up.is_ok(), unlinked)?;
@@ -101,7 +103,7 @@ impl Scene {
     pub async fn demand(&mut self) -> Verified {
         let lane = lane(&mut self.lanes)?;
         let frame = lane.frames.first().map(|frame| frame.raw.clone()).unwrap_or_default();
-        let mut plain = TcpStream::connect(lane.devices.address).await.map_err(broken)?;
+        let mut plain = obf_net::connect(lane.devices.address, TIME).await.map_err(broken)?;
         plain.write_all(frame.as_bytes()).await.map_err(broken)?;
         let answer = tokio::time::timeout(TIME, plain.read_to_end(&mut Vec::new())).await;
         ensure(answer.is_ok(), "a plain frame was not turned away")?;
@@ -112,7 +114,7 @@ impl Scene {
             TokenId::parse(&format!("IyMjIyMjIyMjIyMjIyMjIw==@{domain}")).map_err(Failure::usage)?;
         let connector =
             PskConnector::new(Versions::default(), &[]).map_err(|error| Failure::other("openssl", error))?;
-        let stream = TcpStream::connect(lane.devices.address).await.map_err(broken)?;
+        let stream = obf_net::connect(lane.devices.address, TIME).await.map_err(broken)?;
         let refused =
             connector.connect(stream, &world::app(TRACK)?, &unknown, |_| Some(Secret::new([7; 32]))).await;
         ensure(refused.is_err(), "a made-up token was accepted")?;
@@ -243,8 +245,9 @@ impl Scene {
 
     /// C11: not provisioned, not given.
     pub async fn permission(&mut self) -> Verified {
-        let (_, address, _) = *self.fleet.endpoints().first().ok_or_else(|| unexpected("no listener"))?;
-        let mut refusals = self.fleet.application().refusals();
+        let address = self.fleet.address();
+        let fleet = self.fleet.applications().first().ok_or_else(|| unexpected("no application"))?;
+        let mut refusals = fleet.refusals();
         let connected = self.vehicle.connect(&world::app(FLEET)?, address).await;
         ensure(connected.is_err(), format_args!("{FLEET} was given a key"))?;
         let refused =
@@ -415,33 +418,23 @@ fn vehicle(world: &World) -> Result<Client, Failure> {
         .map_err(|error| Failure::other("openssl", error))
 }
 
-fn track_settings(world: &World) -> Result<ApplicationSettings, Failure> {
-    let files = CertificateFiles {
-        chain: world.file("apps/track.example.pem"),
-        key: world.file("apps/track.example.key"),
-    };
+/// The Authentication Server, as an application with a certificate of its own sees it.
+fn server(world: &World, app: &str) -> Result<AsSettings, Failure> {
+    let file = |ending: &str| world.file(&format!("apps/{app}.{ending}"));
+    let files = CertificateFiles { chain: file("pem"), key: file("key") };
     let tls = certificates::mutual_client(&files, &world.file("ca.pem"))
         .map_err(|error| Failure::other("tls", error))?;
-    let address = world.address(Node::Auth, "rpo")?;
-    let server = TlsServerAddress { address, name: world.domain()?.to_string() };
-    Ok(ApplicationSettings::new(world::app(TRACK)?, TlsClientSettings::new(vec![server], tls)))
+    let (domain, address) = (world.domain()?, world.address(Node::Auth, "rpo")?);
+    let server = TlsServerAddress::new(address, domain.to_string());
+    Ok(AsSettings::new(domain, TlsClientSettings::new(vec![server], tls)))
 }
 
-fn fleet_config(world: &World) -> Result<Config, Failure> {
-    Ok(Config {
-        id: FLEET.to_owned(),
+fn fleet_settings(world: &World) -> Result<application_server::Settings, Failure> {
+    Ok(application_server::Settings {
+        apps: vec![world::app(FLEET)?],
         listen: ([127, 0, 0, 1], 0).into(),
-        rpo: vec![world.address(Node::Auth, "rpo")?.to_string()],
-        rpo_name: Some(world.domain()?.to_string()),
-        cert_file: world.file("apps/fleet.example.pem"),
-        key_file: world.file("apps/fleet.example.key"),
-        ca_file: world.file("ca.pem"),
+        servers: vec![server(world, FLEET)?],
         service: Service::Echo,
-        instance: None,
-        protocols: Vec::new(),
-        max_key_age: None,
-        stale_grace: obf_app::LocalPolicy::DEFAULT_STALE_GRACE,
-        vendor: obf_app::Vendor::DOCUMENTATION.0,
     })
 }
 

@@ -2,15 +2,16 @@
 
 use crate::failure::Failure;
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, UdpSocket, tcp},
+    net::{TcpStream, UdpSocket, tcp},
     task::JoinHandle,
 };
 
@@ -18,6 +19,11 @@ use tokio::{
 const DISCONNECT_REQUEST: u8 = 40;
 /// The longest UDP payload that RADIUS uses is 4096 octets.
 const MAX_DATAGRAM: usize = 4096;
+
+/// Any free port of this machine.
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// For connecting to the far end.
+const TIME: Duration = Duration::from_secs(10);
 
 /// A TCP wire: everything that passes is seen, and nothing is changed unless [`Wire::alter_next`] was called.
 pub struct Wire {
@@ -34,7 +40,7 @@ impl Wire {
     /// # Errors
     /// No socket.
     pub async fn to(target: SocketAddr) -> Result<Self, Failure> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(no_socket)?;
+        let listener = obf_net::listen(LOOPBACK).await.map_err(no_socket)?;
         let address = listener.local_addr().map_err(no_socket)?;
         let seen = Arc::new(Mutex::new(Vec::new()));
         let alter = Arc::new(AtomicBool::new(false));
@@ -83,8 +89,8 @@ impl LossyWire {
     /// # Errors
     /// No socket.
     pub async fn to(target: SocketAddr) -> Result<Self, Failure> {
-        let near = UdpSocket::bind("127.0.0.1:0").await.map_err(no_socket)?;
-        let far = UdpSocket::bind("127.0.0.1:0").await.map_err(no_socket)?;
+        let near = obf_net::listen_udp(LOOPBACK).await.map_err(no_socket)?;
+        let far = obf_net::listen_udp(LOOPBACK).await.map_err(no_socket)?;
         far.connect(target).await.map_err(no_socket)?;
         let address = near.local_addr().map_err(no_socket)?;
         let task = tokio::spawn(lose_disconnects(near, far));
@@ -99,8 +105,8 @@ impl Drop for LossyWire {
 }
 
 async fn pass(near: TcpStream, target: SocketAddr, seen: Arc<Mutex<Vec<u8>>>, alter: Arc<AtomicBool>) {
-    let Ok(far) = TcpStream::connect(target).await else { return };
-    let _ = near.set_nodelay(true).and_then(|()| far.set_nodelay(true));
+    let Ok(far) = obf_net::connect(target, TIME).await else { return };
+    let _ = near.set_nodelay(true);
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
     let never = Arc::new(AtomicBool::new(false));

@@ -161,14 +161,10 @@ impl World {
         if let Some(nodes) = self.nodes.take() {
             nodes.shutdown().await;
         }
-        let failed = |error: obf_store::rusqlite::Error| Failure::other("sabotage", error);
         let obf_store::Location::File(path) = self.configuration.auth()?.database else {
             return Err(Failure::other("sabotage", "the demonstration keeps tokens in a file"));
         };
-        let database = obf_store::rusqlite::Connection::open(path).map_err(failed)?;
-        let wipe = "DELETE FROM spent; DELETE FROM fetched; DELETE FROM tokens;";
-        database.execute_batch(wipe).map_err(failed)?;
-        drop(database);
+        obf_store::tampering::forget_challenges(&path).map_err(|error| Failure::other("sabotage", error))?;
         let nodes = [Node::Resource, Node::Auth];
         self.nodes = Some(Nodes::start(&self.configuration, &nodes, Arc::clone(&self.clock)).await?);
         Ok(())
@@ -219,10 +215,10 @@ impl CardKeys {
 /// Puts a lossy wire where the Resource Server sends its Disconnect-Requests.
 async fn lose_disconnects(config: &Path) -> Result<LossyWire, Failure> {
     let configuration = Configuration::load(config, &[])?;
-    let dae = configuration.auth()?.dae.ok_or_else(|| Failure::other("demo", "no dae listener"))?.listen;
-    let wire = LossyWire::to(dae).await?;
+    let das = configuration.auth()?.das.ok_or_else(|| Failure::other("demo", "no das listener"))?.listen;
+    let wire = LossyWire::to(das).await?;
     let text = fs::read_to_string(config).map_err(|error| Failure::file(config, &error))?;
-    let changed = text.replace(&format!("dae = \"{dae}\""), &format!("dae = \"{}\"", wire.address));
+    let changed = text.replace(&format!("dae = \"{das}\""), &format!("dae = \"{}\"", wire.address));
     crate::files::replace(config, changed.as_bytes())?;
     Ok(wire)
 }

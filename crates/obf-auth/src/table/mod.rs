@@ -2,7 +2,7 @@
 //!
 //! Ks lies here wrapped under a key of this process; [`TokenTable::ks`] opens one for one derivation. No lock is held
 //! across an `.await`: every method takes its shard's lock, copies at most one record out and lets go.
-//! Durable copies are the store's business ([`crate::store`]); this table forgets with the process.
+//! Durable copies are the business of [`obf_store::auth`]; this table forgets with the process.
 
 mod record;
 mod rights;
@@ -18,7 +18,7 @@ use record::{Head, View, WRAPPED};
 use shard::Shard;
 use std::{
     hash::RandomState,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 /// Shards, a power of two: more than cores, so that two fetches seldom meet.
@@ -135,7 +135,8 @@ pub struct Ended {
 /// The live tokens. Cheap to share behind an `Arc`; every method takes `&self`.
 pub struct TokenTable {
     shards: [Mutex<Shard>; SHARDS],
-    domains: Box<[Domain]>,
+    /// Only ever longer: records say the place of theirs.
+    domains: RwLock<Vec<Domain>>,
     seed: RandomState,
     wrap: SealingKey,
     interner: RightsInterner,
@@ -147,10 +148,18 @@ impl TokenTable {
     pub fn new(domains: Vec<Domain>, key: &Secret<32>) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::new(Shard::new())),
-            domains: domains.into(),
+            domains: RwLock::new(domains),
             seed: RandomState::new(),
             wrap: SealingKey::new(0, key),
             interner: RightsInterner::default(),
+        }
+    }
+
+    /// Takes tokens of this domain in, too, from now on.
+    pub fn serve(&self, domain: &Domain) {
+        let mut domains = self.domains.write().unwrap_or_else(PoisonError::into_inner);
+        if !domains.contains(domain) {
+            domains.push(domain.clone());
         }
     }
 
@@ -314,7 +323,7 @@ impl TokenTable {
     }
 
     fn domain(&self, domain: &Domain) -> Option<u16> {
-        let place = self.domains.iter().position(|known| known == domain)?;
+        let place = self.domains().iter().position(|known| known == domain)?;
         u16::try_from(place).ok()
     }
 
@@ -326,8 +335,13 @@ impl TokenTable {
     }
 
     fn id_of(&self, view: View<'_>) -> Option<TokenId> {
-        let domain = self.domains.get(usize::from(view.domain()))?;
-        Some(TokenId::new(*view.rand(), domain.clone()))
+        let domain = self.domains().get(usize::from(view.domain()))?.clone();
+        Some(TokenId::new(*view.rand(), domain))
+    }
+
+    /// Taken after a shard's lock, where both are.
+    fn domains(&self) -> RwLockReadGuard<'_, Vec<Domain>> {
+        self.domains.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ended(&self, record: &[u8], rights: &Arc<RightsSet>) -> Option<Ended> {
