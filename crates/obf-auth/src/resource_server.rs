@@ -12,7 +12,7 @@ use obf_net::{
 };
 use obf_radius::{AttributeWriter, Code, Reply};
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, RightsAnswer, RightsRequest,
+    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, RightsAnswer, RightsRequest, RprClient,
     VectorAnswer, VectorRequest, Vendor, Wanted,
 };
 use obf_types::{AppId, Domain, GlobalIdentity, Refusal, SecretBytes};
@@ -32,7 +32,7 @@ const TLS_TIME: Duration = Duration::from_secs(5);
 /// Who asks, and in which attributes: the same at every Resource Server.
 #[derive(Clone, Debug)]
 pub(crate) struct Ourselves {
-    pub(crate) asker: Asker,
+    pub(crate) client: RprClient,
     pub(crate) vendor: Vendor,
 }
 
@@ -179,8 +179,8 @@ impl ResourceServer {
 
     async fn ask(&self, ask: &Ask) -> Result<Reply, RprError> {
         let mut attributes = Vec::with_capacity(256);
-        let Ourselves { asker, vendor } = &self.ourselves;
-        ask.encode(*vendor, asker, &mut AttributeWriter::for_request(&mut attributes))
+        let Ourselves { client, vendor } = &self.ourselves;
+        ask.encode(*vendor, client, &mut AttributeWriter::for_request(&mut attributes))
             .map_err(|_| RprError::Refused(Refusal::UnknownIdentity))?;
         let reply: Result<Reply, AskError> = match &self.link {
             Link::Udp(client) => client.ask(Code::AccessRequest, &attributes).await,

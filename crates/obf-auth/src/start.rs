@@ -25,7 +25,7 @@ use obf_net::{
     radius::{ReverseRequests, TlsServerSettings, UdpServerSettings, serve_tls, serve_udp_peers},
 };
 use obf_rpb::{Authenticator, server::Settings};
-use obf_rpr::{Asker, Vendor};
+use obf_rpr::{RprClient, Vendor};
 use obf_types::Domain;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
@@ -156,9 +156,9 @@ async fn open(
     let former_token = config.limits.former_token.into();
     let tokens = Tokens::open(store, vault, checked.domain.clone(), stale_after, former_token).await?;
     checked.servers.iter().for_each(|server| tokens.serve(&server.token_domain));
-    let asker = Asker { domain: checked.domain.clone(), node: checked.node };
+    let client = RprClient { domain: checked.domain.clone(), node: checked.node };
     let (locator, reverse) =
-        Locator::open(checked, Ourselves { asker, vendor: Vendor(config.vendor) }).await?;
+        Locator::open(checked, Ourselves { client, vendor: Vendor(config.vendor) }).await?;
     let settings = Settings {
         challenge_life: config.limits.challenge_life,
         max_lifetime: checked.max_lifetime,

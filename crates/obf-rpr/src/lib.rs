@@ -16,7 +16,7 @@ pub mod right;
 pub use answer::{ApplicationAnswer, AuthenticationData, RightsAnswer, VectorAnswer};
 pub use notice::Notice;
 pub use request::{
-    ApplicationRequest, Ask, Asker, Inquiry, Resynchronisation, RightsRequest, VectorRequest, Wanted,
+    ApplicationRequest, Ask, Inquiry, Resynchronisation, RightsRequest, RprClient, VectorRequest, Wanted,
 };
 pub use right::Rights;
 

@@ -7,9 +7,9 @@ use obf_radius::{
 use obf_token::Mode;
 use obf_types::{AppId, Domain, NodeNumber, Refusal};
 
-/// Who asks: in every Access-Request.
+/// The Authentication Server node that asks: in every Access-Request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asker {
+pub struct RprClient {
     /// The Authentication Server's domain (NAS-Identifier).
     pub domain: Domain,
     /// Its node's registered number (OBF-Node), which selects the SQN's IND.
@@ -80,7 +80,7 @@ pub enum Inquiry {
     /// Status-Server (RFC 5997): answered with an Access-Accept that says nothing ([`crate::answer::alive`]).
     Heartbeat,
     /// A question, and who asks it.
-    Ask(Asker, Ask),
+    Ask(RprClient, Ask),
 }
 
 impl Ask {
@@ -91,12 +91,12 @@ impl Ask {
     pub fn encode(
         &self,
         vendor: Vendor,
-        asker: &Asker,
+        client: &RprClient,
         to: &mut AttributeWriter<'_>,
     ) -> Result<(), PutError> {
         let name = |attribute| vendor.attribute(attribute);
-        to.put(NAS_IDENTIFIER, asker.domain.as_str().as_bytes())?;
-        to.put_integer(name(ObfAttribute::Node), asker.node.value().into())?;
+        to.put(NAS_IDENTIFIER, client.domain.as_str().as_bytes())?;
+        to.put_integer(name(ObfAttribute::Node), client.node.value().into())?;
         match self {
             Self::Vector(VectorRequest { user_name, mode, resynchronisation }) => {
                 let operation =
@@ -138,9 +138,9 @@ impl Inquiry {
                 let packet = request.packet();
                 let operation = packet.integer(vendor.attribute(ObfAttribute::Operation));
                 let reader = Reader { packet, vendor };
-                let read = || Ok((reader.asker()?, reader.ask(operation)?));
-                let (asker, ask) = read().map_err(|Malformed(_)| Refusal::MalformedRequest)?;
-                Ok(Self::Ask(asker, ask.ok_or(Refusal::UnsupportedOperation)?))
+                let read = || Ok((reader.client()?, reader.ask(operation)?));
+                let (client, ask) = read().map_err(|Malformed(_)| Refusal::MalformedRequest)?;
+                Ok(Self::Ask(client, ask.ok_or(Refusal::UnsupportedOperation)?))
             }
             _ => Err(Refusal::UnsupportedOperation),
         }
@@ -153,11 +153,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn asker(&self) -> Result<Asker, Malformed> {
+    fn client(&self) -> Result<RprClient, Malformed> {
         let domain = self.packet.only(NAS_IDENTIFIER)?.and_then(text).and_then(|text| Domain::new(text).ok());
         let node = self.packet.integer(self.vendor.attribute(ObfAttribute::Node));
         let node = node.and_then(|number| NodeNumber::new(number.try_into().ok()?));
-        Ok(Asker {
+        Ok(RprClient {
             domain: domain.ok_or(Malformed("NAS-Identifier"))?,
             node: node.ok_or(Malformed("OBF-Node"))?,
         })

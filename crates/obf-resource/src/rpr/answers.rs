@@ -9,8 +9,8 @@ use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    ApplicationAnswer, Ask, Asker, AuthenticationData, Resynchronisation, Rights, RightsAnswer,
-    RightsRequest, VectorAnswer, Wanted, answer::DeviceFacts,
+    ApplicationAnswer, Ask, AuthenticationData, Resynchronisation, Rights, RightsAnswer, RightsRequest,
+    RprClient, VectorAnswer, Wanted, answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,
@@ -43,7 +43,7 @@ impl Answerer {
     pub async fn answer(
         &self,
         request: &Request,
-        asker: &Asker,
+        client: &RprClient,
         name: &Arc<str>,
         ask: Ask,
         out: &mut Vec<u8>,
@@ -54,7 +54,7 @@ impl Answerer {
                     return Err(Refusal::UnsupportedOperation);
                 }
                 let identity = identity_of(&wanted.user_name)?;
-                let ind = self.slice.ind(asker.node);
+                let ind = self.slice.ind(client.node);
                 let key_use = KeyUse { actor: name.clone(), at: self.clock.now() };
                 let taken = match &wanted.resynchronisation {
                     None => self.take(identity, ind, key_use).await?,
@@ -150,7 +150,7 @@ impl Answerer {
     }
 
     /// The rights among a page of grants; if none of them is one, among the next pages: an empty list with more behind
-    /// it would leave the asker without a place to go on from.
+    /// it would leave the client without a cursor to go on from.
     async fn rights(&self, device: &Device, mut page: RightsPage) -> Result<Rights, Refusal> {
         let now = self.clock.now();
         loop {

@@ -1,11 +1,11 @@
 //! RPR, the Resource Server's end (SPEC P4, R18): who may ask, what is answered, what is told unasked.
 
 mod answers;
-mod askers;
+mod auth_servers;
 mod delivery;
 mod notices;
 
-pub use askers::{AuthServer, AuthServers};
+pub use auth_servers::{AuthServer, AuthServers};
 pub use notices::Notices;
 
 use crate::{authorisation::Policy, vectors::Vectors};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Answers the requests of the registered Authentication Servers.
 #[derive(Debug)]
 pub struct RprServer {
-    askers: AuthServers,
+    auth_servers: AuthServers,
     answerer: Answerer,
     notices: Notices,
     vendor: Vendor,
@@ -54,25 +54,25 @@ impl RprServer {
         vectors: Vectors,
         slice: Slice,
         clock: Arc<dyn Clock>,
-        askers: AuthServers,
+        auth_servers: AuthServers,
         notices: Notices,
         vendor: Vendor,
         policy: Policy,
     ) -> Self {
         let answerer = Answerer { store, vectors, slice, clock, vendor, policy };
-        Self { askers, answerer, notices, vendor }
+        Self { auth_servers, answerer, notices, vendor }
     }
 
     async fn answer(&self, request: &Request, origin: &Origin, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let Inquiry::Ask(asker, ask) = Inquiry::decode(request, self.vendor)? else {
+        let Inquiry::Ask(client, ask) = Inquiry::decode(request, self.vendor)? else {
             obf_rpr::answer::alive(request, out);
             return Ok(());
         };
-        let server = self.askers.registered(origin, &asker).ok_or(Refusal::NodeNotRegistered)?;
+        let server = self.auth_servers.registered(origin, &client).ok_or(Refusal::NodeNotRegistered)?;
         if let Some(connection) = &origin.connection {
             self.notices.connected(server, connection);
         }
-        self.answerer.answer(request, &asker, &server.name, ask, out).await
+        self.answerer.answer(request, &client, &server.name, ask, out).await
     }
 }
 
@@ -87,7 +87,7 @@ impl Handler for RprServer {
     }
 
     fn accepts(&self, connection: &Connection) -> bool {
-        let servers = self.askers.of_certificate(connection.names());
+        let servers = self.auth_servers.of_certificate(connection.names());
         for server in &servers {
             self.notices.connected(server, connection);
         }

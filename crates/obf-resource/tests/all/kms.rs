@@ -191,7 +191,7 @@ async fn r8_vectors_are_served_while_every_record_is_wrapped_anew() {
     let mut lanes = tokio::task::JoinSet::new();
     for lane in 0..16 {
         let (served, stop, client) =
-            (served.clone(), stop.clone(), crate::common::RprClient::open(&addresses).await);
+            (served.clone(), stop.clone(), crate::common::RprUdpClient::open(&addresses).await);
         lanes.spawn(async move {
             let mut number = lane;
             while !stop.load(Relaxed) {

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 const IMSI: &str = "001010000000001";
 const DAY: u64 = 86_400;
 
-async fn right(client: &RprClient, app: &str) -> Result<u32, Refusal> {
+async fn right(client: &RprUdpClient, app: &str) -> Result<u32, Refusal> {
     let wanted = Wanted::Only(AppId::new(app).unwrap());
     let reply = client.ask(&Ask::Rights(RightsRequest { user_name: IMSI.into(), wanted })).await;
     match RightsAnswer::decode(&reply, VENDOR) {

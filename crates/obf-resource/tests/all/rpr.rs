@@ -84,7 +84,7 @@ async fn what_may_not_authenticate_is_refused_with_its_code_and_costs_no_sqn() {
     admin.done("POST", &format!("/v1/devices/{IMSI}:resume"), Value::Null).await;
     assert_eq!(client.vector(IMSI).await.unwrap().device.epoch, Epoch(begun.0 + 1));
     // Domain and node number must be those registered for where the packet comes from.
-    client.asker = asker(2);
+    client.from = auth_server(2);
     assert_eq!(refused(client.vector(IMSI).await), Refusal::NodeNotRegistered);
     rs.handle.shutdown().await;
 }
@@ -240,7 +240,7 @@ async fn a_repeated_request_gets_the_same_answer() {
     socket.connect(rs.endpoint("rpr")).await.unwrap();
     let framing = Framing::with_secret(SecretBytes::from(SECRET.as_bytes()));
     let (mut packet, mut answers) = (Vec::new(), Vec::new());
-    let attributes = encoded(&vector_for(IMSI), &asker(1));
+    let attributes = encoded(&vector_for(IMSI), &auth_server(1));
     let pending = Pending::begin(&framing, Code::AccessRequest, 7, [9; 16], &attributes, &mut packet);
     for _ in 0..3 {
         socket.send(&packet).await.unwrap();
@@ -311,7 +311,7 @@ async fn radius_tls_serves_registered_certificates_and_carries_notices_back() {
     assert!(waited.contains(&Notice::RightsChanged { device: device.clone(), epoch: begun }), "{waited:?}");
     assert!(waited.contains(&Notice::DeviceEnded { device, epoch: ended }), "{waited:?}");
 
-    let attributes = encoded(&vector_for(IMSI), &asker(1));
+    let attributes = encoded(&vector_for(IMSI), &auth_server(1));
     let reply = client.ask(Code::AccessRequest, &attributes, LONG).await.unwrap();
     let answer = VectorAnswer::decode(&reply, VENDOR).unwrap();
     Usim::new().accepts(&answer);
@@ -329,7 +329,7 @@ async fn radius_tls_serves_registered_certificates_and_carries_notices_back() {
     let stranger = link("stranger", "stranger.example", Taker(sender.clone()));
     let short = Duration::from_millis(500);
     assert!(stranger.ask(Code::AccessRequest, &attributes, short).await.is_err());
-    let other = encoded(&vector_for(IMSI), &asker(5));
+    let other = encoded(&vector_for(IMSI), &auth_server(5));
     let reply = client.ask(Code::AccessRequest, &other, LONG).await.unwrap();
     assert_eq!(refused(VectorAnswer::decode(&reply, VENDOR)), Refusal::NodeNotRegistered);
     drop((client, stranger, running));

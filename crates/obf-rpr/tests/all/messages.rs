@@ -7,9 +7,9 @@ use obf_radius::{
     notice::{acknowledge, refuse as refuse_notice},
 };
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Malformed,
-    Notice, NoticeError, Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest,
-    Vendor, Wanted, answer::DeviceFacts, refuse,
+    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, AuthenticationData, Inquiry, Malformed, Notice,
+    NoticeError, Resynchronisation, Rights, RightsAnswer, RightsRequest, RprClient, VectorAnswer,
+    VectorRequest, Vendor, Wanted, answer::DeviceFacts, refuse,
 };
 use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{
@@ -33,8 +33,8 @@ fn device() -> GlobalIdentity {
     GlobalIdentity::new(IdentityKind::Imsi, "001010000000001").unwrap()
 }
 
-fn asker() -> Asker {
-    Asker { domain: Domain::new("as.operator.example").unwrap(), node: NodeNumber::new(3).unwrap() }
+fn client() -> RprClient {
+    RprClient { domain: Domain::new("as.operator.example").unwrap(), node: NodeNumber::new(3).unwrap() }
 }
 
 fn facts() -> DeviceFacts {
@@ -75,7 +75,7 @@ fn sent(code: Code, write: impl FnOnce(&mut AttributeWriter<'_>)) -> (Pending, R
 }
 
 fn asked(ask: &Ask) -> (Pending, Request) {
-    sent(Code::AccessRequest, |to| ask.encode(VENDOR, &asker(), to).unwrap())
+    sent(Code::AccessRequest, |to| ask.encode(VENDOR, &client(), to).unwrap())
 }
 
 fn answered(pending: &Pending, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
@@ -105,7 +105,7 @@ fn every_question_reads_back() {
         Ask::Application(ApplicationRequest { app: app("track.example") }),
     ] {
         let (_, request) = asked(&ask);
-        assert_eq!(Inquiry::decode(&request, VENDOR), Ok(Inquiry::Ask(asker(), ask)));
+        assert_eq!(Inquiry::decode(&request, VENDOR), Ok(Inquiry::Ask(client(), ask)));
     }
     let (_, heartbeat) = sent(Code::StatusServer, |_| {});
     assert_eq!(Inquiry::decode(&heartbeat, VENDOR), Ok(Inquiry::Heartbeat));
@@ -150,7 +150,7 @@ fn a_question_that_lacks_or_repeats_something_is_malformed() {
     let long =
         Ask::Vector(VectorRequest { user_name: vec![b'1'; 254], mode: Mode::Aka, resynchronisation: None });
     let mut buffer = Vec::new();
-    assert!(long.encode(VENDOR, &asker(), &mut AttributeWriter::for_request(&mut buffer)).is_err());
+    assert!(long.encode(VENDOR, &client(), &mut AttributeWriter::for_request(&mut buffer)).is_err());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use obf_aka::{AkaVector, SecretOutput};
 use obf_radius::{AttributeWriter, Code, Framing, Pending, Request, Vendor, refuse};
 use obf_rpo::{KeyGrant, KeyRequest, Resume, TokenNotice};
 use obf_rpr::{
-    ApplicationAnswer, ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Resynchronisation,
-    Rights, RightsRequest, VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
+    ApplicationAnswer, ApplicationRequest, Ask, AuthenticationData, Inquiry, Resynchronisation, Rights,
+    RightsRequest, RprClient, VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
 };
 use obf_token::{AppKey, Mode, Technology, TokenId};
 use obf_types::{
@@ -122,13 +122,13 @@ fn vector_request(resynchronisation: Option<Resynchronisation>) -> Ask {
 }
 
 fn rpr_request(example: &Example, ask: &Ask) -> Vec<u8> {
-    let asker = Asker {
+    let client = RprClient {
         domain: Domain::new(&example.text("NAS-Identifier")).unwrap(),
         node: NodeNumber::new(example.number("OBF-Node").try_into().unwrap()).unwrap(),
     };
-    let packet = request(example, Code::AccessRequest, |to| ask.encode(VENDOR, &asker, to).unwrap());
+    let packet = request(example, Code::AccessRequest, |to| ask.encode(VENDOR, &client, to).unwrap());
     let read = Inquiry::decode(&authentic(example, &packet), VENDOR).unwrap();
-    assert_eq!(read, Inquiry::Ask(asker, ask.clone()));
+    assert_eq!(read, Inquiry::Ask(client, ask.clone()));
     packet
 }
 

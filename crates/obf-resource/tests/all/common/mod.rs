@@ -15,7 +15,7 @@ use obf_net::{
 };
 use obf_radius::{AnswerError, AttributeWriter, Code, Reply, Vendor, exchange::RetransmitPolicy};
 use obf_resource::{Config, Environment, Handle};
-use obf_rpr::{Ask, Asker, AuthenticationData, Resynchronisation, VectorAnswer, VectorRequest};
+use obf_rpr::{Ask, AuthenticationData, Resynchronisation, RprClient, VectorAnswer, VectorRequest};
 use obf_token::Mode;
 use obf_types::{Domain, Epoch, NodeNumber, Secret};
 use serde_json::{Value, json};
@@ -135,8 +135,8 @@ impl Rs {
         Admin::connect(self.endpoint("admin"), host, &self.ca, TOKEN).await.unwrap()
     }
 
-    pub async fn client(&self) -> RprClient {
-        RprClient::open(&[self.endpoint("rpr")]).await
+    pub async fn client(&self) -> RprUdpClient {
+        RprUdpClient::open(&[self.endpoint("rpr")]).await
     }
 }
 
@@ -217,24 +217,24 @@ pub fn record(imsi: &str) -> Value {
 }
 
 /// The Authentication Server's end of RPR over UDP.
-pub struct RprClient {
+pub struct RprUdpClient {
     udp: RadiusUdpClient,
-    pub asker: Asker,
+    pub from: RprClient,
 }
 
-impl RprClient {
+impl RprUdpClient {
     pub async fn open(servers: &[SocketAddr]) -> Self {
-        Self::with(servers, SECRET.as_bytes(), asker(1)).await
+        Self::with(servers, SECRET.as_bytes(), auth_server(1)).await
     }
 
-    pub async fn with(servers: &[SocketAddr], secret: &[u8], asker: Asker) -> Self {
+    pub async fn with(servers: &[SocketAddr], secret: &[u8], from: RprClient) -> Self {
         let server = |address: &SocketAddr| UdpServerAddress { address: *address, secret: secret.into() };
         let udp = RadiusUdpClient::open(servers.iter().map(server).collect(), POLICY).await.unwrap();
-        Self { udp, asker }
+        Self { udp, from }
     }
 
     pub async fn send(&self, ask: &Ask) -> Result<Reply, AskError> {
-        self.udp.ask(Code::AccessRequest, &encoded(ask, &self.asker)).await
+        self.udp.ask(Code::AccessRequest, &encoded(ask, &self.from)).await
     }
 
     pub async fn ask(&self, ask: &Ask) -> Reply {
@@ -257,17 +257,17 @@ impl RprClient {
     }
 }
 
-pub fn asker(node: u8) -> Asker {
-    Asker { domain: Domain::new(DOMAIN).unwrap(), node: NodeNumber::new(node).unwrap() }
+pub fn auth_server(node: u8) -> RprClient {
+    RprClient { domain: Domain::new(DOMAIN).unwrap(), node: NodeNumber::new(node).unwrap() }
 }
 
 pub fn vector_for(user: &str) -> Ask {
     Ask::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation: None })
 }
 
-pub fn encoded(ask: &Ask, asker: &Asker) -> Vec<u8> {
+pub fn encoded(ask: &Ask, client: &RprClient) -> Vec<u8> {
     let mut attributes = Vec::new();
-    ask.encode(VENDOR, asker, &mut AttributeWriter::for_request(&mut attributes)).unwrap();
+    ask.encode(VENDOR, client, &mut AttributeWriter::for_request(&mut attributes)).unwrap();
     attributes
 }
 

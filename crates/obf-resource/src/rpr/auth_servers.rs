@@ -3,7 +3,7 @@
 use crate::config::{AuthServerConfig, ConfigError};
 use obf_files::SecretFile;
 use obf_net::radius::{Origin, UdpPeer};
-use obf_rpr::Asker;
+use obf_rpr::RprClient;
 use obf_types::{Domain, NodeNumber, SecretBytes};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -75,8 +75,8 @@ impl AuthServers {
 
     /// The registration of who asks: domain and node number as said, from the address or with the certificate that
     /// is registered for them.
-    pub fn registered(&self, origin: &Origin, asker: &Asker) -> Option<&AuthServer> {
-        self.iter().filter(|server| server.domain == asker.domain && server.node == asker.node).find(
+    pub fn registered(&self, origin: &Origin, client: &RprClient) -> Option<&AuthServer> {
+        self.iter().filter(|server| server.domain == client.domain && server.node == client.node).find(
             |server| match &origin.connection {
                 Some(_) => server.has_certificate(&origin.names),
                 None => server.address.map(|a| a.to_canonical()) == Some(origin.address.ip().to_canonical()),
