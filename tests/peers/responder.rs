@@ -7,7 +7,7 @@ use obf_radius::{
     exchange::{DuplicateCache, Seen},
 };
 use obf_rpr::{
-    Ask, AuthenticationData, Inquiry, Rights, VectorAnswer,
+    AuthenticationData, Rights, RprOperation, RprRequest, VectorAnswer,
     answer::{DeviceFacts, alive},
     refuse,
 };
@@ -132,9 +132,11 @@ fn serve(
 
 fn reply_to(request: &Request, out: &mut Vec<u8>) {
     let vendor = Vendor::DOCUMENTATION;
-    match Inquiry::decode(request, vendor) {
-        Ok(Inquiry::Heartbeat) => alive(request, out),
-        Ok(Inquiry::Ask(_, Ask::Vector(ask))) if ask.user_name == IMSI.as_bytes() => {
+    match RprRequest::decode(request, vendor) {
+        Ok(RprRequest::Heartbeat) => alive(request, out),
+        Ok(RprRequest::Operation(_, RprOperation::Vector(operation)))
+            if operation.user_name == IMSI.as_bytes() =>
+        {
             answer().encode(request, vendor, [[1, 2], [3, 4]], out).unwrap();
         }
         Ok(_) => refuse(request, vendor, Refusal::UnknownIdentity, out),

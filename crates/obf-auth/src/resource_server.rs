@@ -12,7 +12,7 @@ use obf_net::{
 };
 use obf_radius::{AttributeWriter, Code, Reply};
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, RightsAnswer, RightsRequest, RprClient,
+    AnswerError, ApplicationAnswer, ApplicationRequest, RightsAnswer, RightsRequest, RprClient, RprOperation,
     VectorAnswer, VectorRequest, Vendor, Wanted,
 };
 use obf_types::{AppId, Domain, GlobalIdentity, Refusal, SecretBytes};
@@ -110,14 +110,14 @@ impl ResourceServer {
 
     /// A vector, after a resynchronisation if one is given.
     pub(crate) async fn vector(&self, request: VectorRequest) -> Result<VectorAnswer, RprError> {
-        let reply = self.ask(&Ask::Vector(request)).await?;
+        let reply = self.ask(&RprOperation::Vector(request)).await?;
         read(VectorAnswer::decode(&reply, self.ourselves.vendor))
     }
 
     /// Rights of a device, by an identity as the UE wrote it.
     pub(crate) async fn rights(&self, user_name: &[u8], wanted: Wanted) -> Result<RightsAnswer, RprError> {
         let request = RightsRequest { user_name: user_name.to_vec(), wanted };
-        let reply = self.ask(&Ask::Rights(request)).await?;
+        let reply = self.ask(&RprOperation::Rights(request)).await?;
         read(RightsAnswer::decode(&reply, self.ourselves.vendor))
     }
 
@@ -128,7 +128,7 @@ impl ResourceServer {
 
     /// An application's registration.
     pub(crate) async fn application(&self, app: &AppId) -> Result<ApplicationAnswer, RprError> {
-        let reply = self.ask(&Ask::Application(ApplicationRequest { app: app.clone() })).await?;
+        let reply = self.ask(&RprOperation::Application(ApplicationRequest { app: app.clone() })).await?;
         let answer = read(ApplicationAnswer::decode(&reply, self.ourselves.vendor))?;
         if answer.app == *app { Ok(answer) } else { Err(RprError::Unreachable) }
     }
@@ -177,10 +177,11 @@ impl ResourceServer {
         self.heard.fetch_max(now.max(1), Ordering::Relaxed);
     }
 
-    async fn ask(&self, ask: &Ask) -> Result<Reply, RprError> {
+    async fn ask(&self, operation: &RprOperation) -> Result<Reply, RprError> {
         let mut attributes = Vec::with_capacity(256);
         let Ourselves { client, vendor } = &self.ourselves;
-        ask.encode(*vendor, client, &mut AttributeWriter::for_request(&mut attributes))
+        operation
+            .encode(*vendor, client, &mut AttributeWriter::for_request(&mut attributes))
             .map_err(|_| RprError::Refused(Refusal::UnknownIdentity))?;
         let reply: Result<Reply, AskError> = match &self.link {
             Link::Udp(client) => client.ask(Code::AccessRequest, &attributes).await,

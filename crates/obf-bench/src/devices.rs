@@ -15,7 +15,7 @@ use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpr::{
     RightsAnswer, RightsRequest, Wanted,
-    request::{Ask, RprClient},
+    request::{RprClient, RprOperation},
 };
 use obf_types::{AppId, Domain, NodeNumber};
 use std::{
@@ -275,9 +275,9 @@ async fn look_up(client: &RadiusUdpClient, identity: &str) -> Result<()> {
     let client =
         RprClient { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
     let wanted = Wanted::Only(AppId::new(APP)?);
-    let ask = Ask::Rights(RightsRequest { user_name: identity.as_bytes().to_vec(), wanted });
+    let operation = RprOperation::Rights(RightsRequest { user_name: identity.as_bytes().to_vec(), wanted });
     let mut attributes = Vec::new();
-    ask.encode(Vendor::default(), &client, &mut AttributeWriter::for_request(&mut attributes))?;
+    operation.encode(Vendor::default(), &client, &mut AttributeWriter::for_request(&mut attributes))?;
     let reply = client.ask(Code::AccessRequest, &attributes).await?;
     let answer = RightsAnswer::decode(&reply, Vendor::default())?;
     ensure!(answer.rights.list.len() == 1, "{identity} is not permitted");

@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::Request;
 use obf_net::{Stopper, certificates, http::HttpClient, radius::RadiusTlsClient};
 use obf_radius::{AttributeWriter, Code, Vendor};
-use obf_rpo::{KeyRequest, request::Ask};
+use obf_rpo::{KeyRequest, request::RpoOperation};
 use obf_token::TokenId;
 use obf_types::{AppId, UaId};
 use std::{
@@ -184,7 +184,8 @@ impl Site {
 
 /// Whether the application gets a key of the token.
 async fn permitted(link: &RadiusTlsClient, token: &TokenId) -> Result<bool> {
-    let wanted = Ask::Key(KeyRequest { token: token.clone(), app: AppId::new(APP)?, ua: UaId::TLS13_PSK });
+    let wanted =
+        RpoOperation::Key(KeyRequest { token: token.clone(), app: AppId::new(APP)?, ua: UaId::TLS13_PSK });
     let mut attributes = Vec::new();
     wanted.encode(Vendor::default(), "obf-bench", &mut AttributeWriter::for_request(&mut attributes))?;
     Ok(link.ask(Code::AccessRequest, &attributes, PATIENCE).await?.code() == Code::AccessAccept)

@@ -15,7 +15,7 @@ use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpr::{
     VectorAnswer, VectorRequest,
-    request::{Ask, RprClient},
+    request::{RprClient, RprOperation},
 };
 use obf_token::Mode;
 use obf_types::{Domain, NodeNumber};
@@ -127,7 +127,7 @@ fn with_cpu(
 async fn ask(client: &RadiusUdpClient, identity: &str) -> Result<()> {
     let client =
         RprClient { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
-    let wanted = Ask::Vector(VectorRequest {
+    let wanted = RprOperation::Vector(VectorRequest {
         user_name: identity.as_bytes().to_vec(),
         mode: Mode::Aka,
         resynchronisation: None,

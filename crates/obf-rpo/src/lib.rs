@@ -13,6 +13,6 @@ pub mod request;
 
 pub use grant::KeyGrant;
 pub use notice::TokenNotice;
-pub use request::{Ask, Inquiry, KeyRequest, Resume};
+pub use request::{KeyRequest, Resume, RpoOperation, RpoRequest};
 
 pub use obf_radius::{AnswerError, Malformed, NoticeError, Vendor, refuse};

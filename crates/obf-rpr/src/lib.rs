@@ -16,7 +16,8 @@ pub mod right;
 pub use answer::{ApplicationAnswer, AuthenticationData, RightsAnswer, VectorAnswer};
 pub use notice::Notice;
 pub use request::{
-    ApplicationRequest, Ask, Inquiry, Resynchronisation, RightsRequest, RprClient, VectorRequest, Wanted,
+    ApplicationRequest, Resynchronisation, RightsRequest, RprClient, RprOperation, RprRequest, VectorRequest,
+    Wanted,
 };
 pub use right::Rights;
 

@@ -63,9 +63,9 @@ pub struct ApplicationRequest {
     pub app: AppId,
 }
 
-/// Whatever an Authentication Server may ask.
+/// What an Authentication Server asks for: an OBF-Operation with its attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum RprOperation {
     /// OBF-Operation Vector or Resynchronise.
     Vector(VectorRequest),
     /// OBF-Operation Rights.
@@ -74,16 +74,16 @@ pub enum Ask {
     Application(ApplicationRequest),
 }
 
-/// What a Resource Server receives.
+/// A request as a Resource Server reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Inquiry {
+pub enum RprRequest {
     /// Status-Server (RFC 5997): answered with an Access-Accept that says nothing ([`crate::answer::alive`]).
     Heartbeat,
-    /// A question, and who asks it.
-    Ask(RprClient, Ask),
+    /// An operation, and the node that asks for it.
+    Operation(RprClient, RprOperation),
 }
 
-impl Ask {
+impl RprOperation {
     /// Writes the request's attributes.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Ask {
     }
 }
 
-impl Inquiry {
+impl RprRequest {
     /// Reads a request and who sent it.
     ///
     /// # Errors
@@ -136,11 +136,11 @@ impl Inquiry {
             Code::StatusServer => Ok(Self::Heartbeat),
             Code::AccessRequest => {
                 let packet = request.packet();
-                let operation = packet.integer(vendor.attribute(ObfAttribute::Operation));
+                let number = packet.integer(vendor.attribute(ObfAttribute::Operation));
                 let reader = Reader { packet, vendor };
-                let read = || Ok((reader.client()?, reader.ask(operation)?));
-                let (client, ask) = read().map_err(|Malformed(_)| Refusal::MalformedRequest)?;
-                Ok(Self::Ask(client, ask.ok_or(Refusal::UnsupportedOperation)?))
+                let read = || Ok((reader.client()?, reader.operation(number)?));
+                let (client, operation) = read().map_err(|Malformed(_)| Refusal::MalformedRequest)?;
+                Ok(Self::Operation(client, operation.ok_or(Refusal::UnsupportedOperation)?))
             }
             _ => Err(Refusal::UnsupportedOperation),
         }
@@ -164,9 +164,9 @@ impl Reader<'_> {
     }
 
     /// `None`: an operation that is none of RPR's.
-    fn ask(&self, operation: Option<u32>) -> Result<Option<Ask>, Malformed> {
-        Ok(Some(match Operation::from_number(operation.ok_or(Malformed("OBF-Operation"))?) {
-            Some(Operation::Vector) => Ask::Vector(VectorRequest {
+    fn operation(&self, number: Option<u32>) -> Result<Option<RprOperation>, Malformed> {
+        Ok(Some(match Operation::from_number(number.ok_or(Malformed("OBF-Operation"))?) {
+            Some(Operation::Vector) => RprOperation::Vector(VectorRequest {
                 user_name: self.user_name()?,
                 mode: self.mode()?,
                 resynchronisation: None,
@@ -175,7 +175,7 @@ impl Reader<'_> {
                 let rand = self.octets(ObfAttribute::Rand)?.ok_or(Malformed("OBF-RAND"))?;
                 let auts = self.octets(ObfAttribute::Auts)?.ok_or(Malformed("OBF-AUTS"))?;
                 let resynchronisation = Some(Resynchronisation { rand, auts });
-                Ask::Vector(VectorRequest {
+                RprOperation::Vector(VectorRequest {
                     user_name: self.user_name()?,
                     mode: self.mode()?,
                     resynchronisation,
@@ -189,11 +189,11 @@ impl Reader<'_> {
                         (None, Some(app)) => Wanted::Only(app),
                         (Some(_), Some(_)) => return Err(Malformed("OBF-Right-Cursor")),
                     };
-                Ask::Rights(RightsRequest { user_name: self.user_name()?, wanted })
+                RprOperation::Rights(RightsRequest { user_name: self.user_name()?, wanted })
             }
             Some(Operation::Application) => {
                 let app = self.app(ObfAttribute::Application)?.ok_or(Malformed("OBF-Application"))?;
-                Ask::Application(ApplicationRequest { app })
+                RprOperation::Application(ApplicationRequest { app })
             }
             _ => return Ok(None),
         }))

@@ -9,8 +9,8 @@ use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    ApplicationAnswer, Ask, AuthenticationData, Resynchronisation, Rights, RightsAnswer, RightsRequest,
-    RprClient, VectorAnswer, Wanted, answer::DeviceFacts,
+    ApplicationAnswer, AuthenticationData, Resynchronisation, Rights, RightsAnswer, RightsRequest, RprClient,
+    RprOperation, VectorAnswer, Wanted, answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,
@@ -45,11 +45,11 @@ impl Answerer {
         request: &Request,
         client: &RprClient,
         name: &Arc<str>,
-        ask: Ask,
+        operation: RprOperation,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        match ask {
-            Ask::Vector(wanted) => {
+        match operation {
+            RprOperation::Vector(wanted) => {
                 if wanted.mode != Mode::Aka {
                     return Err(Refusal::UnsupportedOperation);
                 }
@@ -74,12 +74,12 @@ impl Answerer {
                 let salts = salts()?;
                 answer.encode(request, self.vendor, salts, out).map_err(|error| too_large(&error))
             }
-            Ask::Rights(wanted) => {
+            RprOperation::Rights(wanted) => {
                 let (device, rights) = self.rights_wanted(wanted).await?;
                 let answer = RightsAnswer { device: self.facts(&device)?, rights };
                 answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
             }
-            Ask::Application(wanted) => {
+            RprOperation::Application(wanted) => {
                 let application = self.store.application(wanted.app).await.map_err(|error| failed(&error))?;
                 let answer = registration(application.ok_or(Refusal::ApplicationNotRegistered)?)?;
                 answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))

@@ -15,7 +15,7 @@ use obf_net::{
     radius::{Connection, Handler, Origin},
 };
 use obf_radius::{Request, Vendor};
-use obf_rpr::request::Inquiry;
+use obf_rpr::request::RprRequest;
 use obf_store::resource::ResourceDb;
 use obf_types::Refusal;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl RprServer {
     }
 
     async fn answer(&self, request: &Request, origin: &Origin, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let Inquiry::Ask(client, ask) = Inquiry::decode(request, self.vendor)? else {
+        let RprRequest::Operation(client, operation) = RprRequest::decode(request, self.vendor)? else {
             obf_rpr::answer::alive(request, out);
             return Ok(());
         };
@@ -72,7 +72,7 @@ impl RprServer {
         if let Some(connection) = &origin.connection {
             self.notices.connected(server, connection);
         }
-        self.answerer.answer(request, &client, &server.name, ask, out).await
+        self.answerer.answer(request, &client, &server.name, operation, out).await
     }
 }
 

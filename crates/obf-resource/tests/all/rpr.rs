@@ -8,7 +8,8 @@ use obf_net::{
 };
 use obf_radius::{AnswerError, Code, Framing, Pending, Request};
 use obf_rpr::{
-    ApplicationAnswer, ApplicationRequest, Ask, Notice, RightsAnswer, RightsRequest, VectorAnswer, Wanted,
+    ApplicationAnswer, ApplicationRequest, Notice, RightsAnswer, RightsRequest, RprOperation, VectorAnswer,
+    Wanted,
 };
 use obf_store::resource::{
     Application, Applications, Change, DeviceId, Devices, Grant, Grantee, Grants, ResourceDb, State, Terms,
@@ -28,8 +29,8 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, AnswerError>) -> Refusal {
     }
 }
 
-fn rights(wanted: Wanted) -> Ask {
-    Ask::Rights(RightsRequest { user_name: IMSI.into(), wanted })
+fn rights(wanted: Wanted) -> RprOperation {
+    RprOperation::Rights(RightsRequest { user_name: IMSI.into(), wanted })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,8 +106,8 @@ async fn one_right_is_decided_as_the_list_is() {
         .await;
     let client = rs.client().await;
     let only = async |app: &str| {
-        let ask = rights(Wanted::Only(AppId::new(app).unwrap()));
-        RightsAnswer::decode(&client.ask(&ask).await, VENDOR)
+        let operation = rights(Wanted::Only(AppId::new(app).unwrap()));
+        RightsAnswer::decode(&client.ask(&operation).await, VENDOR)
     };
     let listed = async || client.vector(IMSI).await.unwrap().rights.list.len();
     let answer = only(APP).await.unwrap();
@@ -118,8 +119,8 @@ async fn one_right_is_decided_as_the_list_is() {
     assert_eq!(refused(only(APP).await), Refusal::ApplicationSuspended);
     assert_eq!(listed().await, 0);
     let registration = async |app: &str| {
-        let ask = Ask::Application(ApplicationRequest { app: AppId::new(app).unwrap() });
-        ApplicationAnswer::decode(&client.ask(&ask).await, VENDOR)
+        let operation = RprOperation::Application(ApplicationRequest { app: AppId::new(app).unwrap() });
+        ApplicationAnswer::decode(&client.ask(&operation).await, VENDOR)
     };
     assert_eq!(refused(registration(APP).await), Refusal::ApplicationSuspended);
     assert_eq!(refused(registration("none.example").await), Refusal::ApplicationNotRegistered);

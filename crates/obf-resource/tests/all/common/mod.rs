@@ -15,7 +15,7 @@ use obf_net::{
 };
 use obf_radius::{AnswerError, AttributeWriter, Code, Reply, Vendor, exchange::RetransmitPolicy};
 use obf_resource::{Config, Environment, Handle};
-use obf_rpr::{Ask, AuthenticationData, Resynchronisation, RprClient, VectorAnswer, VectorRequest};
+use obf_rpr::{AuthenticationData, Resynchronisation, RprClient, RprOperation, VectorAnswer, VectorRequest};
 use obf_token::Mode;
 use obf_types::{Domain, Epoch, NodeNumber, Secret};
 use serde_json::{Value, json};
@@ -233,12 +233,12 @@ impl RprUdpClient {
         Self { udp, from }
     }
 
-    pub async fn send(&self, ask: &Ask) -> Result<Reply, AskError> {
-        self.udp.ask(Code::AccessRequest, &encoded(ask, &self.from)).await
+    pub async fn send(&self, operation: &RprOperation) -> Result<Reply, AskError> {
+        self.udp.ask(Code::AccessRequest, &encoded(operation, &self.from)).await
     }
 
-    pub async fn ask(&self, ask: &Ask) -> Reply {
-        self.send(ask).await.unwrap()
+    pub async fn ask(&self, operation: &RprOperation) -> Reply {
+        self.send(operation).await.unwrap()
     }
 
     pub async fn vector(&self, user: &str) -> Result<VectorAnswer, AnswerError> {
@@ -252,8 +252,12 @@ impl RprUdpClient {
         auts: [u8; 14],
     ) -> Result<VectorAnswer, AnswerError> {
         let resynchronisation = Some(Resynchronisation { rand, auts });
-        let ask = Ask::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation });
-        VectorAnswer::decode(&self.ask(&ask).await, VENDOR)
+        let operation = RprOperation::Vector(VectorRequest {
+            user_name: user.into(),
+            mode: Mode::Aka,
+            resynchronisation,
+        });
+        VectorAnswer::decode(&self.ask(&operation).await, VENDOR)
     }
 }
 
@@ -261,13 +265,13 @@ pub fn auth_server(node: u8) -> RprClient {
     RprClient { domain: Domain::new(DOMAIN).unwrap(), node: NodeNumber::new(node).unwrap() }
 }
 
-pub fn vector_for(user: &str) -> Ask {
-    Ask::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation: None })
+pub fn vector_for(user: &str) -> RprOperation {
+    RprOperation::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation: None })
 }
 
-pub fn encoded(ask: &Ask, client: &RprClient) -> Vec<u8> {
+pub fn encoded(operation: &RprOperation, client: &RprClient) -> Vec<u8> {
     let mut attributes = Vec::new();
-    ask.encode(VENDOR, client, &mut AttributeWriter::for_request(&mut attributes)).unwrap();
+    operation.encode(VENDOR, client, &mut AttributeWriter::for_request(&mut attributes)).unwrap();
     attributes
 }
 
