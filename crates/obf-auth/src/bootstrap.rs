@@ -24,7 +24,7 @@ use obf_rpb::{
         VectorQuery,
     },
 };
-use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
+use obf_rpr::{Resynchronisation, RightsSelector, VectorRequest};
 use obf_token::Mode;
 use obf_types::{Refusal, UnixTime};
 use std::{sync::Arc, time::Duration};
@@ -205,7 +205,7 @@ async fn given_rights(served: &Served, token: &Bootstrapped, now: UnixTime) -> O
         let rights = RightsSet::from_octets(octets)?;
         return Some(GivenRights { said_at: token.facts.rights_at, rights });
     }
-    match served.server.rights(token.identity.value().as_bytes(), Wanted::First).await {
+    match served.server.rights(token.identity.value().as_bytes(), RightsSelector::First).await {
         Ok(answer) => Some(GivenRights { said_at: now, rights: rights_of(answer.rights) }),
         // Refused meanwhile: what the device may do is asked again with every fetch.
         Err(RprError::Refused(_)) => {

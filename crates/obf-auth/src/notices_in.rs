@@ -12,7 +12,7 @@ use obf_net::{
     radius::{Handler, Origin, ReverseRequests},
 };
 use obf_radius::{Request, Vendor, dictionary::ErrorCause, notice};
-use obf_rpr::{Notice, Wanted};
+use obf_rpr::{Notice, RightsSelector};
 use obf_store::StoreError;
 use obf_types::{AppId, GlobalIdentity};
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -177,7 +177,7 @@ impl NoticesIn {
 async fn lost(served: &Served, device: &GlobalIdentity, holders: Vec<AppId>) -> Result<Vec<AppId>, ActError> {
     let mut permitted = BTreeSet::<AppId>::new();
     let mut more = false;
-    match served.server.rights(device.value().as_bytes(), Wanted::First).await {
+    match served.server.rights(device.value().as_bytes(), RightsSelector::First).await {
         Ok(answer) => {
             more = answer.rights.more;
             permitted.extend(answer.rights.list.into_iter().map(|right| right.app));

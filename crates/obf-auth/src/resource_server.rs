@@ -12,8 +12,8 @@ use obf_net::{
 };
 use obf_radius::{AttributeWriter, Code, Reply};
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, ApplicationRequest, RightsAnswer, RightsRequest, RprClient, RprOperation,
-    VectorAnswer, VectorRequest, Vendor, Wanted,
+    AnswerError, ApplicationAnswer, ApplicationRequest, RightsAnswer, RightsRequest, RightsSelector,
+    RprClient, RprOperation, VectorAnswer, VectorRequest, Vendor,
 };
 use obf_types::{AppId, Domain, GlobalIdentity, Refusal, SecretBytes};
 use std::{
@@ -115,15 +115,19 @@ impl ResourceServer {
     }
 
     /// Rights of a device, by an identity as the UE wrote it.
-    pub(crate) async fn rights(&self, user_name: &[u8], wanted: Wanted) -> Result<RightsAnswer, RprError> {
-        let request = RightsRequest { user_name: user_name.to_vec(), wanted };
+    pub(crate) async fn rights(
+        &self,
+        user_name: &[u8],
+        selector: RightsSelector,
+    ) -> Result<RightsAnswer, RprError> {
+        let request = RightsRequest { user_name: user_name.to_vec(), selector };
         let reply = self.ask(&RprOperation::Rights(request)).await?;
         read(RightsAnswer::decode(&reply, self.ourselves.vendor))
     }
 
     /// The right of a device for one application.
     pub(crate) async fn right(&self, device: &GlobalIdentity, app: &AppId) -> Result<RightsAnswer, RprError> {
-        self.rights(device.value().as_bytes(), Wanted::Only(app.clone())).await
+        self.rights(device.value().as_bytes(), RightsSelector::Only(app.clone())).await
     }
 
     /// An application's registration.

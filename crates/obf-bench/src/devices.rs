@@ -14,7 +14,7 @@ use obf_files::SecretFile;
 use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpr::{
-    RightsAnswer, RightsRequest, Wanted,
+    RightsAnswer, RightsRequest, RightsSelector,
     request::{RprClient, RprOperation},
 };
 use obf_types::{AppId, Domain, NodeNumber};
@@ -274,8 +274,8 @@ fn grant_all(deployment: &Deployment, count: u64) -> Result<()> {
 async fn look_up(client: &RadiusUdpClient, identity: &str) -> Result<()> {
     let client =
         RprClient { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
-    let wanted = Wanted::Only(AppId::new(APP)?);
-    let operation = RprOperation::Rights(RightsRequest { user_name: identity.as_bytes().to_vec(), wanted });
+    let selector = RightsSelector::Only(AppId::new(APP)?);
+    let operation = RprOperation::Rights(RightsRequest { user_name: identity.as_bytes().to_vec(), selector });
     let mut attributes = Vec::new();
     operation.encode(Vendor::default(), &client, &mut AttributeWriter::for_request(&mut attributes))?;
     let reply = client.ask(Code::AccessRequest, &attributes).await?;

@@ -16,8 +16,8 @@ pub mod right;
 pub use answer::{ApplicationAnswer, AuthenticationData, RightsAnswer, VectorAnswer};
 pub use notice::Notice;
 pub use request::{
-    ApplicationRequest, Resynchronisation, RightsRequest, RprClient, RprOperation, RprRequest, VectorRequest,
-    Wanted,
+    ApplicationRequest, Resynchronisation, RightsRequest, RightsSelector, RprClient, RprOperation,
+    RprRequest, VectorRequest,
 };
 pub use right::Rights;
 

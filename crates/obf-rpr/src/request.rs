@@ -42,12 +42,12 @@ pub struct RightsRequest {
     /// An identity of the device, 1 to 253 octets.
     pub user_name: Vec<u8>,
     /// Which of them.
-    pub wanted: Wanted,
+    pub selector: RightsSelector,
 }
 
-/// Which rights are wanted.
+/// Which of a device's rights an answer is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RightsSelector {
     /// The first that fit.
     First,
     /// Those behind this application.
@@ -108,13 +108,17 @@ impl RprOperation {
                 to.put(name(ObfAttribute::Rand), rand)?;
                 to.put(name(ObfAttribute::Auts), auts)
             }
-            Self::Rights(RightsRequest { user_name, wanted }) => {
+            Self::Rights(RightsRequest { user_name, selector }) => {
                 to.put(USER_NAME, user_name)?;
                 to.put_integer(name(ObfAttribute::Operation), Operation::Rights as u32)?;
-                match wanted {
-                    Wanted::First => Ok(()),
-                    Wanted::After(app) => to.put(name(ObfAttribute::RightCursor), app.as_str().as_bytes()),
-                    Wanted::Only(app) => to.put(name(ObfAttribute::Application), app.as_str().as_bytes()),
+                match selector {
+                    RightsSelector::First => Ok(()),
+                    RightsSelector::After(app) => {
+                        to.put(name(ObfAttribute::RightCursor), app.as_str().as_bytes())
+                    }
+                    RightsSelector::Only(app) => {
+                        to.put(name(ObfAttribute::Application), app.as_str().as_bytes())
+                    }
                 }
             }
             Self::Application(ApplicationRequest { app }) => {
@@ -182,14 +186,14 @@ impl Reader<'_> {
                 })
             }
             Some(Operation::Rights) => {
-                let wanted =
+                let selector =
                     match (self.app(ObfAttribute::RightCursor)?, self.app(ObfAttribute::Application)?) {
-                        (None, None) => Wanted::First,
-                        (Some(cursor), None) => Wanted::After(cursor),
-                        (None, Some(app)) => Wanted::Only(app),
+                        (None, None) => RightsSelector::First,
+                        (Some(cursor), None) => RightsSelector::After(cursor),
+                        (None, Some(app)) => RightsSelector::Only(app),
                         (Some(_), Some(_)) => return Err(Malformed("OBF-Right-Cursor")),
                     };
-                RprOperation::Rights(RightsRequest { user_name: self.user_name()?, wanted })
+                RprOperation::Rights(RightsRequest { user_name: self.user_name()?, selector })
             }
             Some(Operation::Application) => {
                 let app = self.app(ObfAttribute::Application)?.ok_or(Malformed("OBF-Application"))?;

@@ -9,8 +9,8 @@ use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    ApplicationAnswer, AuthenticationData, Resynchronisation, Rights, RightsAnswer, RightsRequest, RprClient,
-    RprOperation, VectorAnswer, Wanted, answer::DeviceFacts,
+    ApplicationAnswer, AuthenticationData, Resynchronisation, Rights, RightsAnswer, RightsRequest,
+    RightsSelector, RprClient, RprOperation, VectorAnswer, answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,
@@ -42,28 +42,28 @@ impl Answerer {
     /// source was to make one, has been fsynced.
     pub async fn answer(
         &self,
-        request: &Request,
+        packet: &Request,
         client: &RprClient,
         name: &Arc<str>,
         operation: RprOperation,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         match operation {
-            RprOperation::Vector(wanted) => {
-                if wanted.mode != Mode::Aka {
+            RprOperation::Vector(request) => {
+                if request.mode != Mode::Aka {
                     return Err(Refusal::UnsupportedOperation);
                 }
-                let identity = identity_of(&wanted.user_name)?;
+                let identity = identity_of(&request.user_name)?;
                 let ind = self.slice.ind(client.node);
                 let key_use = KeyUse { actor: name.clone(), at: self.clock.now() };
-                let taken = match &wanted.resynchronisation {
+                let taken = match &request.resynchronisation {
                     None => self.take(identity, ind, key_use).await?,
                     Some(resynchronisation) => {
                         self.resynchronise(identity, ind, key_use, resynchronisation).await?
                     }
                 };
                 let Taken { subscriber, rights } = taken;
-                let vector = self.vectors.vector(&subscriber, wanted.resynchronisation.as_ref()).await?;
+                let vector = self.vectors.vector(&subscriber, request.resynchronisation.as_ref()).await?;
                 let rights = self.rights(&subscriber.device, rights).await?;
                 let answer = VectorAnswer {
                     data: AuthenticationData::Aka(vector),
@@ -72,17 +72,18 @@ impl Answerer {
                     rights,
                 };
                 let salts = salts()?;
-                answer.encode(request, self.vendor, salts, out).map_err(|error| too_large(&error))
+                answer.encode(packet, self.vendor, salts, out).map_err(|error| too_large(&error))
             }
-            RprOperation::Rights(wanted) => {
-                let (device, rights) = self.rights_wanted(wanted).await?;
+            RprOperation::Rights(request) => {
+                let (device, rights) = self.selected_rights(request).await?;
                 let answer = RightsAnswer { device: self.facts(&device)?, rights };
-                answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
+                answer.encode(packet, self.vendor, out).map_err(|error| too_large(&error))
             }
-            RprOperation::Application(wanted) => {
-                let application = self.store.application(wanted.app).await.map_err(|error| failed(&error))?;
+            RprOperation::Application(request) => {
+                let application =
+                    self.store.application(request.app).await.map_err(|error| failed(&error))?;
                 let answer = registration(application.ok_or(Refusal::ApplicationNotRegistered)?)?;
-                answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
+                answer.encode(packet, self.vendor, out).map_err(|error| too_large(&error))
             }
         }
     }
@@ -127,13 +128,13 @@ impl Answerer {
         taken.map_err(|error| failed(&error))?
     }
 
-    async fn rights_wanted(&self, wanted: RightsRequest) -> Result<(Device, Rights), Refusal> {
-        let identity = identity_of(&wanted.user_name)?;
+    async fn selected_rights(&self, request: RightsRequest) -> Result<(Device, Rights), Refusal> {
+        let identity = identity_of(&request.user_name)?;
         let now = self.clock.now();
-        let after = match wanted.wanted {
-            Wanted::First => None,
-            Wanted::After(app) => Some(app),
-            Wanted::Only(app) => {
+        let after = match request.selector {
+            RightsSelector::First => None,
+            RightsSelector::After(app) => Some(app),
+            RightsSelector::Only(app) => {
                 let found = self.store.right(identity, app, now).await.map_err(|error| failed(&error))?;
                 let (device, entitlement) = found.ok_or(Refusal::UnknownIdentity)?;
                 return match authorisation::decide(self.policy, &device, &entitlement, now) {

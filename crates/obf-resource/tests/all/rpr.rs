@@ -8,8 +8,8 @@ use obf_net::{
 };
 use obf_radius::{AnswerError, Code, Framing, Pending, Request};
 use obf_rpr::{
-    ApplicationAnswer, ApplicationRequest, Notice, RightsAnswer, RightsRequest, RprOperation, VectorAnswer,
-    Wanted,
+    ApplicationAnswer, ApplicationRequest, Notice, RightsAnswer, RightsRequest, RightsSelector, RprOperation,
+    VectorAnswer,
 };
 use obf_store::resource::{
     Application, Applications, Change, DeviceId, Devices, Grant, Grantee, Grants, ResourceDb, State, Terms,
@@ -29,8 +29,8 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, AnswerError>) -> Refusal {
     }
 }
 
-fn rights(wanted: Wanted) -> RprOperation {
-    RprOperation::Rights(RightsRequest { user_name: IMSI.into(), wanted })
+fn rights(selector: RightsSelector) -> RprOperation {
+    RprOperation::Rights(RightsRequest { user_name: IMSI.into(), selector })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +106,7 @@ async fn one_right_is_decided_as_the_list_is() {
         .await;
     let client = rs.client().await;
     let only = async |app: &str| {
-        let operation = rights(Wanted::Only(AppId::new(app).unwrap()));
+        let operation = rights(RightsSelector::Only(AppId::new(app).unwrap()));
         RightsAnswer::decode(&client.ask(&operation).await, VENDOR)
     };
     let listed = async || client.vector(IMSI).await.unwrap().rights.list.len();
@@ -194,7 +194,9 @@ async fn a_thousand_granted_applications_all_arrive() {
             break;
         }
         let last = all.list.last().unwrap().app.clone();
-        all = RightsAnswer::decode(&client.ask(&rights(Wanted::After(last))).await, VENDOR).unwrap().rights;
+        all = RightsAnswer::decode(&client.ask(&rights(RightsSelector::After(last))).await, VENDOR)
+            .unwrap()
+            .rights;
         round_trips += 1;
     }
     assert_eq!((seen.len(), seen.contains(&AppId::new("application-0999.example").unwrap())), (800, true));

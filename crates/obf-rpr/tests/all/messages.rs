@@ -8,8 +8,8 @@ use obf_radius::{
 };
 use obf_rpr::{
     AnswerError, ApplicationAnswer, ApplicationRequest, AuthenticationData, Malformed, Notice, NoticeError,
-    Resynchronisation, Rights, RightsAnswer, RightsRequest, RprClient, RprOperation, RprRequest,
-    VectorAnswer, VectorRequest, Vendor, Wanted, answer::DeviceFacts, refuse,
+    Resynchronisation, Rights, RightsAnswer, RightsRequest, RightsSelector, RprClient, RprOperation,
+    RprRequest, VectorAnswer, VectorRequest, Vendor, answer::DeviceFacts, refuse,
 };
 use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{
@@ -88,7 +88,7 @@ fn answered(pending: &Pending, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
 #[test]
 fn every_question_reads_back() {
     let user_name = b"001010000000001@ims.mnc001.mcc001.3gppnetwork.org".to_vec();
-    let rights = |wanted| RprOperation::Rights(RightsRequest { user_name: user_name.clone(), wanted });
+    let rights = |selector| RprOperation::Rights(RightsRequest { user_name: user_name.clone(), selector });
     let resynchronisation = Some(Resynchronisation { rand: [7; 16], auts: [8; 14] });
     for operation in [
         RprOperation::Vector(VectorRequest {
@@ -107,9 +107,9 @@ fn every_question_reads_back() {
             mode: Mode::Pki,
             resynchronisation: None,
         }),
-        rights(Wanted::First),
-        rights(Wanted::After(app("track.example"))),
-        rights(Wanted::Only(app("track.example"))),
+        rights(RightsSelector::First),
+        rights(RightsSelector::After(app("track.example"))),
+        rights(RightsSelector::Only(app("track.example"))),
         RprOperation::Application(ApplicationRequest { app: app("track.example") }),
     ] {
         let (_, request) = asked(&operation);
@@ -199,9 +199,10 @@ fn a_thousand_rights_come_in_pages_in_order_each_whole() {
         .collect();
     let (mut got, mut pages): (Vec<Right>, usize) = (Vec::new(), 0);
     loop {
-        let wanted = got.last().map_or(Wanted::First, |last| Wanted::After(last.app.clone()));
+        let selector =
+            got.last().map_or(RightsSelector::First, |last| RightsSelector::After(last.app.clone()));
         let operation =
-            RprOperation::Rights(RightsRequest { user_name: b"001010000000001".to_vec(), wanted });
+            RprOperation::Rights(RightsRequest { user_name: b"001010000000001".to_vec(), selector });
         let (pending, request) = asked(&operation);
         // The Resource Server looks up at most 200 behind the cursor.
         let list: Vec<Right> = all.iter().skip(got.len()).take(200).cloned().collect();

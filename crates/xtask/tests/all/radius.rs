@@ -6,7 +6,7 @@ use obf_radius::{AttributeWriter, Code, Framing, Pending, Request, Vendor, refus
 use obf_rpo::{KeyGrant, KeyRequest, Resume, TokenNotice};
 use obf_rpr::{
     ApplicationAnswer, ApplicationRequest, AuthenticationData, Resynchronisation, Rights, RightsRequest,
-    RprClient, RprOperation, RprRequest, VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
+    RightsSelector, RprClient, RprOperation, RprRequest, VectorAnswer, VectorRequest, answer::DeviceFacts,
 };
 use obf_token::{AppKey, Mode, Technology, TokenId};
 use obf_types::{
@@ -27,9 +27,9 @@ pub fn packet(example: &Example) {
             })),
         ),
         "RPR: rights behind a cursor" => {
-            let wanted = Wanted::After(app(example, "OBF-Right-Cursor"));
+            let selector = RightsSelector::After(app(example, "OBF-Right-Cursor"));
             let user_name = example.text("User-Name").into_bytes();
-            rpr_request(example, &RprOperation::Rights(RightsRequest { user_name, wanted }))
+            rpr_request(example, &RprOperation::Rights(RightsRequest { user_name, selector }))
         }
         "RPR: an application's registration is asked for" => {
             let app = app(example, "OBF-Application");
