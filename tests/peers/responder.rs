@@ -13,7 +13,7 @@ use obf_rpr::{
 };
 use obf_token::{Algorithm, Technology};
 use obf_types::{
-    AppId, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, Refusal, Right, SecretBytes, UnixTime,
+    AppId, Epoch, GlobalIdentity, IdentityKind, Lifetime, MncLength, Refusal, Right, SecretBytes, UnixTime,
 };
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -89,7 +89,7 @@ pub fn answer() -> VectorAnswer {
             identity: GlobalIdentity::new(IdentityKind::Imsi, IMSI).unwrap(),
             epoch: Epoch(1 << 40),
             kyc_expiry: Some(UnixTime(1_900_000_000)),
-            home_network: Some(HomeNetwork::TwoDigitMnc),
+            mnc_length: Some(MncLength::Two),
             minimum_algorithm: Algorithm::AkaV2Sha256,
         },
         rights: Rights {

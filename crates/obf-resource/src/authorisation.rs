@@ -101,14 +101,14 @@ fn permit(
 mod tests {
     use super::*;
     use obf_store::resource::{Application, Denied, DeviceId, Holder, KycStanding, Terms};
-    use obf_types::{AppId, Epoch, HomeNetwork};
+    use obf_types::{AppId, Epoch, MncLength};
     use proptest::prelude::*;
 
     fn device(id: i64, state: State, kyc_expiry: Option<u64>, custodian: Option<Holder>) -> Device {
         Device {
             id: DeviceId::from_cursor(id),
             identities: Vec::new(),
-            home_network: HomeNetwork::TwoDigitMnc,
+            mnc_length: MncLength::Two,
             credentials: Vec::new(),
             epoch: Epoch(0),
             state,

@@ -5,7 +5,7 @@ use obf_files::SecretFile;
 use obf_gsup::PeerName;
 use obf_kms::KekConfig;
 use obf_store::{Location, resource::HlrName};
-use obf_types::{Domain, HomeNetwork, NodeNumber, SecretBytes};
+use obf_types::{Domain, MncLength, NodeNumber, SecretBytes};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -207,7 +207,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first key that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.home_network()?;
+        self.mnc_length()?;
         self.kms()?;
         if !(1..=32).contains(&self.nodes) {
             return Err(ConfigError::new("nodes", "a number from 1 to 32"));
@@ -268,12 +268,9 @@ impl Config {
         Ok(kms)
     }
 
-    pub(crate) fn home_network(&self) -> Result<HomeNetwork, ConfigError> {
-        match self.mnc_digits {
-            2 => Ok(HomeNetwork::TwoDigitMnc),
-            3 => Ok(HomeNetwork::ThreeDigitMnc),
-            _ => Err(ConfigError::new("mnc_digits", "2 or 3")),
-        }
+    pub(crate) fn mnc_length(&self) -> Result<MncLength, ConfigError> {
+        let length = MncLength::from_digits(self.mnc_digits.into());
+        length.ok_or_else(|| ConfigError::new("mnc_digits", "2 or 3"))
     }
 }
 

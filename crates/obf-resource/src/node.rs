@@ -161,7 +161,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
             config.auth_servers.iter().map(|server| server.domain.clone()).collect();
         authentication_servers.dedup();
         let offer = Offer { addresses: addresses.collect(), authentication_servers };
-        let network = config.home_network()?;
+        let mnc_length = config.mnc_length()?;
         if let Some(admin) = &config.admin {
             let age = u64::from(admin.registrations_expire_days) * 86_400;
             running.spawn(expire_registrations(node.store.clone(), age, clock.clone(), running.clone()));
@@ -169,7 +169,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         let most_registrations = config.admin.as_ref().map_or(0, |admin| admin.most_registrations.into());
         let administration = Administration {
             registry,
-            home_network: network,
+            mnc_length,
             offer: Arc::new(offer),
             running: running.clone(),
             clock,

@@ -21,7 +21,7 @@ pub mod state;
 pub mod time;
 pub mod ua;
 
-pub use identity::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind};
+pub use identity::{GlobalIdentity, IdentityError, IdentityKind, MncLength};
 pub use name::{AppId, Domain, NameError};
 pub use refusal::Refusal;
 pub use right::{MAX_SETTINGS, Right};

@@ -2,7 +2,7 @@
 
 use crate::registry::Registry;
 use obf_net::{Clock, Running};
-use obf_types::{HomeNetwork, UnixTime};
+use obf_types::{MncLength, UnixTime};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The registry, in the name of whoever asks, and what of the node an answer needs. Clones share it.
@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Administration {
     /// The one way to everything that is kept. Whoever asks stands in the audit.
     pub registry: Registry,
-    /// How an IMSI splits if nothing says so.
-    pub home_network: HomeNetwork,
+    /// How many digits an MNC has where a record does not say.
+    pub mnc_length: MncLength,
     /// What discovery says.
     pub offer: Arc<Offer>,
     /// Exports and imports run in its group.

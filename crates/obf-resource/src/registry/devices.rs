@@ -257,7 +257,7 @@ impl Registry {
     async fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {
         let of_device = [
             ("identities", record.identities != device.identities),
-            ("home network", record.home_network != device.home_network),
+            ("home network", record.mnc_length != device.mnc_length),
             ("kyc expiry", record.kyc_expiry != device.kyc_expiry),
             (
                 "custodian",
@@ -334,7 +334,7 @@ fn wrapped(record: &DeviceRecord, sealer: &Sealer) -> Result<NewDevice, Registry
     };
     Ok(NewDevice {
         identities: record.identities.clone(),
-        home_network: record.home_network,
+        mnc_length: record.mnc_length,
         credentials: vec![credential],
         state: record.state,
         kyc_expiry: record.kyc_expiry,

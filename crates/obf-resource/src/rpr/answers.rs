@@ -20,7 +20,7 @@ use obf_store::{
     },
 };
 use obf_token::Mode;
-use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal, Right, UnixTime};
+use obf_types::{AppId, GlobalIdentity, IdentityKind, MncLength, Refusal, Right, UnixTime};
 use resource::Rights as _;
 use std::sync::Arc;
 
@@ -193,7 +193,7 @@ impl Answerer {
             identity,
             epoch: device.epoch,
             kyc_expiry: authorisation::kyc_expiry(self.policy, device),
-            home_network: Some(device.home_network).filter(|_: &HomeNetwork| has_imsi),
+            mnc_length: Some(device.mnc_length).filter(|_: &MncLength| has_imsi),
             minimum_algorithm: device
                 .active(Mode::Aka)
                 .map(|active| active.aka().minimum_algorithm)

@@ -8,7 +8,7 @@ use obf_store::{
     Options,
     resource::{Change, DataKeys, KeyEnvelope, ResourceDb},
 };
-use obf_types::{HomeNetwork, Secret, UnixTime};
+use obf_types::{MncLength, Secret, UnixTime};
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -52,7 +52,7 @@ fn imsi(number: usize) -> String {
 fn device(number: usize) -> DeviceRecord {
     let mut line = record(&imsi(number));
     line["k"] = format!("{:032x}", 0x1111_2222_3333_4444_u128 + number as u128).into();
-    DeviceRecord::parse(line.to_string().as_bytes(), HomeNetwork::TwoDigitMnc).unwrap()
+    DeviceRecord::parse(line.to_string().as_bytes(), MncLength::Two).unwrap()
 }
 
 async fn register(store: &ResourceDb, kms: &Kms, numbers: std::ops::Range<usize>) {

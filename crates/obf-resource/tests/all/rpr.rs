@@ -14,7 +14,7 @@ use obf_rpr::{
 use obf_store::resource::{
     Application, Applications, Change, DeviceId, Devices, Grant, Grantee, Grants, ResourceDb, State, Terms,
 };
-use obf_types::{AppId, Epoch, HomeNetwork, Lifetime, Refusal, SecretBytes, UnixTime};
+use obf_types::{AppId, Epoch, Lifetime, MncLength, Refusal, SecretBytes, UnixTime};
 use serde_json::{Value, json};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::{net::UdpSocket, sync::mpsc};
@@ -54,7 +54,7 @@ async fn a_vector_and_rights_come_in_one_round_trip() {
         usim.accepts(&answer);
         assert_eq!(aka(&answer).autn[6..8], [0x39, 0xb9]);
         assert_eq!(answer.device.identity.value(), IMSI);
-        assert_eq!(answer.device.home_network, Some(HomeNetwork::TwoDigitMnc));
+        assert_eq!(answer.device.mnc_length, Some(MncLength::Two));
         assert_eq!(answer.device.epoch, begun);
         let [right] = &answer.rights.list[..] else { panic!("{:?}", answer.rights) };
         assert_eq!((right.app.as_str(), right.lifetime.seconds()), (APP, 600));

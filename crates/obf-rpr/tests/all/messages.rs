@@ -13,7 +13,7 @@ use obf_rpr::{
 };
 use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, NodeNumber, Refusal, Right,
+    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, Lifetime, MncLength, NodeNumber, Refusal, Right,
     SecretBytes, UaClass, UaId, UnixTime,
 };
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ fn facts() -> DeviceFacts {
         identity: device(),
         epoch: Epoch(u64::MAX - 1),
         kyc_expiry: Some(UnixTime(NOW.0 + 5)),
-        home_network: Some(HomeNetwork::ThreeDigitMnc),
+        mnc_length: Some(MncLength::Three),
         minimum_algorithm: Algorithm::AkaV2Sha256,
     }
 }

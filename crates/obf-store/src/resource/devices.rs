@@ -11,7 +11,7 @@ use crate::{
     sql::{Session, values},
 };
 use obf_token::{Algorithm, Mode};
-use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
+use obf_types::{Epoch, GlobalIdentity, IdentityKind, MncLength, UnixTime};
 use std::future::Future;
 
 /// A device's key in the store; means nothing outside of it.
@@ -36,7 +36,7 @@ pub struct NewDevice {
     /// All that it can be found by, the primary one first; at least one.
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
-    pub home_network: HomeNetwork,
+    pub mnc_length: MncLength,
     /// What it authenticates with.
     pub credentials: Vec<Credential>,
     /// Where it is to stand.
@@ -55,7 +55,7 @@ pub struct Device {
     /// All that it can be found by, the primary one first; never empty.
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
-    pub home_network: HomeNetwork,
+    pub mnc_length: MncLength,
     /// What it authenticates with: all of it, in order of mode and state.
     pub credentials: Vec<Credential>,
     /// Rises whenever its tokens are ended.

@@ -4,7 +4,7 @@
 use obf_aka::{Amf, Milenage, Sqn, generate_vector};
 use obf_client::{KeyIndex, SecureElement as _, SoftwareSe};
 use obf_resource::registry::DeviceRecord;
-use obf_types::{HomeNetwork, Secret};
+use obf_types::{MncLength, Secret};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -56,7 +56,7 @@ fn lines() -> Vec<String> {
 }
 
 fn home(line: &str) -> Result<DeviceRecord, String> {
-    DeviceRecord::parse(line.as_bytes(), HomeNetwork::TwoDigitMnc).map_err(|error| error.to_string())
+    DeviceRecord::parse(line.as_bytes(), MncLength::Two).map_err(|error| error.to_string())
 }
 
 fn element(path: &Path, line: &str) -> Result<SoftwareSe, String> {

@@ -10,7 +10,7 @@ use obf_rpr::{
 };
 use obf_token::{AppKey, Mode, Technology, TokenId};
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, KeySchema, Lifetime, NodeNumber, Refusal, Right,
+    AppId, Domain, Epoch, GlobalIdentity, KeySchema, Lifetime, MncLength, NodeNumber, Refusal, Right,
     SecretBytes, UaClass, UaId, UnixTime,
 };
 
@@ -177,7 +177,7 @@ fn vector_answer(example: &Example) -> Vec<u8> {
             identity: device(example),
             epoch: Epoch(example.number("OBF-Epoch")),
             kyc_expiry: None,
-            home_network: Some(HomeNetwork::ThreeDigitMnc),
+            mnc_length: Some(MncLength::Three),
             minimum_algorithm: obf_token::Algorithm::AkaV1Md5,
         },
         rights: Rights {

@@ -32,7 +32,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
 }
 
 pub async fn add(work: &Administration, asked: Asked) -> Reply {
-    let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, work.home_network)?;
+    let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, work.mnc_length)?;
     let identity = record.primary().map(ToString::to_string).unwrap_or_default();
     let outcome = work.registry.register(vec![record], work.now()).await?;
     let status = match outcome.into_iter().next().transpose()? {
@@ -53,7 +53,7 @@ pub async fn import(work: &Administration, asked: Asked) -> Reply {
     let key = key.and_then(|(name, key)| TransportKey::from_octets(name, key.as_bytes()));
     let key_file = match (format, key) {
         (None, _) => None,
-        (Some(format), Some(key)) => Some(read_key_file(format, key, work.home_network)),
+        (Some(format), Some(key)) => Some(read_key_file(format, key, work.mnc_length)),
         (Some(_), None) => return Err(Problem::rule("Obf-Transport-Key: is needed for a key file")),
     };
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
@@ -62,7 +62,7 @@ pub async fn import(work: &Administration, asked: Asked) -> Reply {
     let import = Import {
         explain: explained,
         registry: work.registry.clone(),
-        home_network: work.home_network,
+        mnc_length: work.mnc_length,
         clock: work.clock.clone(),
         report,
     };

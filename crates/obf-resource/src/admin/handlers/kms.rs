@@ -69,13 +69,13 @@ pub async fn create(work: &Administration, asked: Asked) -> Reply {
     let detail = format!("{} keys, under the transport key {}", record.count, record.transport_key_name);
     work.registry.note("kms.create", &format!("imsi:{}", record.imsi), &detail, work.now()).await?;
     let (pieces, ending, answer) = body::stream(body::WAITING_PIECES);
-    let (registry, network, clock) = (work.registry.clone(), work.home_network, work.clock.clone());
+    let (registry, mnc_length, clock) = (work.registry.clone(), work.mnc_length, work.clock.clone());
     work.running.spawn(async move {
         let take = |piece: Vec<u8>| {
             let pieces = pieces.clone();
             async move { matches!(timeout(PATIENCE, pieces.send(piece.into())).await, Ok(Ok(()))) }
         };
-        match creation::create(&registry, batch, network, (format, key), || clock.now(), take).await {
+        match creation::create(&registry, batch, mnc_length, (format, key), || clock.now(), take).await {
             Ok(made) => {
                 tracing::info!(created = made.created, refused = made.refused, "keys made");
                 ending.whole();

@@ -16,7 +16,7 @@ on_each_engine! {
         assert_eq!((device_1.id, device_1.primary()), (id, Some(&imsi(1))));
         assert_eq!(device_1.identities, device(1).identities);
         assert_eq!(device_1.credentials, device(1).credentials);
-        assert_eq!(device_1.home_network, HomeNetwork::ThreeDigitMnc);
+        assert_eq!(device_1.mnc_length, MncLength::Three);
         assert_eq!(device_1.kyc_expiry, Some(UnixTime(NOW.0 + 1)));
         let iccid = device_1.identities[1].value();
         let by_iccid = db.find_devices(Some(IdentityKind::Iccid), iccid).await.unwrap();

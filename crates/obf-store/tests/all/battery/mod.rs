@@ -16,7 +16,7 @@ mod registrations;
 
 use obf_store::resource::*;
 use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
+use obf_types::{AppId, GlobalIdentity, IdentityKind, MncLength, UnixTime};
 
 /// Tests that are given an empty database of the engine at hand.
 macro_rules! on_each_engine {
@@ -43,7 +43,7 @@ fn device(number: u64) -> NewDevice {
     let iccid = GlobalIdentity::new(IdentityKind::Iccid, &format!("89{number:017}")).unwrap();
     NewDevice {
         identities: vec![imsi(number), iccid],
-        home_network: HomeNetwork::ThreeDigitMnc,
+        mnc_length: MncLength::Three,
         credentials: vec![credential()],
         state: State::Active,
         kyc_expiry: Some(UnixTime(NOW.0 + 1)),

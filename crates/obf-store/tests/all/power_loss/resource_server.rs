@@ -3,7 +3,7 @@
 use super::*;
 use obf_store::{Options, resource::*};
 use obf_token::{Algorithm, Mode, Technology};
-use obf_types::HomeNetwork;
+use obf_types::MncLength;
 use std::{collections::HashMap, sync::Arc};
 
 const DEVICES: u64 = 40;
@@ -12,7 +12,7 @@ const ALL: WithRights = WithRights { limit: 10 };
 fn device(number: u64) -> NewDevice {
     NewDevice {
         identities: vec![imsi(number)],
-        home_network: HomeNetwork::TwoDigitMnc,
+        mnc_length: MncLength::Two,
         credentials: vec![Credential {
             key_index: FIRST_KEY_INDEX,
             technology: Technology::ThreeGpp,
