@@ -261,7 +261,8 @@ impl Registry {
             ("kyc expiry", record.kyc_expiry != device.kyc_expiry),
             (
                 "custodian",
-                record.custodian.as_deref() != device.custodian.as_ref().map(|holder| holder.id.as_str()),
+                record.custodian.as_deref()
+                    != device.custodian.as_ref().map(|custodian| custodian.id.as_str()),
             ),
         ];
         let mut differs: Vec<_> =

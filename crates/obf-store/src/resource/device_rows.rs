@@ -1,7 +1,8 @@
 //! A device's rows: found, read, added, forgotten.
 
 use super::{
-    Added, Credential, Device, DeviceId, NewDevice, credentials, custodians, devices::Holder, kyc, state_of,
+    Added, Credential, Device, DeviceId, NewDevice, credentials, custodians, devices::DeviceCustodian, kyc,
+    state_of,
 };
 use crate::{
     StoreError,
@@ -73,8 +74,8 @@ fn one(s: &mut dyn Session, sql: &str, values: &[Value<'_>]) -> Result<Option<De
     })?;
     let Some(mut device) = found else { return Ok(None) };
     device.credentials.sort_by_key(|credential| (credential.mode() as u8, credential.state));
-    if let Some(holder) = &mut device.custodian {
-        holder.kyc = kyc::of_custodian(s, &holder.id)?;
+    if let Some(custodian) = &mut device.custodian {
+        custodian.kyc = kyc::of_custodian(s, &custodian.id)?;
     }
     Ok(Some(device))
 }
@@ -249,7 +250,7 @@ fn identities(row: &dyn Row) -> Result<Vec<GlobalIdentity>, StoreError> {
 fn read(row: &dyn Row, credential: Option<Credential>) -> Result<Device, StoreError> {
     let custodian = match (row.text(8)?, row.integer(9)?) {
         (Some(id), Some(state)) => {
-            Some(Holder { id: id.to_owned(), state: state_of(state)?, kyc: Vec::new() })
+            Some(DeviceCustodian { id: id.to_owned(), state: state_of(state)?, kyc: Vec::new() })
         }
         _ => None,
     };

@@ -65,7 +65,7 @@ pub struct Device {
     /// When it is to be refused for want of KYC, if ever, whatever its custodian's records say.
     pub kyc_expiry: Option<UnixTime>,
     /// Its custodian, if registered.
-    pub custodian: Option<Holder>,
+    pub custodian: Option<DeviceCustodian>,
     /// Rises with every administrative change.
     pub version: u64,
     /// When it was added.
@@ -76,7 +76,7 @@ pub struct Device {
 
 /// The custodian of a device, as far as a decision needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct DeviceCustodian {
     /// Its name.
     pub id: String,
     /// Where it stands.

@@ -40,7 +40,7 @@ pub use credentials::{
 pub use custodians::{Custodian, CustodianKind, Custodians};
 pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
 pub use denials::{Denial, DenialFilter, Denied, NewDenial};
-pub use devices::{Added, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, Holder, NewDevice};
+pub use devices::{Added, Device, DeviceCustodian, DeviceFilter, DeviceId, DeviceUpdate, Devices, NewDevice};
 pub use entries::{Entries, Entry, EntryKind};
 pub use grants::{Grant, Grantee, Grants, Terms};
 pub use groups::{Group, Groups, MembersChanged};

@@ -104,7 +104,7 @@ pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
         state: target_state(&asked, asked.path(0), device.state)?,
         minimum_algorithm: credential(&device)?.aka().minimum_algorithm,
         kyc_expiry: device.kyc_expiry,
-        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+        custodian: device.custodian.as_ref().map(|custodian| custodian.id.clone()),
     };
     apply(work, &asked, &device, update).await
 }
@@ -144,7 +144,7 @@ fn settings(device: &Device) -> Result<DeviceSettings, Problem> {
     Ok(DeviceSettings {
         minimum_algorithm: minimum(credential(device)?),
         kyc_expiry: device.kyc_expiry.map(Into::into),
-        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+        custodian: device.custodian.as_ref().map(|custodian| custodian.id.clone()),
     })
 }
 
@@ -187,7 +187,7 @@ fn shown(device: &Device) -> Result<View, Problem> {
         sqn: format!("{:012x}", aka.sqn),
         minimum_algorithm: minimum(credential),
         kyc_expiry: device.kyc_expiry.map(Into::into),
-        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+        custodian: device.custodian.as_ref().map(|custodian| custodian.id.clone()),
         version: device.version,
         created_at: device.created_at.into(),
         updated_at: device.updated_at.into(),
