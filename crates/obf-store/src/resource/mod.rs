@@ -17,7 +17,6 @@ mod data_keys;
 mod denials;
 mod device_rows;
 mod devices;
-mod entries;
 mod grants;
 mod groups;
 mod idempotency;
@@ -27,6 +26,7 @@ mod registrations;
 mod rights;
 mod signal;
 mod sqn;
+mod stakeholders;
 mod tables;
 
 pub use administrators::{AdministratorAccount, AdministratorAccounts};
@@ -41,7 +41,6 @@ pub use custodians::{Custodian, CustodianKind, Custodians};
 pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
 pub use denials::{Denial, DenialFilter, Denied, NewDenial};
 pub use devices::{Added, Device, DeviceCustodian, DeviceFilter, DeviceId, DeviceUpdate, Devices, NewDevice};
-pub use entries::{Entries, Entry, EntryKind};
 pub use grants::{Grant, Grantee, Grants, Terms};
 pub use groups::{Group, Groups, MembersChanged};
 pub use idempotency::{Claim, Idempotency, KeptAnswer};
@@ -50,6 +49,7 @@ pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
 pub use registrations::{Registered, Registrations};
 pub use rights::{Entitlement, GrantedApplication, Rights, RightsPage};
 pub use sqn::{KeyUse, SequenceNumbers, Subscriber, Taken, WithRights};
+pub use stakeholders::{Stakeholder, StakeholderKind, Stakeholders};
 
 use crate::{
     Database, Engine, OpenError, Options, PostgresOptions, Statistics, StoreError,

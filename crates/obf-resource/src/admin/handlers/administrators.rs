@@ -8,7 +8,7 @@ use obf_admin::{
     resource::administrators::{Administrator as View, AdministratorRecord, AdministratorToken},
 };
 use obf_admin_http::{Asked, Problem, authentication::CONFIGURED};
-use obf_store::resource::{AdministratorAccount, EntryKind, State};
+use obf_store::resource::{AdministratorAccount, StakeholderKind, State};
 use obf_types::hex;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -113,7 +113,7 @@ pub fn account(
 async fn check(work: &Administration, record: &AdministratorRecord) -> Result<(), Problem> {
     match (record.role, &record.application_provider) {
         (Role::ApplicationProvider, Some(provider)) => {
-            let found = work.registry.entry(EntryKind::ApplicationProvider, provider).await?;
+            let found = work.registry.stakeholder(StakeholderKind::ApplicationProvider, provider).await?;
             found.map(|_| ()).ok_or_else(|| Problem::unknown("application-provider", provider))
         }
         (Role::ApplicationProvider, None) => {

@@ -11,7 +11,7 @@ use obf_admin::{
     resource::applications::{Application as View, ApplicationRecord},
 };
 use obf_admin_http::{Asked, Caller, Problem};
-use obf_store::resource::{Application, ApplicationFilter, EntryKind, State};
+use obf_store::resource::{Application, ApplicationFilter, StakeholderKind, State};
 use obf_types::AppId;
 
 pub async fn list(work: &Administration, asked: Asked) -> Reply {
@@ -89,9 +89,9 @@ pub async fn visible(work: &Administration, caller: &Caller, id: &str) -> Result
 
 async fn provider_is_there(work: &Administration, record: &ApplicationRecord) -> Result<(), Problem> {
     let Some(provider) = &record.provider else { return Ok(()) };
-    match work.registry.entry(EntryKind::ApplicationProvider, provider).await? {
-        Some(entry) if entry.state != State::Retired => Ok(()),
-        Some(entry) => Err(Problem::state(provider, entry.state)),
+    match work.registry.stakeholder(StakeholderKind::ApplicationProvider, provider).await? {
+        Some(stakeholder) if stakeholder.state != State::Retired => Ok(()),
+        Some(stakeholder) => Err(Problem::state(provider, stakeholder.state)),
         None => Err(Problem::unknown("application-provider", provider)),
     }
 }

@@ -8,12 +8,12 @@ mod custodians;
 mod denials;
 mod devices;
 mod discovery;
-mod entries;
 mod grants;
 mod groups;
 mod kms;
 mod kyc;
 mod registration;
+mod stakeholders;
 
 use super::Administration;
 use obf_admin_http::{
@@ -82,30 +82,30 @@ handlers! {
     "kyc.add" => kyc::add,
     "kyc.show" => kyc::show,
     "kyc.revoke" => kyc::revoke,
-    "providers.list" => entries::list,
-    "providers.add" => entries::add,
-    "providers.show" => entries::show,
-    "providers.set" => entries::set,
-    "providers.remove" => entries::remove,
-    "providers.suspend" => entries::set_state,
-    "providers.resume" => entries::set_state,
-    "providers.retire" => entries::set_state,
-    "resource-servers.list" => entries::list,
-    "resource-servers.add" => entries::add,
-    "resource-servers.show" => entries::show,
-    "resource-servers.set" => entries::set,
-    "resource-servers.remove" => entries::remove,
-    "resource-servers.suspend" => entries::set_state,
-    "resource-servers.resume" => entries::set_state,
-    "resource-servers.retire" => entries::set_state,
-    "application-providers.list" => entries::list,
-    "application-providers.add" => entries::add,
-    "application-providers.show" => entries::show,
-    "application-providers.set" => entries::set,
-    "application-providers.remove" => entries::remove,
-    "application-providers.suspend" => entries::set_state,
-    "application-providers.resume" => entries::set_state,
-    "application-providers.retire" => entries::set_state,
+    "providers.list" => stakeholders::list,
+    "providers.add" => stakeholders::add,
+    "providers.show" => stakeholders::show,
+    "providers.set" => stakeholders::set,
+    "providers.remove" => stakeholders::remove,
+    "providers.suspend" => stakeholders::set_state,
+    "providers.resume" => stakeholders::set_state,
+    "providers.retire" => stakeholders::set_state,
+    "resource-servers.list" => stakeholders::list,
+    "resource-servers.add" => stakeholders::add,
+    "resource-servers.show" => stakeholders::show,
+    "resource-servers.set" => stakeholders::set,
+    "resource-servers.remove" => stakeholders::remove,
+    "resource-servers.suspend" => stakeholders::set_state,
+    "resource-servers.resume" => stakeholders::set_state,
+    "resource-servers.retire" => stakeholders::set_state,
+    "application-providers.list" => stakeholders::list,
+    "application-providers.add" => stakeholders::add,
+    "application-providers.show" => stakeholders::show,
+    "application-providers.set" => stakeholders::set,
+    "application-providers.remove" => stakeholders::remove,
+    "application-providers.suspend" => stakeholders::set_state,
+    "application-providers.resume" => stakeholders::set_state,
+    "application-providers.retire" => stakeholders::set_state,
     "application-providers.register" => registration::register,
     "application-providers.approve" => registration::approve,
     "administrators.list" => administrators::list,

@@ -143,11 +143,11 @@ on_each_engine! {
 
     async fn applications_follow_their_provider_out_of_use_and_back(db: ResourceDb) {
         let id = with_device(&db).await;
-        let provider = |state| Entry {
-            kind: EntryKind::ApplicationProvider, id: "tracking".into(), parent: String::new(), state, version: 1,
+        let provider = |state| Stakeholder {
+            kind: StakeholderKind::ApplicationProvider, id: "tracking".into(), parent: String::new(), state, version: 1,
             document: "{}".into(), created_at: NOW, updated_at: NOW,
         };
-        assert!(db.add_entry(provider(State::Active), change(&[])).await.unwrap());
+        assert!(db.add_stakeholder(provider(State::Active), change(&[])).await.unwrap());
         let of_provider = |id: &str, state| Application { provider: "tracking".into(), state, ..application(id) };
         for (name, state) in [("a.example", State::Active), ("b.example", State::Suspended)] {
             db.add_application(of_provider(name, state), change(&[])).await.unwrap();
@@ -158,7 +158,7 @@ on_each_engine! {
             let application = db.application(app(name)).await.unwrap().unwrap();
             (application.state, application.withheld, application.version)
         };
-        db.replace_entry(provider(State::Suspended), None, change(&["as1"])).await.unwrap();
+        db.replace_stakeholder(provider(State::Suspended), None, change(&["as1"])).await.unwrap();
         assert_eq!(standing("a.example").await, (State::Active, true, 2));
         assert_eq!(standing("b.example").await, (State::Suspended, true, 2));
         assert_eq!(standing("other.example").await, (State::Active, false, 1));
@@ -173,9 +173,9 @@ on_each_engine! {
         db.replace_application(of_provider("other.example", State::Active), None, change(&["as2"])).await.unwrap();
         assert!(standing("c.example").await.1 && standing("other.example").await.1);
         // Nothing of it changes by itself.
-        db.replace_entry(provider(State::Suspended), None, change(&[])).await.unwrap();
+        db.replace_stakeholder(provider(State::Suspended), None, change(&[])).await.unwrap();
         assert_eq!(standing("a.example").await.2, 2);
-        db.replace_entry(provider(State::Active), None, change(&["as3"])).await.unwrap();
+        db.replace_stakeholder(provider(State::Active), None, change(&["as3"])).await.unwrap();
         assert_eq!(standing("a.example").await, (State::Active, false, 3));
         assert_eq!(standing("b.example").await, (State::Suspended, false, 3));
         let told = db.waiting_notices("as3", 0, 10).await.unwrap();

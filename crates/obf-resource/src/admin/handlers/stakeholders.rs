@@ -8,16 +8,16 @@ use obf_admin::{
     resource::providers::{ApplicationProviderRecord, ProviderRecord, ResourceServerRecord},
 };
 use obf_admin_http::{Asked, Problem};
-use obf_store::resource::{Entry, EntryKind, State};
+use obf_store::resource::{Stakeholder, StakeholderKind, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// The kind that the operation is about, the name of its listing and of its id.
-fn kind(asked: &Asked) -> (EntryKind, &'static str, &'static str) {
+fn kind(asked: &Asked) -> (StakeholderKind, &'static str, &'static str) {
     match asked.operation.id.split('.').next() {
-        Some("providers") => (EntryKind::Provider, "providers", "provider"),
-        Some("resource-servers") => (EntryKind::ResourceServer, "resource-servers", "resource_server"),
-        _ => (EntryKind::ApplicationProvider, "application-providers", "application_provider"),
+        Some("providers") => (StakeholderKind::Provider, "providers", "provider"),
+        Some("resource-servers") => (StakeholderKind::ResourceServer, "resource-servers", "resource_server"),
+        _ => (StakeholderKind::ApplicationProvider, "application-providers", "application_provider"),
     }
 }
 
@@ -25,16 +25,16 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     let (kind, name, _) = kind(&asked);
     let parent = asked.query("provider").map(str::to_owned);
     let after = asked.query("after").unwrap_or_default();
-    let entries =
-        work.registry.list_entries(kind, parent, state_asked(&asked), after, asked.limit() + 1).await?;
-    page(name, entries, asked.limit(), |entry| entry.id.clone(), shown)
+    let stakeholders =
+        work.registry.list_stakeholders(kind, parent, state_asked(&asked), after, asked.limit() + 1).await?;
+    page(name, stakeholders, asked.limit(), |stakeholder| stakeholder.id.clone(), shown)
 }
 
 pub async fn add(work: &Administration, asked: Asked) -> Reply {
     let (kind, ..) = kind(&asked);
-    let entry = entry(work, &asked, asked.body(), State::Active).await?;
-    let (id, document) = (entry.id.clone(), entry.document.clone());
-    let added = work.registry.add_entry(entry, work.now()).await?;
+    let stakeholder = read(work, &asked, asked.body(), State::Active).await?;
+    let (id, document) = (stakeholder.id.clone(), stakeholder.document.clone());
+    let added = work.registry.add_stakeholder(stakeholder, work.now()).await?;
     let there = load(work, kind, &id).await?;
     if !added && there.document != document {
         return Err(Problem::exists(kind.name(), &id));
@@ -52,74 +52,83 @@ pub async fn set(work: &Administration, asked: Asked) -> Reply {
     let mut document: Value =
         serde_json::from_str(&there.document).map_err(|error| Problem::internal(&error))?;
     merge::apply(&mut document, asked.body().clone());
-    let changed = entry(work, &asked, &document, there.state).await?;
+    let changed = read(work, &asked, &document, there.state).await?;
     apply(work, &asked, there.version, changed).await
 }
 
 pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
     let there = load(work, kind(&asked).0, asked.path(0)).await?;
     let state = target_state(&asked, asked.path(0), there.state)?;
-    apply(work, &asked, there.version, Entry { state, ..there }).await
+    apply(work, &asked, there.version, Stakeholder { state, ..there }).await
 }
 
-async fn apply(work: &Administration, asked: &Asked, version: u64, changed: Entry) -> Reply {
+async fn apply(work: &Administration, asked: &Asked, version: u64, changed: Stakeholder) -> Reply {
     let kind = changed.kind;
     let expected = asked.expected.or(Some(version));
-    let outcome = work.registry.replace_entry(changed, expected, work.now()).await?;
+    let outcome = work.registry.replace_stakeholder(changed, expected, work.now()).await?;
     answer(&settled(outcome, kind.name(), asked.path(0))?)
 }
 
 pub async fn remove(work: &Administration, asked: Asked) -> Reply {
     let (kind, ..) = kind(&asked);
-    let outcome = work.registry.remove_entry(kind, asked.path(0), asked.expected, work.now()).await?;
+    let outcome = work.registry.remove_stakeholder(kind, asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, kind.name(), asked.path(0))?;
     Ok(done())
 }
 
 /// What a record describes; what it belongs to must be there.
-pub async fn entry(
+pub async fn read(
     work: &Administration,
     asked: &Asked,
     record: &Value,
     state: State,
-) -> Result<Entry, Problem> {
+) -> Result<Stakeholder, Problem> {
     let (kind, _, id) = kind(asked);
     let document = match kind {
-        EntryKind::Provider => again::<ProviderRecord>(record),
-        EntryKind::ResourceServer => again::<ResourceServerRecord>(record),
-        EntryKind::ApplicationProvider => again::<ApplicationProviderRecord>(record),
+        StakeholderKind::Provider => canonical_text::<ProviderRecord>(record),
+        StakeholderKind::ResourceServer => canonical_text::<ResourceServerRecord>(record),
+        StakeholderKind::ApplicationProvider => canonical_text::<ApplicationProviderRecord>(record),
     }?;
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let parent = if kind == EntryKind::ResourceServer { text("provider") } else { String::new() };
+    let parent = if kind == StakeholderKind::ResourceServer { text("provider") } else { String::new() };
     if !parent.is_empty() {
-        load(work, EntryKind::Provider, &parent).await?;
+        load(work, StakeholderKind::Provider, &parent).await?;
     }
     let now = work.now();
-    Ok(Entry { kind, id: text(id), parent, state, version: 1, document, created_at: now, updated_at: now })
+    Ok(Stakeholder {
+        kind,
+        id: text(id),
+        parent,
+        state,
+        version: 1,
+        document,
+        created_at: now,
+        updated_at: now,
+    })
 }
 
 /// The record written as its type writes it, so that equal ones are equal text.
-fn again<R: Serialize + DeserializeOwned>(record: &Value) -> Result<String, Problem> {
+fn canonical_text<R: Serialize + DeserializeOwned>(record: &Value) -> Result<String, Problem> {
     let record = R::deserialize(record).map_err(Problem::rule)?;
     serde_json::to_string(&record).map_err(|error| Problem::internal(&error))
 }
 
-pub async fn load(work: &Administration, kind: EntryKind, id: &str) -> Result<Entry, Problem> {
-    work.registry.entry(kind, id).await?.ok_or_else(|| Problem::unknown(kind.name(), id))
+pub async fn load(work: &Administration, kind: StakeholderKind, id: &str) -> Result<Stakeholder, Problem> {
+    work.registry.stakeholder(kind, id).await?.ok_or_else(|| Problem::unknown(kind.name(), id))
 }
 
-pub fn answer(entry: &Entry) -> Reply {
-    versioned(StatusCode::OK, &shown(entry), entry.version)
+pub fn answer(stakeholder: &Stakeholder) -> Reply {
+    versioned(StatusCode::OK, &shown(stakeholder), stakeholder.version)
 }
 
 /// The record with what is kept beside it.
-pub fn shown(entry: &Entry) -> Value {
-    let mut view: Value = serde_json::from_str(&entry.document).unwrap_or_default();
+pub fn shown(stakeholder: &Stakeholder) -> Value {
+    let mut view: Value = serde_json::from_str(&stakeholder.document).unwrap_or_default();
     let kept = json!({
-        "state": entry.state,
-        "version": entry.version,
-        "created_at": obf_admin::Timestamp(entry.created_at),
-        "updated_at": obf_admin::Timestamp(entry.updated_at),
+        "state": stakeholder.state,
+        "version": stakeholder.version,
+        "created_at": obf_admin::Timestamp(stakeholder.created_at),
+        "updated_at": obf_admin::Timestamp(stakeholder.updated_at),
     });
     if let (Value::Object(view), Value::Object(kept)) = (&mut view, kept) {
         view.extend(kept);
