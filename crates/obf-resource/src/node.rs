@@ -4,7 +4,7 @@ use crate::{
     admin::{Administration, Administrative, Offer},
     config::{self, Config, ConfigError},
     registry::Registry,
-    rpr::{AuthServers, Notices, RprServer, Slice},
+    rpr::{AuthServers, IndPartition, Notices, RprServer},
     vectors::{Hlr, Vectors},
 };
 use obf_admin::Role;
@@ -139,7 +139,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let rpr = Arc::new(RprServer::new(
         node.store.clone(),
         Vectors::new(kms.clone(), hlrs),
-        Slice { node: config.node, nodes: config.nodes },
+        IndPartition { node: config.node, nodes: config.nodes },
         clock.clone(),
         servers.clone(),
         notices.clone(),

@@ -1,6 +1,6 @@
 //! What is answered: vector and rights in one round trip, resynchronisation, rights, registrations.
 
-use super::Slice;
+use super::IndPartition;
 use crate::{
     authorisation::{self, Decision, Policy},
     vectors::{SqnAuthority, VectorSource as _, Vectors},
@@ -31,7 +31,7 @@ const PAGE: u32 = 128;
 pub struct Answerer {
     pub store: ResourceDb,
     pub vectors: Vectors,
-    pub slice: Slice,
+    pub ind_partition: IndPartition,
     pub clock: Arc<dyn Clock>,
     pub vendor: Vendor,
     pub policy: Policy,
@@ -54,7 +54,7 @@ impl Answerer {
                     return Err(Refusal::UnsupportedOperation);
                 }
                 let identity = identity_of(&request.user_name)?;
-                let ind = self.slice.ind(client.node);
+                let ind = self.ind_partition.ind(client.node);
                 let key_use = KeyUse { actor: name.clone(), at: self.clock.now() };
                 let taken = match &request.resynchronisation {
                     None => self.take(identity, ind, key_use).await?,

@@ -32,14 +32,14 @@ pub struct RprServer {
 /// Which part of the IND space a node of the Resource Server has: with the asking node's number it makes IND, so that
 /// nodes working side by side cause no false resynchronisations (TS 33.102 C.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slice {
+pub struct IndPartition {
     /// This node.
     pub node: u8,
     /// All nodes.
     pub nodes: u8,
 }
 
-impl Slice {
+impl IndPartition {
     /// IND for vectors that an Authentication Server's node asks for, 0 to 31.
     pub const fn ind(self, asking: obf_types::NodeNumber) -> u8 {
         ((asking.value() as u16 * self.nodes as u16 + self.node as u16) % 32) as u8
@@ -52,14 +52,14 @@ impl RprServer {
     pub fn new(
         store: ResourceDb,
         vectors: Vectors,
-        slice: Slice,
+        ind_partition: IndPartition,
         clock: Arc<dyn Clock>,
         auth_servers: AuthServers,
         notices: Notices,
         vendor: Vendor,
         policy: Policy,
     ) -> Self {
-        let answerer = Answerer { store, vectors, slice, clock, vendor, policy };
+        let answerer = Answerer { store, vectors, ind_partition, clock, vendor, policy };
         Self { auth_servers, answerer, notices, vendor }
     }
 
@@ -102,10 +102,10 @@ mod tests {
 
     #[test]
     fn nodes_side_by_side_use_different_ind() {
-        let ind = |asking, node| Slice { node, nodes: 2 }.ind(NodeNumber::new(asking).unwrap());
+        let ind = |asking, node| IndPartition { node, nodes: 2 }.ind(NodeNumber::new(asking).unwrap());
         let mut all: Vec<u8> = (0..16).flat_map(|asking| [ind(asking, 0), ind(asking, 1)]).collect();
         all.sort_unstable();
         assert_eq!(all, (0..32).collect::<Vec<_>>());
-        assert_eq!(Slice { node: 31, nodes: 32 }.ind(NodeNumber::new(31).unwrap()), 31);
+        assert_eq!(IndPartition { node: 31, nodes: 32 }.ind(NodeNumber::new(31).unwrap()), 31);
     }
 }
