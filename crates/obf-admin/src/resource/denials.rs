@@ -2,7 +2,7 @@
 
 use super::{APP, DEVICE, GROUP};
 use crate::{
-    Answer, Body, Operation, Parameter, Timestamp, Values, Words,
+    Answer, Body, CliCommand, Operation, Parameter, Timestamp, Values,
     parameter::{AFTER_NUMBER, LIMIT},
     pattern,
     schema::of,
@@ -71,10 +71,10 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[AFTER_NUMBER, LIMIT, DEVICE, GROUP, APP],
         answers: &[Answer::page("denials", of::<Denial>())],
         problems: &[404, 409],
-        words: Words {
+        cli: CliCommand {
             command: &["denial", "list"],
             columns: &["denial", "device", "group", "app", "until", "reason"],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -86,11 +86,11 @@ pub const OPERATIONS: &[Operation] = &[
         body: Body::Json(of::<DenialRecord>()),
         answers: &[Answer::created(of::<Denial>()).versioned()],
         problems: &[404, 409],
-        words: Words {
+        cli: CliCommand {
             command: &["denial", "add"],
             example: "obf denial add --device 001010000000001 --app track.example --reason 'ticket 4711: stolen'",
             flags: true,
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -101,7 +101,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         answers: &[Answer::json(of::<Denial>()).versioned()],
         problems: &[404],
-        words: Words { command: &["denial", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["denial", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -109,7 +109,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/denials/{denial}",
         summary: "Take a denial back: what is granted counts again at the next fetch",
         path_parameters: ID,
-        words: Words { command: &["denial", "remove"], done: "removed", ..Words::NONE },
+        cli: CliCommand { command: &["denial", "remove"], done: "removed", ..CliCommand::NONE },
         ..Operation::REMOVE
     },
 ];

@@ -2,7 +2,7 @@
 
 use super::{PROVIDER, STATE, State, slug};
 use crate::{
-    Access, Answer, Body, Operation, Parameter, Timestamp, Values, Words,
+    Access, Answer, Body, CliCommand, Operation, Parameter, Timestamp, Values,
     parameter::{AFTER_ID, AFTER_NAME, LIMIT},
     pattern,
     schema::of,
@@ -128,7 +128,7 @@ macro_rules! kept {
                 summary: "All of them, a page at a time",
                 query: &[$after, LIMIT, STATE, $($filter),*],
                 answers: &[Answer::page($rows, of::<Kept<$record>>())],
-                words: Words { command: &[$noun, "list"], columns: $columns, ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "list"], columns: $columns, ..CliCommand::NONE },
                 ..Operation::GET
             },
             Operation {
@@ -141,7 +141,7 @@ macro_rules! kept {
                     Answer::unchanged(of::<Kept<$record>>()).versioned(),
                 ],
                 problems: &[404],
-                words: Words { command: &[$noun, "add"], done: "added", example: $example, ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "add"], done: "added", example: $example, ..CliCommand::NONE },
                 ..Operation::POST
             },
             Operation {
@@ -150,7 +150,7 @@ macro_rules! kept {
                 summary: "One of them",
                 path_parameters: &[$parameter],
                 answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "show"], ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "show"], ..CliCommand::NONE },
                 ..Operation::GET
             },
             Operation {
@@ -160,7 +160,7 @@ macro_rules! kept {
                 path_parameters: &[$parameter],
                 body: Body::MergePatch(of::<$record>(), &[$parameter.name]),
                 answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "set"], done: "changed", ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "set"], done: "changed", ..CliCommand::NONE },
                 ..Operation::PATCH
             },
             Operation {
@@ -168,7 +168,7 @@ macro_rules! kept {
                 path: concat!($path, "/", $id),
                 summary: "Forget one that nothing refers to",
                 path_parameters: &[$parameter],
-                words: Words { command: &[$noun, "remove"], done: "removed", ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "remove"], done: "removed", ..CliCommand::NONE },
                 ..Operation::REMOVE
             },
             Operation {
@@ -177,7 +177,7 @@ macro_rules! kept {
                 summary: "Out of use until it is resumed",
                 path_parameters: &[$parameter],
                 answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "suspend"], done: "suspended", ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "suspend"], done: "suspended", ..CliCommand::NONE },
                 ..Operation::ACT
             },
             Operation {
@@ -186,7 +186,7 @@ macro_rules! kept {
                 summary: "In use again",
                 path_parameters: &[$parameter],
                 answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "resume"], done: "resumed", ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "resume"], done: "resumed", ..CliCommand::NONE },
                 ..Operation::ACT
             },
             Operation {
@@ -195,7 +195,7 @@ macro_rules! kept {
                 summary: "Out of use for good",
                 path_parameters: &[$parameter],
                 answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "retire"], done: "retired", ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "retire"], done: "retired", ..CliCommand::NONE },
                 ..Operation::ACT
             },
             $($also),*
@@ -234,7 +234,7 @@ pub const APPLICATION_PROVIDERS: &[Operation] = kept!(
             answers: &[Answer::created(of::<Applicant>()).versioned()],
             access: Access::Anyone,
             secret: true,
-            words: Words { command: &["application-provider", "register"], ..Words::NONE },
+            cli: CliCommand { command: &["application-provider", "register"], ..CliCommand::NONE },
             ..Operation::POST
         },
         Operation {
@@ -243,7 +243,7 @@ pub const APPLICATION_PROVIDERS: &[Operation] = kept!(
             summary: "Approve one that has registered itself: its token counts from now on",
             path_parameters: &[APPLICATION_PROVIDER],
             answers: &[Answer::json(of::<Kept<ApplicationProviderRecord>>()).versioned()],
-            words: Words { command: &["application-provider", "approve"], done: "approved", ..Words::NONE },
+            cli: CliCommand { command: &["application-provider", "approve"], done: "approved", ..CliCommand::NONE },
             ..Operation::ACT
         }
     ]
