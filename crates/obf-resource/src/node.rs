@@ -1,7 +1,7 @@
 //! The node: configuration in, listeners out.
 
 use crate::{
-    admin::{Administration, Administrative, Offer},
+    admin::{Administration, Administrative, DiscoverySettings},
     config::{self, Config, ConfigError},
     registry::Registry,
     rpr::{AuthServers, IndPartition, Notices, RprServer},
@@ -160,7 +160,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         let mut authentication_servers: Vec<String> =
             config.auth_servers.iter().map(|server| server.domain.clone()).collect();
         authentication_servers.dedup();
-        let offer = Offer { addresses: addresses.collect(), authentication_servers };
+        let discovery = DiscoverySettings { addresses: addresses.collect(), authentication_servers };
         let mnc_length = config.mnc_length()?;
         if let Some(admin) = &config.admin {
             let age = u64::from(admin.registrations_expire_days) * 86_400;
@@ -170,7 +170,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         let administration = Administration {
             registry,
             mnc_length,
-            offer: Arc::new(offer),
+            discovery: Arc::new(discovery),
             running: running.clone(),
             clock,
             most_registrations,

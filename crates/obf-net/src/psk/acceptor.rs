@@ -298,7 +298,7 @@ impl KeyCell {
 type GrantCell<G> = Arc<Mutex<Option<(NeedKey, G)>>>;
 
 /// What a handshake waits for: the identity as sent, the security protocol, and the token if it names one.
-struct Offer {
+struct PskOffer {
     identity: Vec<u8>,
     ua: UaId,
     token: Option<TokenId>,
@@ -306,8 +306,13 @@ struct Offer {
 
 /// Looks the key up and notes the outcome. Without a key the handshake goes on with a random one, so that an
 /// unknown token looks like a wrong key in everything that the peer sees.
-async fn decide<K: KeySource>(lookup: &Lookup<K>, offer: Offer, cell: &KeyCell, grant: &GrantCell<K::Grant>) {
-    let Offer { identity, ua, token } = offer;
+async fn decide<K: KeySource>(
+    lookup: &Lookup<K>,
+    offer: PskOffer,
+    cell: &KeyCell,
+    grant: &GrantCell<K::Grant>,
+) {
+    let PskOffer { identity, ua, token } = offer;
     let need = token.map(|token| NeedKey { token, ua });
     let found = match &need {
         Some(need) => lookup.find(need.clone()).await,
@@ -363,7 +368,7 @@ impl<K: KeySource> Watch for ServerWatch<K> {
         }
         let event = self.tap.inbound(octets).map_err(io::Error::other)?;
         let Some(TapEvent::KeyExchange { identity, suite }) = event else { return Ok(None) };
-        let offer = Offer { token: identity.token(), identity: identity.0, ua: UaId::tls12(suite) };
+        let offer = PskOffer { token: identity.token(), identity: identity.0, ua: UaId::tls12(suite) };
         let (lookup, cell, grant) =
             (Arc::clone(&self.lookup), Arc::clone(&self.cell), Arc::clone(&self.grant));
         Ok(Some(Box::pin(async move { decide(&lookup, offer, &cell, &grant).await })))
@@ -428,14 +433,14 @@ fn version_of(hello: &ClientHello) -> Result<SslVersion, PskAcceptError> {
 }
 
 /// The first identity that names a token; otherwise the first.
-fn tls13_offer(hello: &ClientHello) -> Offer {
+fn tls13_offer(hello: &ClientHello) -> PskOffer {
     let named = hello
         .psk_identities
         .iter()
         .find_map(|identity| Some((identity.clone(), Some(TokenId::from_psk_identity(identity).ok()?))));
     let (identity, token) =
         named.unwrap_or_else(|| (hello.psk_identities.first().cloned().unwrap_or_default(), None));
-    Offer { identity, ua: UaId::TLS13_PSK, token }
+    PskOffer { identity, ua: UaId::TLS13_PSK, token }
 }
 
 /// The first of our names that the client offers too (`offered` as in the extension: length, name, …).

@@ -12,8 +12,8 @@ pub struct Administration {
     pub registry: Registry,
     /// How many digits an MNC has where a record does not say.
     pub mnc_length: MncLength,
-    /// What discovery says.
-    pub offer: Arc<Offer>,
+    /// What it says of the node in the discovery document.
+    pub discovery: Arc<DiscoverySettings>,
     /// Exports and imports run in its group.
     pub running: Running,
     /// The node's clock.
@@ -22,9 +22,9 @@ pub struct Administration {
     pub most_registrations: u64,
 }
 
-/// What of a Resource Server's offer its configuration decides.
+/// What the configuration decides of the discovery document.
 #[derive(Clone, Debug, Default)]
-pub struct Offer {
+pub struct DiscoverySettings {
     /// Where it listens, by reference point.
     pub addresses: BTreeMap<String, String>,
     /// The domains of its Authentication Servers.

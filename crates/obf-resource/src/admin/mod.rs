@@ -9,5 +9,5 @@ mod handlers;
 mod problem;
 mod service;
 
-pub use administration::{Administration, Offer};
+pub use administration::{Administration, DiscoverySettings};
 pub use service::Administrative;

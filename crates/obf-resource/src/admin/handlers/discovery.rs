@@ -18,8 +18,8 @@ pub async fn show(work: &Administration, _: Asked) -> Reply {
         &Discovery {
             node: "resource-server".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            addresses: work.offer.addresses.clone(),
-            authentication_servers: work.offer.authentication_servers.clone(),
+            addresses: work.discovery.addresses.clone(),
+            authentication_servers: work.discovery.authentication_servers.clone(),
             algorithms: words(&["milenage", "tuak"]),
             ua: words(&UaClass::NAMES),
             identities: IdentityKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
