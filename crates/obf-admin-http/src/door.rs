@@ -2,7 +2,7 @@
 
 use crate::{
     Administrators, Caller, Problem, Reply,
-    authentication::{Credential, Known},
+    authentication::{Credential, RecentCredentials},
     body::{self, Answer},
     limits::{Limiter, source},
     request::{Asked, Carried, carried, drained},
@@ -56,7 +56,7 @@ pub struct Door<S> {
     administrators: Administrators,
     callers: Arc<Limiter<Arc<str>>>,
     strangers: Arc<Limiter<IpAddr>>,
-    known: Arc<Known>,
+    known: Arc<RecentCredentials>,
 }
 
 impl<S: Service> Door<S> {

@@ -107,13 +107,17 @@ impl Content {
     }
 
     fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
-        let kept = self.associations.iter().map(|(key, association)| Kept::of(key, association)).collect();
-        let minimum = self.minimum.iter().map(|(key, algorithm)| KeptMinimum {
+        let kept = self
+            .associations
+            .iter()
+            .map(|(key, association)| AssociationRecord::of(key, association))
+            .collect();
+        let minimum = self.minimum.iter().map(|(key, algorithm)| MinimumRecord {
             username: key.username.clone(),
             server: key.server.clone(),
             algorithm: *algorithm as u8,
         });
-        let file = KeptFile { associations: kept, minimum: minimum.collect() };
+        let file = StoreFile { associations: kept, minimum: minimum.collect() };
         let mut json = Zeroizing::new(Vec::with_capacity(1024 * (1 + self.associations.len())));
         serde_json::to_writer_pretty(&mut *json, &file)?;
         json.push(b'\n');
@@ -123,14 +127,14 @@ impl Content {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeptFile {
-    associations: Vec<Kept>,
-    minimum: Vec<KeptMinimum>,
+struct StoreFile {
+    associations: Vec<AssociationRecord>,
+    minimum: Vec<MinimumRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeptMinimum {
+struct MinimumRecord {
     username: String,
     server: String,
     algorithm: u8,
@@ -138,7 +142,7 @@ struct KeptMinimum {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct AssociationRecord {
     server: String,
     token: String,
     ks: Zeroizing<String>,
@@ -153,7 +157,7 @@ struct Kept {
     algorithm: u8,
 }
 
-impl Kept {
+impl AssociationRecord {
     fn of(key: &Key, association: &SecurityAssociation) -> Self {
         let identity = association.identity.as_ref();
         let [mode, algorithm] = association.method.octets();
@@ -205,8 +209,8 @@ fn load(path: &Path, file: &Locked) -> Result<Content, StoreError> {
         return Ok(Content::default());
     };
     let bad = |what| failed(path, io::Error::new(io::ErrorKind::InvalidData, what));
-    let kept: KeptFile = serde_json::from_slice(&json).map_err(|_| bad("not a file of associations"))?;
-    let associations: Option<_> = kept.associations.into_iter().map(Kept::restore).collect();
+    let kept: StoreFile = serde_json::from_slice(&json).map_err(|_| bad("not a file of associations"))?;
+    let associations: Option<_> = kept.associations.into_iter().map(AssociationRecord::restore).collect();
     let minimum: Option<_> = kept
         .minimum
         .into_iter()

@@ -41,7 +41,7 @@ pub(crate) struct Ring {
     /// The current one first, then those that data keys may still be wrapped under.
     keks: Vec<Arc<dyn Kek>>,
     settings: Settings,
-    held: RwLock<HashMap<u32, Held>>,
+    unwrapped: RwLock<HashMap<u32, UnwrappedKey>>,
     /// One look-up at a time: the others find its result.
     looking: tokio::sync::Mutex<()>,
     current: tokio::sync::Mutex<Option<Current>>,
@@ -50,7 +50,7 @@ pub(crate) struct Ring {
 }
 
 /// A data key in clear; erased when it is dropped.
-struct Held {
+struct UnwrappedKey {
     key: Arc<SealingKey>,
     until: Option<Instant>,
 }
@@ -74,7 +74,7 @@ impl Ring {
             clock,
             keks,
             settings,
-            held: RwLock::default(),
+            unwrapped: RwLock::default(),
             looking: tokio::sync::Mutex::default(),
             current: tokio::sync::Mutex::default(),
             failed: Mutex::default(),
@@ -140,7 +140,7 @@ impl Ring {
     pub async fn renew(&self) -> Result<(), KmsError> {
         let renewed = self.renew_all().await;
         let now = Instant::now();
-        self.write().retain(|_, held| held.until.is_none_or(|until| now < until));
+        self.write().retain(|_, key| key.until.is_none_or(|until| now < until));
         renewed
     }
 
@@ -186,8 +186,8 @@ impl Ring {
     }
 
     fn cached(&self, id: u32) -> Option<Arc<SealingKey>> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let found = held.get(&id)?;
+        let unwrapped = self.unwrapped.read().unwrap_or_else(PoisonError::into_inner);
+        let found = unwrapped.get(&id)?;
         found.until.is_none_or(|until| Instant::now() < until).then(|| found.key.clone())
     }
 
@@ -213,7 +213,7 @@ impl Ring {
     async fn take(&self, wrapped: &DataKey) -> Result<Arc<SealingKey>, KmsError> {
         let until = self.lease_of(&wrapped.kek);
         let key = Arc::new(self.unwrap(wrapped).await?.sealing_key(wrapped.id));
-        self.write().insert(wrapped.id, Held { key: key.clone(), until });
+        self.write().insert(wrapped.id, UnwrappedKey { key: key.clone(), until });
         Ok(key)
     }
 
@@ -228,7 +228,7 @@ impl Ring {
             let made = DataKey { id, kek, wrapped, created_at: self.clock.now() };
             // Numbers are drawn at random: one that was removed does not come back as another key.
             if self.store.add_data_key(made, self.change("")).await? {
-                self.write().insert(id, Held { key: key.clone(), until });
+                self.write().insert(id, UnwrappedKey { key: key.clone(), until });
                 return Ok(key);
             }
         }
@@ -289,14 +289,14 @@ impl Ring {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<u32, Held>> {
-        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<u32, UnwrappedKey>> {
+        self.unwrapped.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        f.debug_struct("Ring").field("keks", &self.keks).field("data_keys", &held.len()).finish()
+        let unwrapped = self.unwrapped.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Ring").field("keks", &self.keks).field("data_keys", &unwrapped.len()).finish()
     }
 }
