@@ -81,7 +81,9 @@ impl Applications {
         let registration = match self.server.application(app).await {
             Ok(registration) => Ok(Arc::new(registration)),
             Err(RprError::Refused(refusal)) => Err(refusal),
-            Err(RprError::Unreachable) => return Err(Refusal::ResourceServerUnreachable),
+            Err(RprError::Unreachable | RprError::Unreadable) => {
+                return Err(Refusal::ResourceServerUnreachable);
+            }
         };
         let until = asked + if registration.is_ok() { KEPT } else { ABSENCE_KEPT };
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);

@@ -129,7 +129,7 @@ impl Bootstraps {
             {
                 Ok(answer) => answer,
                 Err(RprError::Refused(refusal)) => return VectorAnswer::Refused(refusal),
-                Err(RprError::Unreachable) => return VectorAnswer::Unreachable,
+                Err(RprError::Unreachable | RprError::Unreadable) => return VectorAnswer::Unreachable,
             };
         if !table.is_of(&answer.device.identity, served) {
             // It could end the other's tokens, or be ended by it, if its token were made.
@@ -181,7 +181,7 @@ impl Bootstraps {
 async fn nobody(served: &Served) -> VectorAnswer {
     let nobody = VectorRequest { user_name: NOBODY.to_vec(), mode: Mode::Aka, resynchronisation: None };
     match served.server.vector(nobody).await {
-        Err(RprError::Unreachable) => VectorAnswer::Unreachable,
+        Err(RprError::Unreachable | RprError::Unreadable) => VectorAnswer::Unreachable,
         _ => VectorAnswer::Refused(Refusal::Limited),
     }
 }
@@ -211,7 +211,7 @@ async fn given_rights(served: &Served, token: &Bootstrapped, now: UnixTime) -> O
         Err(RprError::Refused(_)) => {
             Some(GivenRights { said_at: now, rights: RightsSet::new(Vec::new(), true) })
         }
-        Err(RprError::Unreachable) => None,
+        Err(RprError::Unreachable | RprError::Unreadable) => None,
     }
 }
 

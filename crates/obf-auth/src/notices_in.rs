@@ -183,7 +183,7 @@ async fn lost(served: &Served, device: &GlobalIdentity, holders: Vec<AppId>) -> 
             permitted.extend(answer.rights.list.into_iter().map(|right| right.app));
         }
         Err(RprError::Refused(_)) => {}
-        Err(RprError::Unreachable) => return Err(ActError::Unreachable),
+        Err(RprError::Unreachable | RprError::Unreadable) => return Err(ActError::Unreachable),
     }
     if more && holders.len() <= MOST_LOOKED_AT {
         for app in &holders {
@@ -193,7 +193,7 @@ async fn lost(served: &Served, device: &GlobalIdentity, holders: Vec<AppId>) -> 
             match served.server.right(device, app).await {
                 Ok(answer) => permitted.extend(answer.rights.list.into_iter().map(|right| right.app)),
                 Err(RprError::Refused(_)) => {}
-                Err(RprError::Unreachable) => return Err(ActError::Unreachable),
+                Err(RprError::Unreachable | RprError::Unreadable) => return Err(ActError::Unreachable),
             }
         }
     }

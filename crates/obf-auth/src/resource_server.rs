@@ -59,9 +59,12 @@ pub(crate) enum RprError {
     /// It said no.
     #[error(transparent)]
     Refused(Refusal),
-    /// No process of it answered, or none in a way that can be read.
+    /// No process of it answered in time.
     #[error("Resource Server unreachable")]
     Unreachable,
+    /// Its answer is authentic and says nothing that can be acted on.
+    #[error("the answer of the Resource Server cannot be read")]
+    Unreadable,
 }
 
 impl RprError {
@@ -69,7 +72,8 @@ impl RprError {
     pub(crate) const fn refusal(self) -> Refusal {
         match self {
             Self::Refused(refusal) => refusal,
-            Self::Unreachable => Refusal::ResourceServerUnreachable,
+            // No code says that an answer was unreadable: to whoever waits for it, there is none.
+            Self::Unreachable | Self::Unreadable => Refusal::ResourceServerUnreachable,
         }
     }
 }
@@ -134,7 +138,7 @@ impl ResourceServer {
     pub(crate) async fn application(&self, app: &AppId) -> Result<ApplicationAnswer, RprError> {
         let reply = self.ask(&RprOperation::Application(ApplicationRequest { app: app.clone() })).await?;
         let answer = read(ApplicationAnswer::decode(&reply, self.ourselves.vendor))?;
-        if answer.app == *app { Ok(answer) } else { Err(RprError::Unreachable) }
+        if answer.app == *app { Ok(answer) } else { Err(RprError::Unreadable) }
     }
 
     /// Whether it was heard lately: if not, its notices may have been lost, and nothing is issued for it
@@ -262,7 +266,7 @@ fn read<T>(answer: Result<T, AnswerError>) -> Result<T, RprError> {
         }
         AnswerError::Malformed(malformed) => {
             tracing::warn!(%malformed, "an answer on RPR cannot be read");
-            RprError::Unreachable
+            RprError::Unreadable
         }
     })
 }
