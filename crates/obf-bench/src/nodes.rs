@@ -158,7 +158,7 @@ impl Site {
             writeln!(
                 config,
                 "\n[[resource.auth_servers]]\ndomain = \"as.obf.example\"\nnode = {node}\naddress = \"127.0.0.1\"\n\
-                 secret_file = \"radius.secret\"\ndae = \"{address}\""
+                 secret_file = \"radius.secret\"\ndas = \"{address}\""
             )?;
             notices.push(address);
         }
@@ -166,10 +166,10 @@ impl Site {
         let mut settings: Vec<String> = UNLIMITED.map(str::to_owned).into();
         settings.extend(postgres.map(|postgres| format!("auth.database={}", postgres.location())));
         let mut running = vec![deployment.serve_on_all_cores("auth", &settings)?];
-        for (node, dae) in (1..nodes).zip(notices) {
+        for (node, das) in (1..nodes).zip(notices) {
             let mut settings = settings.clone();
             settings.push(format!("auth.node={node}"));
-            settings.push(format!("auth.dae.listen={dae}"));
+            settings.push(format!("auth.das.listen={das}"));
             settings.extend(["rpb", "rpo", "admin"].map(|point| format!("auth.{point}.listen=127.0.0.1:0")));
             running.push(deployment.serve_on_all_cores("auth", &settings)?);
         }

@@ -170,12 +170,14 @@ pub struct AuthServerConfig {
     pub node: u8,
     /// UDP: where it asks from.
     pub address: Option<IpAddr>,
-    /// UDP: the secret shared with it; one secret an address. Also for notices to `dae`.
+    /// UDP: the secret shared with it; one secret an address. Also for notices to `das`.
     pub secret_file: Option<PathBuf>,
     /// TLS: a dNSName of its certificate.
     pub cert_name: Option<String>,
-    /// Where it takes RFC 5176 notices over UDP; over TLS they go in reverse on its own connection.
-    pub dae: Option<SocketAddr>,
+    /// Its Dynamic Authorization Server (RFC 5176): where it takes notices over UDP; over TLS they go in reverse on its
+    /// own connection. `dae` is the former name.
+    #[serde(alias = "dae")]
+    pub das: Option<SocketAddr>,
 }
 
 /// What is wrong with a configuration, and where.
@@ -312,7 +314,7 @@ impl AuthServerConfig {
             let reason = "address (UDP) or cert_name (TLS) is needed";
             return Err(ConfigError::new("auth_servers", reason));
         }
-        if (self.address.is_some() || self.dae.is_some()) && self.secret_file.is_none() {
+        if (self.address.is_some() || self.das.is_some()) && self.secret_file.is_none() {
             return Err(ConfigError::new("auth_servers.secret_file", "needed for RADIUS/UDP"));
         }
         Ok(())
@@ -384,6 +386,15 @@ mod tests {
         config.validate().map_err(|error| error.to_string())?;
         let mut hlrs = config.hlrs().map_err(|error| error.to_string())?;
         Ok(hlrs.remove(&HlrName::default()).unwrap().1)
+    }
+
+    #[test]
+    fn the_das_of_an_authentication_server_has_its_former_name_too() {
+        for key in ["das", "dae"] {
+            let server = json!({ "domain": "as.example", "secret_file": "secret", key: "127.0.0.1:3799" });
+            let server: AuthServerConfig = serde_json::from_value(server).unwrap();
+            assert_eq!(server.das, Some(([127, 0, 0, 1], 3799).into()));
+        }
     }
 
     #[test]

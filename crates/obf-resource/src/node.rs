@@ -93,7 +93,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let vendor = Vendor(config.vendor);
     let notices = Notices::open(store.clone(), clock.clone(), vendor, &servers)
         .await
-        .map_err(|error| StartError::Listen { point: "dae", address: ([0, 0, 0, 0], 0).into(), error })?;
+        .map_err(|error| StartError::Listen { point: "das", address: ([0, 0, 0, 0], 0).into(), error })?;
     let addressees = servers.iter().map(|server| server.name.to_string()).collect();
     let policy = config.kyc.policy();
     let registry = Registry::new(store.clone(), kms.clone(), addressees).under(policy);

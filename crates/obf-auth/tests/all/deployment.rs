@@ -39,7 +39,7 @@ pub struct Deployment {
     pub auth: Vec<Option<obf_auth::Handle>>,
     rpr: Rpr,
     resource_address: SocketAddr,
-    dae: Vec<SocketAddr>,
+    das: Vec<SocketAddr>,
     directory: tempfile::TempDir,
     extra: String,
     /// In place of the one Resource Server's section.
@@ -81,7 +81,7 @@ impl Deployment {
             auth: Vec::new(),
             rpr,
             resource_address: free_udp(),
-            dae: (0..nodes).map(|_| free_udp()).collect(),
+            das: (0..nodes).map(|_| free_udp()).collect(),
             directory,
             extra: extra.into(),
             servers: None,
@@ -334,11 +334,11 @@ impl Deployment {
             ),
         };
         let mut servers = String::new();
-        for (node, dae) in self.dae.iter().enumerate() {
+        for (node, das) in self.das.iter().enumerate() {
             servers += &format!("[[auth_servers]]\ndomain = \"{DOMAIN}\"\nnode = {node}\n");
             servers += &match rpr {
                 Rpr::Udp => format!(
-                    "address = \"127.0.0.1\"\nsecret_file = \"{dir}/{secret}.secret\"\ndae = \"{dae}\"\n"
+                    "address = \"127.0.0.1\"\nsecret_file = \"{dir}/{secret}.secret\"\ndas = \"{das}\"\n"
                 ),
                 Rpr::Tls => format!("cert_name = \"{DOMAIN}\"\n"),
             };
@@ -358,14 +358,14 @@ impl Deployment {
             let link = self.link(self.rpr, self.resource_address, "radius");
             format!("[resource_server]\nname = \"rs\"\n{link}")
         });
-        let dae = match self.rpr {
-            Rpr::Udp => format!("[das]\nlisten = \"{}\"\n", self.dae[node]),
+        let das = match self.rpr {
+            Rpr::Udp => format!("[das]\nlisten = \"{}\"\n", self.das[node]),
             Rpr::Tls => String::new(),
         };
         format!(
             "domain = \"{DOMAIN}\"\nnode = {node}\ndatabase = \"{dir}/auth.db\"\nkek_file = \"{dir}/kek.hex\"\n\
              [rpo]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
-             client_ca_file = \"{dir}/ca.pem\"\n{dae}\
+             client_ca_file = \"{dir}/ca.pem\"\n{das}\
              [admin]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              token_sha256 = \"{hash}\"\n\
              {server}\

@@ -21,7 +21,7 @@ pub struct AuthServer {
     address: Option<IpAddr>,
     cert_name: Option<String>,
     /// Where notices go over UDP, and the secret.
-    pub(super) dae: Option<(SocketAddr, SecretBytes)>,
+    pub(super) das: Option<(SocketAddr, SecretBytes)>,
     secret: Option<SecretBytes>,
 }
 
@@ -102,7 +102,7 @@ impl AuthServer {
             node,
             address: configured.address,
             cert_name: configured.cert_name.as_ref().map(|name| name.to_ascii_lowercase()),
-            dae: configured.dae.zip(secret.clone()),
+            das: configured.das.zip(secret.clone()),
             secret,
         })
     }

@@ -60,7 +60,7 @@ impl Notices {
     ) -> io::Result<Self> {
         let mut routes = HashMap::new();
         for server in servers.iter() {
-            let udp = match &server.dae {
+            let udp = match &server.das {
                 Some((address, secret)) => {
                     let address = UdpServerAddress { address: *address, secret: secret.clone() };
                     let policy = RetransmitPolicy { ports: 1, ..RetransmitPolicy::default() };

@@ -174,17 +174,17 @@ async fn a_clock_that_jumps_repeats_no_sqn_forgets_nothing_and_breaks_no_audit()
 async fn notices_wait_while_the_clock_is_wrong_and_go_out_when_it_is_right() {
     let site = Site::new();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let dae = socket.local_addr().unwrap();
+    let das = socket.local_addr().unwrap();
     let (heard, mut notices) = mpsc::unbounded_channel();
     let stopper = Stopper::new();
     let running = stopper.running();
     let secret = SecretBytes::from(SECRET.as_bytes());
-    let peers = vec![UdpPeer { source: dae.ip(), secret, names: Vec::new() }];
+    let peers = vec![UdpPeer { source: das.ip(), secret, names: Vec::new() }];
     let taker = Arc::new(Taker(heard));
     running.spawn(serve_udp(socket, peers, UdpServerSettings::default(), running.clone(), taker));
 
     let clock = Arc::new(Set(AtomicU64::new(START - MONTH)));
-    let rs = site.start_in(site.config(Some(dae)), Environment { clock: clock.clone() }).await;
+    let rs = site.start_in(site.config(Some(das)), Environment { clock: clock.clone() }).await;
     let mut admin = rs.admin().await;
     admin.done("POST", "/v1/devices", record(IMSI)).await;
     admin.done("POST", &format!("/v1/devices/{IMSI}:revoke"), Value::Null).await;

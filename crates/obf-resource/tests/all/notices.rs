@@ -59,15 +59,15 @@ async fn told(
     says: impl Fn(&[Notice]) -> Says + Send + Sync + 'static,
 ) -> (Rs, mpsc::UnboundedReceiver<Vec<Notice>>, Stopper) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let dae = socket.local_addr().unwrap();
+    let das = socket.local_addr().unwrap();
     let (heard, notices) = mpsc::unbounded_channel();
     let stopper = Stopper::new();
     let running = stopper.running();
     let secret = SecretBytes::from(SECRET.as_bytes());
-    let peers = vec![UdpPeer { source: dae.ip(), secret, names: Vec::new() }];
+    let peers = vec![UdpPeer { source: das.ip(), secret, names: Vec::new() }];
     let handler = Arc::new(Choosy { says, heard });
     running.spawn(serve_udp(socket, peers, UdpServerSettings::default(), running.clone(), handler));
-    (site.start(site.config(Some(dae))).await, notices, stopper)
+    (site.start(site.config(Some(das))).await, notices, stopper)
 }
 
 const FLEET: u64 = 600;
@@ -265,16 +265,16 @@ impl Handler for Taker {
 async fn a_disconnect_is_repeated_until_acknowledged_even_after_a_restart() {
     let site = Site::new();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let dae = socket.local_addr().unwrap();
+    let das = socket.local_addr().unwrap();
     let (heard, mut notices) = mpsc::unbounded_channel();
     let taker = Arc::new(Taker { acknowledges: AtomicBool::new(false), heard });
     let stopper = Stopper::new();
     let running = stopper.running();
     let secret = SecretBytes::from(SECRET.as_bytes());
-    let peers = vec![UdpPeer { source: dae.ip(), secret, names: Vec::new() }];
+    let peers = vec![UdpPeer { source: das.ip(), secret, names: Vec::new() }];
     running.spawn(serve_udp(socket, peers, UdpServerSettings::default(), running.clone(), taker.clone()));
 
-    let rs = site.start(site.config(Some(dae))).await;
+    let rs = site.start(site.config(Some(das))).await;
     let mut admin = rs.admin().await;
     let begun = epoch(&admin.done("POST", "/v1/devices", record(IMSI)).await);
     admin.done("POST", &format!("/v1/devices/{IMSI}:revoke"), Value::Null).await;
@@ -290,7 +290,7 @@ async fn a_disconnect_is_repeated_until_acknowledged_even_after_a_restart() {
     rs.handle.shutdown().await;
     while notices.try_recv().is_ok() {}
 
-    let rs = site.start(site.config(Some(dae))).await;
+    let rs = site.start(site.config(Some(das))).await;
     assert_eq!(next(&mut notices).await, first, "unacknowledged, so sent again");
     taker.acknowledges.store(true, Ordering::SeqCst);
     let mut admin = rs.admin().await;

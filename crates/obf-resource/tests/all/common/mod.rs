@@ -83,8 +83,8 @@ impl Site {
         files
     }
 
-    /// One Authentication Server node on loopback, with its notices going to `dae`.
-    pub fn config(&self, dae: Option<SocketAddr>) -> Value {
+    /// One Authentication Server node on loopback, with its notices going to `das`.
+    pub fn config(&self, das: Option<SocketAddr>) -> Value {
         let hash: String = Sha256::digest(TOKEN).iter().map(|octet| format!("{octet:02x}")).collect();
         let listen = "127.0.0.1:0";
         json!({
@@ -101,7 +101,7 @@ impl Site {
             },
             "auth_servers": [{
                 "domain": DOMAIN, "node": 1, "address": "127.0.0.1", "secret_file": self.path("secret"),
-                "cert_name": "as.example", "dae": dae,
+                "cert_name": "as.example", "das": das,
             }],
         })
     }
