@@ -38,10 +38,10 @@ const fn uri(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// The parts that a `RecordMAC` covers, each with its length in front.
-struct Bound(Vec<u8>);
+/// What a `RecordMAC` is computed over: the parts of a record, each with its length in front.
+struct MacInput(Vec<u8>);
 
-impl Bound {
+impl MacInput {
     fn new() -> Self {
         Self(b"obf pskc record\n".to_vec())
     }
