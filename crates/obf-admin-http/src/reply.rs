@@ -3,7 +3,7 @@
 use crate::{
     Problem,
     body::{self, Answer},
-    request::Asked,
+    request::AdminRequest,
 };
 use hyper::{
     Response, StatusCode,
@@ -72,7 +72,7 @@ pub fn page<R, T: Serialize>(
 ///
 /// # Errors
 /// The patched record is none: a problem that names the field.
-pub fn patched<R: Serialize + DeserializeOwned>(record: &R, asked: &Asked) -> Result<R, Problem> {
+pub fn patched<R: Serialize + DeserializeOwned>(record: &R, asked: &AdminRequest) -> Result<R, Problem> {
     let mut value = serde_json::to_value(record).map_err(|error| Problem::internal(&error))?;
     merge::apply(&mut value, asked.body().clone());
     serde_json::from_value(value).map_err(Problem::rule)

@@ -8,7 +8,7 @@ use crate::{
     vectors::{Hlr, Vectors},
 };
 use obf_admin::Role;
-use obf_admin_http::{Administrator, Administrators, Door, Rates};
+use obf_admin_http::{Administrator, Administrators, Dispatcher, Rates};
 use obf_kms::{KekError, Kms, KmsError, Settings, kek};
 use obf_net::{
     Clock, Environment, Running, Stopper,
@@ -175,8 +175,8 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
             clock,
             most_registrations,
         };
-        let door = Door::new(Administrative::new(administration), administrators, rates);
-        let handler = move |request, peer| door.clone().handle(request, peer);
+        let dispatcher = Dispatcher::new(Administrative::new(administration), administrators, rates);
+        let handler = move |request, peer| dispatcher.clone().handle(request, peer);
         running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
     }
     notices.start(&running);

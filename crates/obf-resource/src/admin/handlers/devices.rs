@@ -11,14 +11,14 @@ use obf_admin::resource::devices::{
     AlgorithmName, BootstrapAlgorithm, CSV, Device as View, DeviceRecord as Described, DeviceSettings, PSKC,
     Source, TechnologyName,
 };
-use obf_admin_http::{Asked, Problem, body};
+use obf_admin_http::{AdminRequest, Problem, body};
 use obf_kms::{Format, KeyPart, TransportKey};
 use obf_store::resource::{
     AkaAlgorithm, Credential, Device, DeviceFilter, DeviceId, DeviceUpdate, Source as StoredSource,
 };
 use obf_token::{Algorithm, Mode, Technology};
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let filter = DeviceFilter {
         state: state_asked(&asked),
         custodian: asked.query("custodian").map(str::to_owned),
@@ -31,7 +31,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     page("devices", devices, asked.limit(), |(id, _)| id.to_cursor().to_string(), |(_, view)| view.clone())
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, work.mnc_length)?;
     let identity = record.primary().map(ToString::to_string).unwrap_or_default();
     let outcome = work.registry.register(vec![record], work.now()).await?;
@@ -43,7 +43,7 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     versioned(status, &shown(&device)?, device.version)
 }
 
-pub async fn import(work: &Administration, asked: Asked) -> Reply {
+pub async fn import(work: &Administration, asked: AdminRequest) -> Reply {
     let format = match asked.media_type {
         CSV => Some(Format::Csv),
         PSKC => Some(Format::Pskc),
@@ -79,11 +79,11 @@ pub async fn import(work: &Administration, asked: Asked) -> Reply {
     Ok(streamed("application/jsonl", answer))
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     answer(&work.registry.device(asked.path(0)).await?)
 }
 
-pub async fn set(work: &Administration, asked: Asked) -> Reply {
+pub async fn set(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let settings: DeviceSettings = patched(&settings(&device)?, &asked)?;
     let update = DeviceUpdate {
@@ -98,7 +98,7 @@ pub async fn set(work: &Administration, asked: Asked) -> Reply {
     apply(work, &asked, &device, update).await
 }
 
-pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+pub async fn set_state(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let update = DeviceUpdate {
         state: target_state(&asked, asked.path(0), device.state)?,
@@ -110,20 +110,20 @@ pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
 }
 
 /// At the version that was expected, otherwise at the one that was read.
-async fn apply(work: &Administration, asked: &Asked, device: &Device, update: DeviceUpdate) -> Reply {
+async fn apply(work: &Administration, asked: &AdminRequest, device: &Device, update: DeviceUpdate) -> Reply {
     let expected = asked.expected.or(Some(device.version));
     let updated = work.registry.update_device(device.id, update, expected, work.now()).await?;
     answer(&settled(updated, "device", asked.path(0))?)
 }
 
-pub async fn revoke(work: &Administration, asked: Asked) -> Reply {
+pub async fn revoke(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let ended = work.registry.end_tokens(device.id, asked.expected, work.now()).await?;
     settled(ended, "device", asked.path(0))?;
     show(work, asked).await
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let removed = work.registry.remove_device(device.id, asked.expected, work.now()).await?;
     settled(removed, "device", asked.path(0))?;

@@ -7,11 +7,11 @@ use obf_admin::{
     Api,
     resource::discovery::{Discovery, Registration},
 };
-use obf_admin_http::Asked;
+use obf_admin_http::AdminRequest;
 use obf_types::{IdentityKind, UaClass};
 use std::sync::LazyLock;
 
-pub async fn show(work: &Administration, _: Asked) -> Reply {
+pub async fn show(work: &Administration, _: AdminRequest) -> Reply {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     object(
         StatusCode::OK,
@@ -37,7 +37,7 @@ pub async fn show(work: &Administration, _: Asked) -> Reply {
     )
 }
 
-pub async fn openapi(_: &Administration, _: Asked) -> Reply {
+pub async fn openapi(_: &Administration, _: AdminRequest) -> Reply {
     static DOCUMENT: LazyLock<serde_json::Value> =
         LazyLock::new(|| obf_admin::openapi::document(Api::Resource));
     object(StatusCode::OK, &*DOCUMENT)

@@ -17,13 +17,13 @@ mod stakeholders;
 
 use super::Administration;
 use obf_admin_http::{
-    Asked, Problem,
+    AdminRequest, Problem,
     reply::{Reply, done, object, page, patched, streamed, versioned},
 };
 use obf_store::resource::{Outcome, State};
 use std::{future::Future, pin::Pin};
 
-type Handler = fn(Administration, Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
+type Handler = fn(Administration, AdminRequest) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 macro_rules! handlers {
     ($($id:literal => $handler:path,)*) => {
@@ -130,7 +130,7 @@ handlers! {
 }
 
 /// Does what is asked.
-pub async fn answer(work: &Administration, asked: Asked) -> Reply {
+pub async fn answer(work: &Administration, asked: AdminRequest) -> Reply {
     match HANDLERS.iter().find(|(id, _)| *id == asked.operation.id) {
         Some((_, handler)) => handler(work.clone(), asked).await,
         None => Err(Problem::internal(&"this operation has no handler")),
@@ -152,7 +152,7 @@ fn settled<T>(outcome: Outcome<T>, kind: &'static str, id: &str) -> Result<T, Pr
 }
 
 /// The state that the operation's verb leads to, from the one there is.
-fn target_state(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
+fn target_state(asked: &AdminRequest, id: &str, now: State) -> Result<State, Problem> {
     let verb = asked.operation.id.rsplit('.').next().unwrap_or_default();
     let (wanted, from): (_, &[State]) = match verb {
         "activate" | "approve" => (State::Active, &[State::Registered, State::Active]),
@@ -164,7 +164,7 @@ fn target_state(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
 }
 
 /// `?state=`.
-fn state_asked(asked: &Asked) -> Option<State> {
+fn state_asked(asked: &AdminRequest) -> Option<State> {
     let wanted = asked.query("state")?;
     State::ALL.into_iter().find(|state| state.name() == wanted)
 }

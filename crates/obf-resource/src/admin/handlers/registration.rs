@@ -8,14 +8,14 @@ use super::{
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::{Role, resource::administrators::AdministratorRecord};
-use obf_admin_http::{Asked, Problem};
+use obf_admin_http::{AdminRequest, Problem};
 use obf_store::resource::{Registered, Stakeholder, StakeholderKind, State};
 use serde_json::json;
 
 /// The longest id whose administrator's id still is one.
 const LONGEST_ID: usize = 60;
 
-pub async fn register(work: &Administration, asked: Asked) -> Reply {
+pub async fn register(work: &Administration, asked: AdminRequest) -> Reply {
     let stakeholder = stakeholders::read(work, &asked, asked.body(), State::Registered).await?;
     if stakeholder.id.len() > LONGEST_ID {
         return Err(Problem::rule(format_args!("application_provider: at most {LONGEST_ID} characters")));
@@ -42,7 +42,7 @@ pub async fn register(work: &Administration, asked: Asked) -> Reply {
     versioned(StatusCode::CREATED, &told, stakeholder.version)
 }
 
-pub async fn approve(work: &Administration, asked: Asked) -> Reply {
+pub async fn approve(work: &Administration, asked: AdminRequest) -> Reply {
     let there = stakeholders::load(work, StakeholderKind::ApplicationProvider, asked.path(0)).await?;
     let state = target_state(&asked, asked.path(0), there.state)?;
     let expected = asked.expected.or(Some(there.version));

@@ -7,13 +7,13 @@ use obf_admin::{
     merge,
     resource::providers::{ApplicationProviderRecord, ProviderRecord, ResourceServerRecord},
 };
-use obf_admin_http::{Asked, Problem};
+use obf_admin_http::{AdminRequest, Problem};
 use obf_store::resource::{Stakeholder, StakeholderKind, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// The kind that the operation is about, the name of its listing and of its id.
-fn kind(asked: &Asked) -> (StakeholderKind, &'static str, &'static str) {
+fn kind(asked: &AdminRequest) -> (StakeholderKind, &'static str, &'static str) {
     match asked.operation.id.split('.').next() {
         Some("providers") => (StakeholderKind::Provider, "providers", "provider"),
         Some("resource-servers") => (StakeholderKind::ResourceServer, "resource-servers", "resource_server"),
@@ -21,7 +21,7 @@ fn kind(asked: &Asked) -> (StakeholderKind, &'static str, &'static str) {
     }
 }
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let (kind, name, _) = kind(&asked);
     let parent = asked.query("provider").map(str::to_owned);
     let after = asked.query("after").unwrap_or_default();
@@ -30,7 +30,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     page(name, stakeholders, asked.limit(), |stakeholder| stakeholder.id.clone(), shown)
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let (kind, ..) = kind(&asked);
     let stakeholder = read(work, &asked, asked.body(), State::Active).await?;
     let (id, document) = (stakeholder.id.clone(), stakeholder.document.clone());
@@ -43,11 +43,11 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     versioned(status, &shown(&there), there.version)
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     answer(&load(work, kind(&asked).0, asked.path(0)).await?)
 }
 
-pub async fn set(work: &Administration, asked: Asked) -> Reply {
+pub async fn set(work: &Administration, asked: AdminRequest) -> Reply {
     let there = load(work, kind(&asked).0, asked.path(0)).await?;
     let mut document: Value =
         serde_json::from_str(&there.document).map_err(|error| Problem::internal(&error))?;
@@ -56,20 +56,20 @@ pub async fn set(work: &Administration, asked: Asked) -> Reply {
     apply(work, &asked, there.version, changed).await
 }
 
-pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+pub async fn set_state(work: &Administration, asked: AdminRequest) -> Reply {
     let there = load(work, kind(&asked).0, asked.path(0)).await?;
     let state = target_state(&asked, asked.path(0), there.state)?;
     apply(work, &asked, there.version, Stakeholder { state, ..there }).await
 }
 
-async fn apply(work: &Administration, asked: &Asked, version: u64, changed: Stakeholder) -> Reply {
+async fn apply(work: &Administration, asked: &AdminRequest, version: u64, changed: Stakeholder) -> Reply {
     let kind = changed.kind;
     let expected = asked.expected.or(Some(version));
     let outcome = work.registry.replace_stakeholder(changed, expected, work.now()).await?;
     answer(&settled(outcome, kind.name(), asked.path(0))?)
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let (kind, ..) = kind(&asked);
     let outcome = work.registry.remove_stakeholder(kind, asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, kind.name(), asked.path(0))?;
@@ -79,7 +79,7 @@ pub async fn remove(work: &Administration, asked: Asked) -> Reply {
 /// What a record describes; what it belongs to must be there.
 pub async fn read(
     work: &Administration,
-    asked: &Asked,
+    asked: &AdminRequest,
     record: &Value,
     state: State,
 ) -> Result<Stakeholder, Problem> {

@@ -5,7 +5,7 @@ use crate::{
     authentication::{Credential, RecentCredentials},
     body::{self, Answer},
     limits::{Limiter, source},
-    request::{Asked, Carried, carried, drained},
+    request::{AdminRequest, RequestBody, drained, with_body},
 };
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -21,7 +21,7 @@ const AT_ONCE: u32 = 4;
 /// The same for a source address without a credential.
 const STRANGERS_AT_ONCE: u32 = 10;
 
-/// What a node puts behind the door.
+/// What a node puts behind the dispatcher.
 pub trait Service: Clone + Send + Sync + 'static {
     /// The operations that it serves.
     const API: Api;
@@ -37,7 +37,7 @@ pub trait Service: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// What is wrong with it.
-    fn answer(&self, asked: Asked) -> impl Future<Output = Reply> + Send;
+    fn answer(&self, asked: AdminRequest) -> impl Future<Output = Reply> + Send;
 }
 
 /// What administrators and strangers may ask for, requests per second.
@@ -51,7 +51,7 @@ pub struct Rates {
 
 /// The admin API of a node. Clones share it.
 #[derive(Clone)]
-pub struct Door<S> {
+pub struct Dispatcher<S> {
     service: S,
     administrators: Administrators,
     callers: Arc<Limiter<Arc<str>>>,
@@ -59,7 +59,7 @@ pub struct Door<S> {
     known: Arc<RecentCredentials>,
 }
 
-impl<S: Service> Door<S> {
+impl<S: Service> Dispatcher<S> {
     /// Before that service; `administrators` are those of the configuration.
     pub fn new(service: S, administrators: Administrators, rates: Rates) -> Self {
         let limiter = |rate: u32, at_once: u32| (rate, rate.saturating_mul(at_once));
@@ -80,7 +80,7 @@ impl<S: Service> Door<S> {
         // Whoever is not known does not fill our memory.
         let caller = self.caller(&request, &peer).await;
         let read = match &caller {
-            Ok(_) => carried(S::API, request).await,
+            Ok(_) => with_body(S::API, request).await,
             Err(_) => drained(request).await,
         };
         let request = match read {
@@ -91,7 +91,7 @@ impl<S: Service> Door<S> {
                 return answer;
             }
         };
-        let streams = matches!(request.body(), Carried::Stream(_));
+        let streams = matches!(request.body(), RequestBody::Stream(_));
         let (caller, answer) = match caller {
             Ok(caller) => {
                 let answer = self.answer(request, caller.as_ref()).await;
@@ -161,7 +161,7 @@ impl<S: Service> Door<S> {
         }
     }
 
-    async fn answer(&self, request: Request<Carried>, caller: Option<&Caller>) -> Reply {
+    async fn answer(&self, request: Request<RequestBody>, caller: Option<&Caller>) -> Reply {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let route = match S::API.route(method.as_str(), &path) {
             Ok(route) => route,
@@ -172,7 +172,7 @@ impl<S: Service> Door<S> {
             Some(caller) => permitted(route.operation, caller)?.clone(),
             None => Caller { name: "anyone".into(), role: Role::ReadOnly, provider: None },
         };
-        let asked = Asked::read(route, caller, request)?;
+        let asked = AdminRequest::read(route, caller, request)?;
         self.service.answer(asked).await
     }
 }
