@@ -160,7 +160,7 @@ impl AwaitSpend {
             SpendAnswer::Fresh => {
                 AwaitVector::new(self.spec, Outcome::Resynchronised).ask(Some(self.resynchronise))
             }
-            SpendAnswer::Used => Step::Reply(self.spec.conceal(context, Outcome::ReplayedAuts)),
+            SpendAnswer::Used => Step::Reply(self.spec.decoy(context, Outcome::ReplayedAuts)),
             SpendAnswer::Revoked => AwaitVector::new(self.spec, Outcome::ResynchronisationRefused).ask(None),
             SpendAnswer::Failed => Step::Reply(Reply::plain(Outcome::StorageFailed)),
         }
