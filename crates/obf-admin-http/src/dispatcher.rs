@@ -4,7 +4,7 @@ use crate::{
     Administrators, Caller, Problem, Reply,
     authentication::{Credential, RecentCredentials},
     body::{self, Answer},
-    limits::{Limiter, source},
+    limits::Limiter,
     request::{AdminRequest, RequestBody, drained, with_body},
 };
 use hyper::{
@@ -13,8 +13,8 @@ use hyper::{
     header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue},
 };
 use obf_admin::{Access, Api, NoRoute, Operation, Role};
-use obf_net::http::Peer;
-use std::{future::Future, net::IpAddr, sync::Arc, time::Instant};
+use obf_net::{http::Peer, source_network};
+use std::{future::Future, sync::Arc, time::Instant};
 
 /// How many times its requests per second an administrator may make at once.
 const AT_ONCE: u32 = 4;
@@ -54,22 +54,19 @@ pub struct Rates {
 pub struct Dispatcher<S> {
     service: S,
     administrators: Administrators,
-    callers: Arc<Limiter<Arc<str>>>,
-    strangers: Arc<Limiter<IpAddr>>,
+    callers: Arc<Limiter>,
+    strangers: Arc<Limiter>,
     known: Arc<RecentCredentials>,
 }
 
 impl<S: Service> Dispatcher<S> {
     /// Before that service; `administrators` are those of the configuration.
     pub fn new(service: S, administrators: Administrators, rates: Rates) -> Self {
-        let limiter = |rate: u32, at_once: u32| (rate, rate.saturating_mul(at_once));
-        let (administrator, stranger) =
-            (limiter(rates.administrator, AT_ONCE), limiter(rates.stranger, STRANGERS_AT_ONCE));
         Self {
             service,
             administrators,
-            callers: Arc::new(Limiter::new(administrator.0, administrator.1)),
-            strangers: Arc::new(Limiter::new(stranger.0, stranger.1)),
+            callers: Arc::new(Limiter::new(rates.administrator, AT_ONCE)),
+            strangers: Arc::new(Limiter::new(rates.stranger, STRANGERS_AT_ONCE)),
             known: Arc::default(),
         }
     }
@@ -123,12 +120,13 @@ impl<S: Service> Dispatcher<S> {
         let anyone = S::API
             .route(request.method().as_str(), request.uri().path())
             .is_ok_and(|route| route.operation.access == Access::Anyone);
-        let stranger = || self.strangers.take(source(peer.address.ip()), now).map_err(Problem::too_many);
+        let source = source_network(peer.address.ip());
+        let stranger = || self.strangers.take(&source, now).map_err(Problem::too_many);
         if anyone {
             return stranger().map(|()| None);
         }
         let admitted = |caller: Caller| {
-            self.callers.take(caller.name.clone(), now).map_err(Problem::too_many)?;
+            self.callers.take(&*caller.name, now).map_err(Problem::too_many)?;
             Ok(Some(caller))
         };
         if let Ok(caller) = self.administrators.configured(request.headers()) {
@@ -146,7 +144,7 @@ impl<S: Service> Dispatcher<S> {
         match self.service.administrator(credential.clone()).await {
             Ok(caller) => {
                 if !known {
-                    self.strangers.give_back(&source(peer.address.ip()));
+                    self.strangers.give_back(&source, now);
                     self.known.add(&credential);
                 }
                 admitted(caller)

@@ -49,7 +49,7 @@ impl Gate {
 
     /// A place for `source`, or `None` where a limit is reached.
     pub fn admit(&self, source: IpAddr) -> Option<Permit> {
-        let source = network_of(source);
+        let source = source_network(source);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.total >= self.limits.total {
             return None;
@@ -77,8 +77,9 @@ impl Drop for Permit {
     }
 }
 
-/// One host has a /64 of IPv6 addresses to itself.
-fn network_of(source: IpAddr) -> IpAddr {
+/// Whose limits a source address shares. One host has a /64 of IPv6 addresses to itself, so that is one source; an IPv4
+/// address is one, however it is written.
+pub fn source_network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => {
             IpAddr::V6(std::net::Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
