@@ -1,6 +1,6 @@
 //! The checksums found in the field, each with its exact coverage.
 
-use crate::decode::Refused;
+use crate::refused::Refused;
 use alloc::{format, string::String, vec::Vec};
 
 /// The function.

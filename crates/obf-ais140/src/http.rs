@@ -1,7 +1,7 @@
 //! Batches over HTTP POST: `application/x-www-form-urlencoded`, the frame in `vltdata`.
 
-use crate::decode::Refused;
 use crate::field::refuse;
+use crate::refused::Refused;
 use alloc::{string::String, vec::Vec};
 
 /// The form field that carries the frame.

@@ -6,7 +6,7 @@
 
 use crate::{
     Cause, Ccm, DecodeError, Frame, Imsi, Message, PeerName, SendAuthInfoError, SendAuthInfoRequest,
-    SendAuthInfoResult, ccm::CcmError, message::Undecodable,
+    SendAuthInfoResult, ccm::CcmError, error::Undecodable,
 };
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},

@@ -7,7 +7,7 @@
 use crate::{
     KmsError, drawn,
     kek::{DataKeySecret, Kek, KekError},
-    rotation,
+    rotation_state,
 };
 use obf_net::Clock;
 use obf_store::resource::{Change, DataKey, DataKeys as _, ResourceDb};
@@ -118,7 +118,7 @@ impl Ring {
     pub async fn adopt_newest(&self) -> Result<bool, KmsError> {
         let name = self.current_kek()?.name().to_owned();
         // Read before the keys: one that a rotation began with is then among them.
-        let retired = self.store.rotation().await?.map(|document| rotation::retired(&document));
+        let retired = self.store.rotation().await?.map(|document| rotation_state::retired(&document));
         let retired = retired.unwrap_or_default();
         let keys = self.store.data_keys().await?;
         let usable = |key: &&DataKey| key.kek == name && !retired.contains(&key.id);
