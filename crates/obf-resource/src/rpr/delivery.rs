@@ -1,7 +1,7 @@
 //! One lane of notices to one server: packets in flight side by side, acknowledgements stored together, refusals put off
 //! so that they hold nothing up.
 
-use super::notices::{Answer, Route, Shared};
+use super::route::{Answer, Route, Shared};
 use obf_radius::{AttributeWriter, Code, HEADER, MAX_PACKET, Name};
 use obf_rpr::Notice;
 use obf_store::{

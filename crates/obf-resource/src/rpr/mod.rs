@@ -4,6 +4,7 @@ mod answers;
 mod auth_servers;
 mod delivery;
 mod notices;
+mod route;
 
 pub use auth_servers::{AuthServer, AuthServers};
 pub use notices::Notices;
