@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn commands_that_no_device_takes_name_their_bad_part() {
         for (line, text) in [
             ("PUT SL:60", "verb \"PUT\": expected SET, GET or CLR"),
             ("", "verb \"\": expected SET, GET or CLR"),

@@ -60,7 +60,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn bodies_read_back() {
+    fn post_bodies_of_frames_read_back() {
         for frame in [&b"NRM1 2+3%4&5=6"[..], b"", b"\xff\0"] {
             assert_eq!(frame_in_body(body_with_frame(frame).as_bytes()).unwrap(), frame);
         }

@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_8187_extended_values() {
+    fn rfc_8187_extended_values_read_back() {
         assert_eq!(decode_extended(b"UTF-8''J%C3%A4s%C3%B8n%20Doe").unwrap(), "Jäsøn Doe".as_bytes());
         assert_eq!(encode_extended("Jäsøn Doe".as_bytes()), "UTF-8''J%C3%A4s%C3%B8n%20Doe");
         for bad in ["ISO-8859-1''a", "UTF-8'a", "UTF-8''%4", "UTF-8''%FF", "UTF-8x''a", ""] {

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_parts_are_named() {
+    fn key_parts_of_a_wrong_length_or_number_are_named() {
         let k = hex(1, 16);
         let short = KeyMaterial::milenage(&hex(1, 15), Some(&k), None).unwrap_err();
         assert_eq!(short.to_string(), "k: 16 octets are needed, as hex digits");

@@ -108,7 +108,7 @@ mod tests {
     const RATE: Rate = Rate { burst: 20, ticks: 600 };
 
     #[test]
-    fn twenty_in_ten_minutes() {
+    fn a_bucket_of_twenty_refills_in_ten_minutes() {
         let mut limiter = RateLimiter::new(64, RATE);
         let start = 1_000_000;
         assert_eq!((0..25).filter(|_| limiter.take("a", start).is_ok()).count(), 20);

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn client_learns_the_suite() {
+    fn the_client_learns_the_suite_from_the_server_hello() {
         let mut tap = ClientTap::new();
         for octet in server_hello(0xCCAC) {
             tap.inbound(&[octet]).unwrap();

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn names_read_back() {
+    fn modes_technologies_and_algorithms_read_back_by_name() {
         assert!(Technology::ALL.into_iter().all(|it| Technology::from_name(it.name()) == Some(it)));
         assert!(Mode::ALL.into_iter().all(|it| Mode::from_name(it.name()) == Some(it)));
         assert!(Algorithm::ALL.into_iter().all(|it| Algorithm::from_name(it.name()) == Some(it)));

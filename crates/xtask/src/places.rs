@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_elsewhere_is_found() {
+    fn sockets_and_sql_outside_their_places_are_found() {
         let [sockets, sql] = PLACES else { panic!("two rules") };
         for (place, file, source, count) in [
             (sockets, "crates/obf-app/src/a.rs", "let l = TcpListener::bind(address).await?;", 1),

@@ -56,7 +56,7 @@ fn answered(framing: &Framing, pending: &Pending, encode: impl FnOnce(&mut Vec<u
 }
 
 #[test]
-fn every_question_reads_back() {
+fn every_rpo_request_reads_back() {
     for operation in [key_request(), RpoOperation::Resume(Resume { app: app() })] {
         let (_, request) = sent(&Framing::radsec(), Code::AccessRequest, |to| {
             operation.encode(VENDOR, "host1", to).unwrap();

@@ -86,7 +86,7 @@ fn answered(pending: &Pending, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
 }
 
 #[test]
-fn every_question_reads_back() {
+fn every_rpr_request_reads_back() {
     let user_name = b"001010000000001@ims.mnc001.mcc001.3gppnetwork.org".to_vec();
     let rights = |selector| RprOperation::Rights(RightsRequest { user_name: user_name.clone(), selector });
     let resynchronisation = Some(Resynchronisation { rand: [7; 16], auts: [8; 14] });
