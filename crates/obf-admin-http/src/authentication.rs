@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_of_an_administrator_counts() {
+    fn only_the_token_of_an_administrator_is_accepted() {
         let configured =
             [("a", "secret-a"), ("b", "secret-b")].map(|(name, token)| administrator(name, hex(token)));
         let administrators = Administrators::new(&configured).unwrap();

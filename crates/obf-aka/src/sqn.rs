@@ -109,7 +109,7 @@ impl Default for SqnLayout {
     }
 }
 
-/// Sequence numbers that are not time-based (TS 33.102 C.1.1.2): SEQ counts vectors, SQN_HE is kept per subscriber.
+/// Sequence numbers that are not time-based (TS 33.102 C.1.1.2): SEQ is one more for each vector, SQN_HE is kept per subscriber.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CounterScheme {
     /// SEQ and IND.

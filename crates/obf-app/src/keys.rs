@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_that_overtakes_its_fetch_counts() {
+    fn a_notice_that_overtakes_its_fetch_ends_the_key() {
         let keys = up();
         let seen = asked(&keys, &need(1));
         keys.end_token(&need(1).token, UnixTime(1));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_that_overtakes_the_handshake_counts() {
+    fn a_notice_that_overtakes_the_handshake_ends_the_key() {
         let keys = up();
         let cached = keys.fetched(need(1), grant(), asked(&keys, &need(1)), UnixTime(1)).unwrap();
         assert!(keys.still_good(&need(1).token, &cached, UnixTime(1)));

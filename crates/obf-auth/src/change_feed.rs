@@ -38,7 +38,7 @@ pub(crate) struct ChangeFeed {
     begun: AtomicU64,
     /// … and of the last whose changes are applied.
     done: watch::Sender<u64>,
-    /// Counts up when applications may have been left notices.
+    /// Rises when notices for applications may have been stored.
     notices: watch::Sender<u64>,
     kick: Notify,
     /// When the last look that succeeded began.
@@ -68,7 +68,7 @@ impl ChangeFeed {
         self.watches.watch()
     }
 
-    /// Counts up when applications may have been left notices.
+    /// Rises when notices for applications may have been stored.
     pub(crate) fn notices(&self) -> watch::Receiver<u64> {
         self.notices.subscribe()
     }

@@ -254,7 +254,7 @@ impl Tokens {
         self.store.list(filter, after, limit, now).await
     }
 
-    /// Counts up when applications may have been left notices.
+    /// Rises when notices for applications may have been stored.
     pub(crate) fn follow(&self) -> watch::Receiver<u64> {
         self.feed.notices()
     }

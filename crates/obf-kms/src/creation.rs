@@ -109,7 +109,7 @@ impl Creation {
         self.file.cut()
     }
 
-    /// The last piece of the file: a file without it counts as cut short.
+    /// The last piece of the file: a file without it is taken for cut short.
     ///
     /// # Errors
     /// [`CreationError::Output`].

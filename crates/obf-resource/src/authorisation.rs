@@ -16,7 +16,7 @@ pub enum Decision {
 /// What an operator decides for all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Seconds that a verification counts after the date by which it was to be repeated; `None`: to its end.
+    /// Seconds that a verification stays valid after the date by which it was to be repeated; `None`: to its end.
     pub reverify_grace: Option<u64>,
 }
 

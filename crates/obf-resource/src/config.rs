@@ -77,7 +77,7 @@ pub struct KmsConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KycConfig {
-    /// How long a verification still counts after its `reverify_by` if it was not repeated, days; without it, to its
+    /// How long a verification stays valid after its `reverify_by` if it was not repeated, days; without it, to its
     /// `valid_until`, and the date only reminds.
     pub reverify_grace_days: Option<u32>,
 }

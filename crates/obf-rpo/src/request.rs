@@ -26,7 +26,7 @@ impl KeyRequest {
 }
 
 /// The first thing on each connection: send me what I have missed. Accepted once every stored notice has been
-/// acknowledged; only then may keys that were cached before count again.
+/// acknowledged; only then may keys that were cached before be used again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resume {
     /// The application.

@@ -68,7 +68,7 @@ impl KeySchema {
 }
 
 /// A device's revocation epoch: rises by one whenever its tokens are ended; an authentication begun under
-/// an older epoch does not count.
+/// an older epoch is not valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
 

@@ -12,7 +12,7 @@ struct Place {
     home: &'static str,
     /// What shows it.
     words: &'static [&'static str],
-    /// The part of a source in which the words count.
+    /// The part of a source in which the words are looked for.
     of: fn(&str) -> String,
     /// Other files or folders that may have it, each with its reason.
     also: &'static [(&'static str, &'static str)],

@@ -37,7 +37,7 @@ pub struct Administrator {
     pub record: AdministratorRecord,
     /// Its state.
     pub state: State,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -116,7 +116,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         id: "administrators.renew-token",
         path: "/v1/administrators/{administrator}:renew-token",
-        summary: "Give it another token, told this once; the one before counts no more",
+        summary: "Give it another token, told this once; the one before is no longer valid",
         answers: &[TOLD],
         secret: true,
         cli: CliCommand { command: &["administrator", "renew-token"], ..CliCommand::NONE },

@@ -59,7 +59,7 @@ pub struct Application {
     pub state: State,
     /// Whether it gets no keys, whatever its state, because its application provider is not active.
     pub withheld: bool,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,

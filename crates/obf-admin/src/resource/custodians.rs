@@ -41,7 +41,7 @@ pub struct Custodian {
     pub kyc: Standing,
     /// Its state.
     pub state: State,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,

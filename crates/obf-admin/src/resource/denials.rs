@@ -24,7 +24,7 @@ pub struct DenialRecord {
     /// The application's id.
     #[schemars(regex(pattern = pattern::FQDN), length(max = 241))]
     pub app: String,
-    /// When it is over; then what is granted counts again.
+    /// When it is over; then what is granted applies again.
     pub until: Option<Timestamp>,
 }
 
@@ -45,7 +45,7 @@ pub struct Denial {
     pub over: bool,
     /// The `Obf-Reason` that it was made with.
     pub reason: Option<String>,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was made.
     pub created_at: Timestamp,
@@ -107,7 +107,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         id: "denials.remove",
         path: "/v1/denials/{denial}",
-        summary: "Take a denial back: what is granted counts again at the next fetch",
+        summary: "Take a denial back: what is granted applies again at the next fetch",
         path_parameters: ID,
         cli: CliCommand { command: &["denial", "remove"], done: "removed", ..CliCommand::NONE },
         ..Operation::REMOVE

@@ -133,7 +133,7 @@ pub struct Device {
     pub kyc_expiry: Option<Timestamp>,
     /// Its custodian.
     pub custodian: Option<String>,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,

@@ -34,7 +34,7 @@ pub struct Group {
     pub record: GroupRecord,
     /// How many devices it has.
     pub members: u64,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was made.
     pub created_at: Timestamp,

@@ -70,7 +70,7 @@ pub struct Kyc {
     pub state: KycState,
     /// Whether it holds, but should have been verified again by now.
     pub due: bool,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was recorded.
     pub created_at: Timestamp,

@@ -74,7 +74,7 @@ pub struct Kept<R> {
     pub record: R,
     /// Its state.
     pub state: State,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -100,7 +100,7 @@ pub struct Applicant {
     pub provider: Kept<ApplicationProviderRecord>,
     /// Its administrator: `ap-` and its id.
     pub administrator: String,
-    /// The token of its administrator, told this once. It counts from the approval on; only its SHA-256 is kept.
+    /// The token of its administrator, told this once. It is valid from the approval on; only its SHA-256 is kept.
     pub token: String,
 }
 
@@ -240,7 +240,7 @@ pub const APPLICATION_PROVIDERS: &[Operation] = kept!(
         Operation {
             id: "application-providers.approve",
             path: "/v1/application-providers/{application_provider}:approve",
-            summary: "Approve one that has registered itself: its token counts from now on",
+            summary: "Approve one that has registered itself: its token is valid from now on",
             path_parameters: &[APPLICATION_PROVIDER],
             answers: &[Answer::json(of::<Kept<ApplicationProviderRecord>>()).versioned()],
             cli: CliCommand { command: &["application-provider", "approve"], done: "approved", ..CliCommand::NONE },

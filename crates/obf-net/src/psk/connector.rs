@@ -170,7 +170,7 @@ impl<K: Fn(UaId) -> Option<AppKey> + Send + Sync> PskCallback for TokenPsk<K> {
     }
 }
 
-/// The security protocol of what a server chose: TLS 1.2 counts only with the extended master secret and one of
+/// The security protocol of what a server chose: TLS 1.2 is accepted only with the extended master secret and one of
 /// our suites.
 fn ua_of(chosen: ServerHello) -> Option<UaId> {
     match chosen.version {

@@ -5,7 +5,7 @@ use crate::{Code, Framing, Pending, Reply};
 use core::time::Duration;
 use std::collections::{BTreeSet, HashMap};
 
-/// When a datagram is sent again, and when a server counts as dead.
+/// When a datagram is sent again, and when a server is taken for dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetransmitPolicy {
     /// Wait before the first repetition (IRT); it doubles each time, ±10 %.

@@ -136,7 +136,7 @@ async fn a_clock_that_jumps_repeats_no_sqn_forgets_nothing_and_breaks_no_audit()
         assert_eq!(told, lifetime, "at {now}");
         assert_eq!(answer.device.kyc_expiry, Some(UnixTime(START + 1000)));
         let again = client.resynchronise(IMSI, aka(&stale).rand, auts).await;
-        assert_eq!(refused(again), Refusal::BadResynchronisation, "at {now}: an AUTS counts once");
+        assert_eq!(refused(again), Refusal::BadResynchronisation, "at {now}: an AUTS is accepted once");
         assert_eq!(add_group(&rs, &site, "one", "fleet").await, first, "at {now}");
     }
     clock.to(START + 1000);

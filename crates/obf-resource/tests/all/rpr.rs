@@ -206,7 +206,7 @@ async fn a_thousand_granted_applications_all_arrive() {
 
 /// WIRES "Resynchronisation": MAC-S verified, (identity, RAND) once, SQN_HE moved only if it must be.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resynchronisation_counts_once_and_only_if_authentic() {
+async fn a_resynchronisation_is_accepted_once_and_only_if_authentic() {
     let site = Site::new();
     let rs = site.start(site.config(None)).await;
     rs.admin().await.provision(IMSI, APP).await;

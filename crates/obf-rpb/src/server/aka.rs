@@ -65,7 +65,7 @@ pub(super) fn respond(context: Context<'_>, mut answer: Answer<'_>) -> Step {
     finish(context, answer, verified, spend)
 }
 
-/// Why a second request counts for nothing.
+/// Why a second request is not accepted.
 struct Wrong {
     outcome: Outcome,
     /// Its challenge was of a bootstrap that was resynchronised before.

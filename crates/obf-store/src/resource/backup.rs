@@ -59,7 +59,7 @@ pub trait Backup {
     fn backup(&self, blocks: mpsc::Sender<Vec<u8>>) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Puts a backup into an empty database, all or nothing; says how many rows it had. Sequence numbers and epochs
-    /// jump, so that nothing that was given or ended after the backup counts again.
+    /// jump, so that no right that was given or ended after the backup comes back into force.
     fn restore(
         &self,
         blocks: mpsc::Receiver<Vec<u8>>,

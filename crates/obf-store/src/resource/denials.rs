@@ -1,6 +1,6 @@
 //! Denials: which device, or which group of devices, may not use which application, whatever it is granted (SPEC C11).
 //!
-//! A denial counts until its end, or for good. Where several concern a device, the one that ends last decides.
+//! A denial is in force until its end, or for good. Where several concern a device, the one that ends last decides.
 
 use super::{Change, DeviceId, Grantee, Outcome, ResourceDb, applications, device_rows::identity};
 use crate::{

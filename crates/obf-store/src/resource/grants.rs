@@ -32,7 +32,7 @@ pub struct Terms {
     pub settings: Option<Vec<u8>>,
     /// How long the application may use a key once fetched before it has to fetch again, if limited.
     pub local_validity: Option<Lifetime>,
-    /// The KYC level that this grant needs, 0 to 3; the higher of it and the application's counts.
+    /// The KYC level that this grant needs, 0 to 3; the higher of it and the application's is required.
     pub kyc_level: u8,
 }
 

@@ -18,7 +18,7 @@ pub struct KycRecord {
     pub custodian: String,
     /// What was reached, 1 to 3.
     pub level: u8,
-    /// Until when it counts.
+    /// Until when it is valid.
     pub valid_until: UnixTime,
     /// By when the custodian is to be verified again, if ever.
     pub reverify_by: Option<UnixTime>,
@@ -41,15 +41,15 @@ pub struct KycStanding {
     pub record: i64,
     /// 1 to 3.
     pub level: u8,
-    /// Until when it counts.
+    /// Until when it is valid.
     pub valid_until: UnixTime,
     /// By when the custodian is to be verified again, if ever.
     pub reverify_by: Option<UnixTime>,
 }
 
 impl KycStanding {
-    /// Until when it counts where a verification that is overdue does so for that many seconds only; `None`: an overdue
-    /// one counts to its end.
+    /// Until when it is valid where a verification that is overdue stays so for that many seconds only; `None`: an overdue
+    /// one is valid to its end.
     pub fn counts_until(&self, grace: Option<u64>) -> UnixTime {
         let overdue = self.reverify_by.zip(grace).map(|(by, grace)| UnixTime(by.0.saturating_add(grace)));
         overdue.map_or(self.valid_until, |end| end.min(self.valid_until))
@@ -273,7 +273,7 @@ impl KycRecords for ResourceDb {
     }
 }
 
-/// What stands of a custodian. A record that was taken back counts until the beginning of time: whoever lost a
+/// What stands of a custodian. A record that was taken back is valid until the beginning of time: whoever lost a
 /// verification is not taken for one who never had any.
 pub(super) fn of_custodian(s: &mut dyn Session, custodian: &str) -> Result<Vec<KycStanding>, StoreError> {
     s.all(

@@ -1,7 +1,7 @@
 //! What a device is granted, by itself and through its groups, with the applications that it is granted and what denies it
 //! those.
 //!
-//! Only grants that have not ended are seen. Where there are several for one application, the device's own counts,
+//! Only grants that have not ended are seen. Where there are several for one application, the device's own decides,
 //! otherwise that of the group whose name comes first. Denials are seen whether they are over or not: it is for the decision to
 //! say so.
 
@@ -29,7 +29,7 @@ pub struct GrantedApplication {
     pub application: Application,
 }
 
-/// What is registered of a device at one application: the grant that counts, if any, and what stands over it.
+/// What is registered of a device at one application: the grant that decides, if any, and what stands over it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entitlement {
     /// The grant.

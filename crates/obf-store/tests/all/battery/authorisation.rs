@@ -73,7 +73,7 @@ on_each_engine! {
         assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap().len(), 4);
     }
 
-    async fn of_several_grants_the_devices_own_counts_then_the_first_groups(db: ResourceDb) {
+    async fn of_several_grants_the_devices_own_decides_then_the_first_groups(db: ResourceDb) {
         let id = with_device(&db).await;
         for name in ["a.example", "b.example", "c.example"] {
             db.add_application(application(name), change(&[])).await.unwrap();
@@ -96,7 +96,7 @@ on_each_engine! {
         assert_eq!((names(&page), seconds(&page)), (vec!["a.example", "b.example"], vec![100, 7]));
         let (_, page) = db.rights(imsi(1), None, 1, NOW).await.unwrap().unwrap();
         assert_eq!((names(&page), page.more), (vec!["a.example"], true));
-        // A grant that has ended is none: the next one counts.
+        // A grant that has ended is ignored: the next one decides.
         let ended = Terms { expires_at: Some(NOW), ..lifetime(100) };
         let first = Grant { terms: ended.clone(), ..grant(Grantee::Group("g1".into()), "a.example") };
         db.put_grant(first, change(&[])).await.unwrap();

@@ -81,7 +81,7 @@ on_each_engine! {
         assert_eq!(found(&db, 1).await.credentials[0].aka().sqn, (1 << 48) - 1);
     }
 
-    async fn a_resynchronisation_counts_once_and_moves_sqn_only_if_asked(db: ResourceDb) {
+    async fn a_resynchronisation_is_accepted_once_and_moves_sqn_only_if_asked(db: ResourceDb) {
         with_device(&db).await;
         let subscriber = db.begin_resynchronisation(imsi(1), Mode::Aka, key_use(), |_| Ok(())).await;
         let subscriber = subscriber.unwrap().unwrap();

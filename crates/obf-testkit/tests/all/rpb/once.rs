@@ -1,4 +1,4 @@
-//! WIRES "Once": a challenge counts once, whichever Authentication Server gets it; a replayed `auts` asks nobody.
+//! WIRES "Once": a challenge can be used once, whichever Authentication Server gets it; a replayed `auts` asks nobody.
 
 use super::relay::Relay;
 use super::wire::{Wire, tls};
