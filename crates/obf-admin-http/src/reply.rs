@@ -71,7 +71,7 @@ pub fn page<R, T: Serialize>(
 /// A record with the request's merge patch applied.
 ///
 /// # Errors
-/// The patched record is none: a problem that names the field.
+/// What the patch makes of it is no valid record: a problem that names the field.
 pub fn patched<R: Serialize + DeserializeOwned>(record: &R, asked: &AdminRequest) -> Result<R, Problem> {
     let mut value = serde_json::to_value(record).map_err(|error| Problem::internal(&error))?;
     merge::apply(&mut value, asked.body().clone());

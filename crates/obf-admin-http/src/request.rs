@@ -180,10 +180,10 @@ impl AdminRequest {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter of the query as something of ours.
+    /// A parameter of the query, parsed.
     ///
     /// # Errors
-    /// It is none: a problem that names it.
+    /// It cannot be parsed: a problem that names it.
     pub fn query_as<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
         let value = self.query(name).map(str::parse).transpose();
         value.map_err(|_| Problem::parameter(name, "the 'next' of the page before"))

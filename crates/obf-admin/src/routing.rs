@@ -18,7 +18,7 @@ pub enum NoRoute {
     Unknown,
     /// The path is served, with these methods only.
     Method(Vec<&'static str>),
-    /// Percent-encoding that is none, or of no UTF-8.
+    /// Invalid percent-encoding, or one of octets that are not UTF-8.
     Encoding,
 }
 

@@ -64,7 +64,7 @@ fn new_instance() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DirectoryError {
-    /// There is none.
+    /// No Authentication Server is configured.
     #[error("no Authentication Server is configured")]
     Empty,
     /// Two have one domain: addresses of one Authentication Server belong together.

@@ -92,7 +92,7 @@ impl NoticesOut {
     }
 
     /// Sends every notice the instance has not acknowledged, returns when all are acknowledged, and from then on sends
-    /// each new one as it comes to be, for as long as the connection lasts.
+    /// each new one as soon as it is stored, for as long as the connection lasts.
     pub(crate) async fn resume(&self, app: AppId, instance: String, origin: &Origin) -> Result<(), Refusal> {
         let registered = registered(&self.shared.locator, &app, &origin.names).await?;
         let connection = origin.connection.clone().ok_or(Refusal::UnsupportedOperation)?;

@@ -49,7 +49,7 @@ impl Rules {
     /// The rules of these servers; a server is known by its place among them from then on.
     ///
     /// # Errors
-    /// A rule that is none, one that takes what another server's takes, with both places, or a server without any.
+    /// An invalid rule; two rules that take the same device for different servers (both are named); a server without rules.
     pub(crate) fn new(servers: &[ServerRules<'_>]) -> Result<Self, RuleError> {
         let mut rules = Self {
             prefixes: Vec::new(),

@@ -42,7 +42,7 @@ pub enum DecodeError {
         /// Its identifier.
         element: u8,
     },
-    /// The IMSI is none.
+    /// The IMSI is not valid.
     Imsi(ImsiError),
     /// More tuples than a result may have.
     TooManyTuples,
@@ -61,7 +61,7 @@ pub enum DecodeError {
 pub struct Undecodable {
     /// Its type; 0 where there is none.
     pub message_type: u8,
-    /// Whom it is about, as far as that could be read.
+    /// The subscriber, as far as that could be read.
     pub imsi: Option<Imsi>,
     /// What is wrong.
     pub error: DecodeError,

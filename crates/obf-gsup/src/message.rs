@@ -29,7 +29,7 @@ pub enum Message {
 /// Asks for vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendAuthInfoRequest {
-    /// Of whom.
+    /// The subscriber.
     pub imsi: Imsi,
     /// What a card answered instead of RES: the HLR sets its SQN by it before it makes vectors (TS 33.102 6.3.5).
     pub resynchronisation: Option<Resynchronisation>,
@@ -71,7 +71,7 @@ impl MessageClass {
 /// Vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendAuthInfoResult {
-    /// Of whom.
+    /// The subscriber.
     pub imsi: Imsi,
     /// One to five, to be used in this order.
     pub tuples: Vec<AuthTuple>,
@@ -80,7 +80,7 @@ pub struct SendAuthInfoResult {
 /// No vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendAuthInfoError {
-    /// Of whom.
+    /// The subscriber.
     pub imsi: Imsi,
     /// Why.
     pub cause: Cause,

@@ -33,10 +33,10 @@ pub struct Batch {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// The first IMSI is none.
+    /// The first IMSI is not valid.
     #[error("imsi: {0}")]
     Imsi(IdentityError),
-    /// The first ICCID is none.
+    /// The first ICCID is not valid.
     #[error("iccid: 17 to 19 digits beginning with 89 are needed, without the check digit, which is added")]
     Iccid,
     /// Too few or too many.

@@ -138,7 +138,7 @@ impl KeyMaterial {
         octets
     }
 
-    /// Of a key that is for that algorithm, as the registry says; `None` if it is none.
+    /// From the octets of a key that the registry says is for that algorithm; `None` if they are not of such a key.
     pub(super) fn from_octets(octets: &[u8], algorithm: AkaAlgorithm) -> Option<Self> {
         match (octets.split_first()?, algorithm) {
             ((1, rest), AkaAlgorithm::Milenage) => {

@@ -42,7 +42,7 @@ impl Stopper {
         Self { phase, running: Some(Running { phase: receiver, _alive: alive }), all_done }
     }
 
-    /// For a task of the group. After [`Stopper::stop`] has begun there is none; it is not reachable then.
+    /// A handle for a task of the group.
     pub fn running(&self) -> Running {
         #[expect(clippy::expect_used, reason = "only stop(), which consumes self, takes it")]
         self.running.clone().expect("present until stop")

@@ -154,7 +154,7 @@ impl Method {
         }
     }
 
-    /// The method of those octets; `None` if it is none that is served here.
+    /// The method of those octets; `None` for a method that is not served here.
     pub const fn from_octets([mode, algorithm]: [u8; 2]) -> Option<Self> {
         match (Mode::from_number(mode), Algorithm::from_number(algorithm)) {
             (Some(Mode::Aka), Some(algorithm)) => Some(Self::Aka(algorithm)),

@@ -83,7 +83,7 @@ impl Configuration {
     /// `[auth]`.
     ///
     /// # Errors
-    /// There is none.
+    /// The configuration has no such section.
     pub fn auth(&self) -> Result<obf_auth::Config, Failure> {
         self.sections.auth.clone().ok_or_else(|| self.no_section(Node::Auth))
     }
@@ -91,7 +91,7 @@ impl Configuration {
     /// `[resource]`.
     ///
     /// # Errors
-    /// There is none.
+    /// The configuration has no such section.
     pub fn resource(&self) -> Result<obf_resource::Config, Failure> {
         self.sections.resource.clone().ok_or_else(|| self.no_section(Node::Resource))
     }

@@ -19,7 +19,7 @@ type Described = devices::DeviceRecord<KeyPart>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The line is none.
+    /// The line is not a JSON object of a device.
     #[error(transparent)]
     Line(#[from] LineError),
     /// An identity breaks the rule of its kind.

@@ -226,7 +226,7 @@ async fn lose_disconnects(config: &Path) -> Result<LossyWire, Failure> {
 /// An application's id.
 ///
 /// # Errors
-/// The name is none.
+/// The name is not a valid application id.
 pub fn app(name: &str) -> Result<AppId, Failure> {
     AppId::new(name).map_err(Failure::usage)
 }
