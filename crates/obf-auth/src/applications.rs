@@ -12,11 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A registration is good for so long without being asked for again; a notice ends it sooner.
+/// How long a registration is used before it is asked for again; a notice ends it sooner.
 const KEPT: Duration = Duration::from_secs(60);
-/// That there is none is good for so long.
+/// The same where the answer was that there is no such application.
 const ABSENCE_KEPT: Duration = Duration::from_secs(5);
-/// More are not kept: certificates of ours may ask for any name.
+/// The most registrations kept: a peer with a valid certificate may ask for any name.
 const MOST: usize = 10_000;
 
 /// An application's registration, shared by all who look at it.
@@ -27,7 +27,7 @@ pub(crate) type Registration = Arc<ApplicationAnswer>;
 pub(crate) struct Applications {
     server: Arc<ResourceServer>,
     cached: RwLock<HashMap<AppId, CachedRegistration>>,
-    /// How often something was forgotten: an answer asked for before that may be older than what changed.
+    /// How often something was forgotten: an answer that was asked for before may be older than the change.
     forgotten: AtomicU64,
 }
 

@@ -36,7 +36,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// exactly what an unknown identity does, in words and in time.
 const NOBODY: &[u8] = b"limited@nobody.invalid";
 
-/// What bootstrapping takes.
+/// Answers bootstraps, with the parts of the node that they need.
 #[derive(Debug)]
 pub(crate) struct Bootstraps {
     pub(crate) clock: Arc<dyn Clock>,

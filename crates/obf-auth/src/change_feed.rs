@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long a change of our own may take to be applied before its maker stops waiting.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// What the store tells this node, and how far it has listened.
+/// The store's changes as this node hears them, and how far it has applied them.
 #[derive(Debug)]
 pub(crate) struct ChangeFeed {
     /// Behind what has been applied. Only [`ChangeFeed::run`] moves it.

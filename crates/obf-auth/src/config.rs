@@ -78,7 +78,7 @@ pub struct Config {
     /// Where the tokens are kept: a SQLite file that the nodes of this host share, or a PostgreSQL database that nodes
     /// on any hosts share.
     pub database: Location,
-    /// The password for a PostgreSQL database; whitespace around it is none of it.
+    /// The password for a PostgreSQL database; whitespace around it is ignored.
     pub database_password_file: Option<PathBuf>,
     /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
     pub kek_file: PathBuf,

@@ -119,8 +119,8 @@ impl NoticesIn {
         if settle { Ok(self.tokens.settle().await?) } else { Ok(()) }
     }
 
-    /// Devices that are not, or no longer, of this server: all it can say is that tokens from when they were end.
-    /// Whether there were any.
+    /// Devices that this server no longer has, or never had: it can end only the tokens that were bootstrapped while they
+    /// were its own. Returns whether there were any.
     async fn end_left_behind(&self, served: &Served, devices: Vec<GlobalIdentity>) -> Result<bool, ActError> {
         let (of, mut tokens) = (Devices::of(devices.iter()), 0);
         for device in devices {

@@ -42,7 +42,7 @@ const MOST: usize = 4096;
 /// When one Resource Server has said that the application is registered, the others' answers are waited for so long.
 const OTHERS: Duration = Duration::from_millis(250);
 
-/// Tells applications.
+/// Sends applications their notices.
 pub(crate) struct NoticesOut {
     shared: Arc<Shared>,
     running: Running,
@@ -145,7 +145,7 @@ impl fmt::Debug for NoticesOut {
     }
 }
 
-/// Given up when dropped.
+/// A listener's place among those that are being told; given up when dropped.
 struct Place {
     listener: Listener,
     senders: Arc<Mutex<HashSet<Listener>>>,
@@ -191,7 +191,7 @@ async fn registered(locator: &Locator, app: &AppId, names: &Arc<[String]>) -> Re
     }
 }
 
-/// Tells one instance of an application on one connection.
+/// Sends the notices of one instance of an application on one connection.
 struct NoticeSender {
     shared: Arc<Shared>,
     connection: Connection,
@@ -200,7 +200,7 @@ struct NoticeSender {
     /// Where it was registered when it resumed: it may hold keys from there, whatever is registered now.
     registered: Registrations,
     app: AppId,
-    /// As whom it acknowledges.
+    /// The name under which its acknowledgements are stored.
     peer: String,
     /// Acknowledged up to here.
     after: NoticeCursor,
@@ -240,7 +240,7 @@ impl NoticeSender {
         }
     }
 
-    /// A notice as it travels; `None` if it is none of this peer's business.
+    /// A notice's attributes; `None` if this peer may not hear of it.
     fn attributes(&self, notice: Notice) -> Option<Vec<u8>> {
         let table = self.shared.locator.table();
         let discloses_identity = self.may_hear(table.of_domain(notice.token.domain()))?;

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// How long, how much.
+/// Limits of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Silence of the HLR after which it is asked for a sign of life.
@@ -59,7 +59,7 @@ pub struct Full<W>(pub W);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Dead {
-    /// The HLR has not asked who is there: it may be something else than an HLR.
+    /// The peer has not asked who is there: it may not be an HLR.
     #[error("no identity request came: is this the GSUP port of an HLR?")]
     NoIdentityRequest,
     /// No sign of life.

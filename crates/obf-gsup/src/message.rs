@@ -20,7 +20,7 @@ pub enum Message {
     SendAuthInfoRequest(SendAuthInfoRequest),
     /// Vectors.
     SendAuthInfoResult(SendAuthInfoResult),
-    /// None, and why.
+    /// No vectors, and why.
     SendAuthInfoError(SendAuthInfoError),
     /// A message of another type, by its number: nothing of it is read.
     Other(u8),

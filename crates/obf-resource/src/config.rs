@@ -20,7 +20,7 @@ use std::{
 pub struct Config {
     /// Where everything is kept.
     pub database: Location,
-    /// The password for a PostgreSQL database; whitespace around it is none of it.
+    /// The password for a PostgreSQL database; whitespace around it is ignored.
     pub database_password_file: Option<PathBuf>,
     /// The key-encryption key in a file: 32 octets, or 64 hex digits. Short for a `kms` section with that alone.
     pub kek_file: Option<PathBuf>,

@@ -57,7 +57,7 @@ pub struct DeviceFacts {
     pub epoch: Epoch,
     /// When its custodian's KYC ends; `None` if it does not.
     pub kyc_expiry: Option<UnixTime>,
-    /// How its home network's IMSIs split, if it has one.
+    /// How many digits the MNC in its IMSI has; `None` if it has no IMSI.
     pub mnc_length: Option<MncLength>,
     /// The weakest digest algorithm that it may use.
     pub minimum_algorithm: Algorithm,

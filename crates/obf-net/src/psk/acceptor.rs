@@ -73,7 +73,7 @@ impl PskServer {
     }
 }
 
-/// Why a handshake came to nothing. For our log; the peer learns no more than an alert.
+/// Why a handshake failed. For our log; the peer learns no more than an alert.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PskAcceptError {

@@ -18,7 +18,7 @@ use obf_store::{
 pub struct Administrative(Administration);
 
 impl Administrative {
-    /// On that.
+    /// The operations, with what they work with.
     pub const fn new(administration: Administration) -> Self {
         Self(administration)
     }
@@ -57,7 +57,7 @@ impl Service for Administrative {
     }
 }
 
-/// Carries a request out the first time its key comes; afterwards tells what it told then.
+/// Carries a request out the first time its Idempotency-Key comes; a repetition is answered as the first was.
 async fn once(work: &Administration, key: &str, asked: AdminRequest) -> Reply {
     let (registry, actor) = (&work.registry, asked.caller.name.clone());
     let request = asked.digest();

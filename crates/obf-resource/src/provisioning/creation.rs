@@ -16,7 +16,7 @@ pub enum CreationError {
     /// The registry or the key management system failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// A record is not one.
+    /// A record breaks a rule of the registry.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// No key can be drawn, or the file cannot be written.

@@ -42,7 +42,7 @@ pub enum ImportError {
     Registry(#[from] RegistryError),
 }
 
-/// That, as the report says it.
+/// An error as the report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
     /// A stable code.
@@ -55,7 +55,7 @@ pub struct Explained {
 pub struct Import {
     /// Where the records go.
     pub registry: Registry,
-    /// How an IMSI splits if its record does not say so.
+    /// How many digits the MNC has where a record does not say.
     pub mnc_length: MncLength,
     /// When they go in.
     pub clock: Arc<dyn Clock>,

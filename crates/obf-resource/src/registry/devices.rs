@@ -216,7 +216,7 @@ impl Registry {
         &self.kms
     }
 
-    /// A change by whom this registry acts for.
+    /// A change in the name of whoever this registry acts for.
     pub(crate) fn change(&self, at: UnixTime) -> Change {
         Change {
             actor: self.actor.clone(),

@@ -45,7 +45,7 @@ impl Registry {
         self.store.add_group(id, name, self.change(now)).await
     }
 
-    /// Calls it otherwise, if it is at the version `expected`.
+    /// Renames it, if it is at the version `expected`.
     ///
     /// # Errors
     /// The store's.

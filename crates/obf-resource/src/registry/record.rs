@@ -51,13 +51,13 @@ pub enum RecordError {
 pub struct DeviceRecord {
     /// Primary first.
     pub identities: Vec<GlobalIdentity>,
-    /// How its IMSI splits.
+    /// How many digits the MNC in its IMSI has.
     pub mnc_length: MncLength,
     /// The technology that it authenticates as.
     pub technology: Technology,
     /// Where its vectors come from.
     pub source: RecordSource,
-    /// Where it begins.
+    /// The state that it is registered in.
     pub state: State,
     /// AMF of its vectors.
     pub amf: [u8; 2],

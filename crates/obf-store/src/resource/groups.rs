@@ -54,7 +54,7 @@ pub trait Groups {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Group>, StoreError>> + Send;
 
-    /// Calls it otherwise, if it is at the version `expected`.
+    /// Renames it, if it is at the version `expected`.
     fn rename_group(
         &self,
         id: &str,

@@ -120,7 +120,7 @@ pub trait KycRecords {
     fn note_due_kyc(&self, change: Change)
     -> impl Future<Output = Result<Vec<BecameDue>, StoreError>> + Send;
 
-    /// What stands of a custodian: its records, expired ones included; those that were taken back expired in 1970.
+    /// What is verified of a custodian: its records, expired ones included; those that were taken back expired in 1970.
     fn kyc_standing(
         &self,
         custodian: &str,
@@ -273,7 +273,7 @@ impl KycRecords for ResourceDb {
     }
 }
 
-/// What stands of a custodian. A record that was taken back is valid until the beginning of time: whoever lost a
+/// What is verified of a custodian. A record that was taken back is valid until the beginning of time: whoever lost a
 /// verification is not taken for one who never had any.
 pub(super) fn of_custodian(s: &mut dyn Session, custodian: &str) -> Result<Vec<KycStanding>, StoreError> {
     s.all(

@@ -137,7 +137,7 @@ pub async fn answer(work: &Administration, asked: AdminRequest) -> Reply {
     }
 }
 
-/// What became of a change to `what`, a kind and an id.
+/// What a change of the `kind` with that id made, or the problem that it met.
 fn settled<T>(outcome: Outcome<T>, kind: &'static str, id: &str) -> Result<T, Problem> {
     match outcome {
         Outcome::Done(value) => Ok(value),

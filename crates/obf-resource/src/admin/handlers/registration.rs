@@ -12,7 +12,7 @@ use obf_admin_http::{AdminRequest, Problem};
 use obf_store::resource::{Registered, Stakeholder, StakeholderKind, State};
 use serde_json::json;
 
-/// The longest id whose administrator's id still is one.
+/// The longest id of a provider for which the id of its administrator is still valid.
 const LONGEST_ID: usize = 60;
 
 pub async fn register(work: &Administration, asked: AdminRequest) -> Reply {
