@@ -7,7 +7,7 @@ use obf_resource::{Config, Environment};
 use obf_rpr::VectorAnswer;
 use obf_store::{
     Options,
-    resource::{Audit, AuditFilter, ResourceDb},
+    resource::{AuditFilter, ResourceDb},
 };
 use obf_testkit::peer::osmo_hlr::OsmoHlr;
 use obf_types::Refusal;

@@ -10,7 +10,7 @@ use crate::{
     rotation_state,
 };
 use obf_net::Clock;
-use obf_store::resource::{Change, DataKey, DataKeys as _, ResourceDb};
+use obf_store::resource::{Change, DataKey, ResourceDb};
 use obf_token::SealingKey;
 use obf_types::Secret;
 use std::{

@@ -14,7 +14,7 @@ use crate::{
 pub use crate::rotation_state::{Rotation, State};
 
 use obf_net::Running;
-use obf_store::resource::{Change, DataKeys as _, DeviceId, Rewrapped, WrappedKey};
+use obf_store::resource::{Change, DeviceId, Rewrapped, WrappedKey};
 use obf_token::{SealingKey, envelope::NONCE_LEN};
 use serde::Serialize;
 use std::{collections::HashMap, sync::Arc, time::Duration};

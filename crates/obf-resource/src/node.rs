@@ -19,7 +19,7 @@ use obf_net::{
 use obf_radius::Vendor;
 use obf_store::{
     Location, OpenError, Options, PostgresOptions, Statistics, StoreError,
-    resource::{Audit, BecameDue, Change, KycRecords, Registrations, ResourceDb},
+    resource::{BecameDue, Change, ResourceDb},
 };
 use obf_types::UnixTime;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};

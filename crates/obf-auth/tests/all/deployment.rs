@@ -6,10 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use obf_net::{OffsetClock, certificates, http::HttpClient};
-use obf_store::{
-    Options,
-    resource::{Outbox, ResourceDb},
-};
+use obf_store::{Options, resource::ResourceDb};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -3,10 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{
-        AdministratorAccount, AdministratorAccounts, Outcome, ResourceDb, StakeholderKind, Stakeholders,
-        State,
-    },
+    resource::{AdministratorAccount, Outcome, ResourceDb, StakeholderKind, State},
 };
 use obf_types::UnixTime;
 use subtle::ConstantTimeEq;

@@ -11,8 +11,8 @@ use obf_kms::{Envelope, Kms, KmsError, Sealer, rotation::Rotation};
 use obf_store::{
     StoreError,
     resource::{
-        Act, Added, AkaParameters, Audit, Change, Credential, CredentialState, Device, Devices,
-        FIRST_KEY_INDEX, KeyEnvelope, NewDevice, Parameters, ResourceDb, Source,
+        Act, Added, AkaParameters, Change, Credential, CredentialState, Device, FIRST_KEY_INDEX, KeyEnvelope,
+        NewDevice, Parameters, ResourceDb, Source,
     },
 };
 use obf_types::{GlobalIdentity, IdentityKind, UnixTime};

@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{DeviceId, Group, Groups, MembersChanged, Outcome},
+    resource::{DeviceId, Group, MembersChanged, Outcome},
 };
 use obf_types::{GlobalIdentity, UnixTime};
 

@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{KycFilter, KycRecord, KycRecords, KycStanding, Outcome},
+    resource::{KycFilter, KycRecord, KycStanding, Outcome},
 };
 use obf_types::UnixTime;
 

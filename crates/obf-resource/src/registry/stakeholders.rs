@@ -3,10 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{
-        AdministratorAccount, Outcome, Registered, Registrations, Stakeholder, StakeholderKind, Stakeholders,
-        State,
-    },
+    resource::{AdministratorAccount, Outcome, Registered, Stakeholder, StakeholderKind, State},
 };
 use obf_types::UnixTime;
 

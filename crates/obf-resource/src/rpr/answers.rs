@@ -14,14 +14,10 @@ use obf_rpr::{
 };
 use obf_store::{
     StoreError,
-    resource::{
-        self, Application, Applications, Device, Entitlement, KeyUse, ResourceDb, RightsPage,
-        SequenceNumbers, State, Taken, WithRights,
-    },
+    resource::{Application, Device, Entitlement, KeyUse, ResourceDb, RightsPage, State, Taken, WithRights},
 };
 use obf_token::Mode;
 use obf_types::{AppId, GlobalIdentity, IdentityKind, MncLength, Refusal, Right, UnixTime};
-use resource::Rights as _;
 use std::sync::Arc;
 
 /// Rights read at once: about as many as fit one packet.

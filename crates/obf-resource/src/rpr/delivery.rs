@@ -6,7 +6,7 @@ use obf_radius::{AttributeWriter, Code, HEADER, MAX_PACKET, Name};
 use obf_rpr::Notice;
 use obf_store::{
     StoreError,
-    resource::{Lane, Notice as Waiting, NoticeKind, Outbox},
+    resource::{Lane, Notice as Waiting, NoticeKind},
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},

@@ -10,7 +10,7 @@ use obf_net::{
     radius::{Connection, RadiusUdpClient, UdpServerAddress},
 };
 use obf_radius::{Vendor, exchange::RetransmitPolicy};
-use obf_store::resource::{Lane, Outbox, ResourceDb};
+use obf_store::resource::{Lane, ResourceDb};
 use obf_types::UnixTime;
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 

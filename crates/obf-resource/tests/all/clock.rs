@@ -15,7 +15,7 @@ use obf_resource::Environment;
 use obf_rpr::{Notice, VectorAnswer};
 use obf_store::{
     Options,
-    resource::{Claim, Idempotency as _, Outbox as _, ResourceDb},
+    resource::{Claim, ResourceDb},
 };
 use obf_types::{Refusal, SecretBytes, UnixTime};
 use serde_json::{Value, json};

@@ -5,10 +5,7 @@
 
 use crate::common::{Admin, LONG, POLICY, RprUdpClient, Usim};
 use obf_rpr::{RprClient, VectorAnswer};
-use obf_store::{
-    Options,
-    resource::{DataKeys as _, ResourceDb},
-};
+use obf_store::{Options, resource::ResourceDb};
 use obf_testkit::{Deployment, Sim};
 use obf_token::SealingKey;
 use obf_types::{Domain, NodeNumber};

@@ -4,7 +4,7 @@ use crate::common::{Admin, RprUdpClient};
 use obf_rpr::{AnswerError, RprClient};
 use obf_store::{
     Options,
-    resource::{Lane, Outbox as _, ResourceDb},
+    resource::{Lane, ResourceDb},
 };
 use obf_testkit::{Deployment, Sim};
 use obf_types::{Domain, NodeNumber, Refusal};

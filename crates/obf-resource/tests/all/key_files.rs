@@ -13,7 +13,7 @@ use obf_resource::{
 };
 use obf_store::{
     Options,
-    resource::{Change, DataKey, DataKeys, Device, KeyEnvelope, ResourceDb},
+    resource::{Change, DataKey, Device, KeyEnvelope, ResourceDb},
 };
 use obf_token::SealingKey;
 use obf_types::{IdentityKind, MncLength, Secret, SecretBytes};

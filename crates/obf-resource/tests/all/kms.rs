@@ -6,7 +6,7 @@ use obf_net::{Clock, Stopper, SystemClock};
 use obf_resource::registry::{DeviceRecord, Registry};
 use obf_store::{
     Options,
-    resource::{Change, DataKeys, KeyEnvelope, ResourceDb},
+    resource::{Change, KeyEnvelope, ResourceDb},
 };
 use obf_types::{MncLength, Secret, UnixTime};
 use std::{

@@ -8,7 +8,6 @@ use obf_net::{
 use obf_radius::{Request, dictionary::ErrorCause};
 use obf_resource::Environment;
 use obf_rpr::Notice;
-use obf_store::resource::Outbox;
 use obf_types::{SecretBytes, UnixTime};
 use serde_json::{Value, json};
 use std::{

@@ -11,9 +11,7 @@ use obf_rpr::{
     ApplicationAnswer, ApplicationRequest, Notice, RightsAnswer, RightsRequest, RightsSelector, RprOperation,
     VectorAnswer,
 };
-use obf_store::resource::{
-    Application, Applications, Change, DeviceId, Devices, Grant, Grantee, Grants, ResourceDb, State, Terms,
-};
+use obf_store::resource::{Application, Change, DeviceId, Grant, Grantee, ResourceDb, State, Terms};
 use obf_types::{AppId, Epoch, Lifetime, MncLength, Refusal, SecretBytes, UnixTime};
 use serde_json::{Value, json};
 use std::{collections::HashSet, sync::Arc, time::Duration};

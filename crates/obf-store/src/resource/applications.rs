@@ -8,7 +8,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::{AppId, Lifetime, UnixTime};
-use std::future::Future;
 
 /// An application as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,48 +51,16 @@ pub struct ApplicationFilter {
     pub state: Option<State>,
 }
 
-/// The registry of applications.
-pub trait Applications {
-    /// Adds it, at version 1; false, and nothing changed, if one of that id is there.
-    fn add_application(
-        &self,
-        application: Application,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// The application of that id.
-    fn application(&self, id: AppId) -> impl Future<Output = Result<Option<Application>, StoreError>> + Send;
-
-    /// Up to `limit` applications in order of their ids, after that one.
-    fn list_applications(
-        &self,
-        filter: ApplicationFilter,
-        after: Option<AppId>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Application>, StoreError>> + Send;
-
-    /// Puts everything of `application` but its id in place of what stands there, if that is at the version
-    /// `expected`, and tells the Authentication Servers.
-    fn replace_application(
-        &self,
-        application: Application,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Application>, StoreError>> + Send;
-
-    /// Removes it with its grants and tells the Authentication Servers.
-    fn remove_application(
-        &self,
-        id: AppId,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-}
-
 const STANDING: &str = "SELECT version, state FROM applications WHERE id = ?1";
 
-impl Applications for ResourceDb {
-    async fn add_application(&self, application: Application, change: Change) -> Result<bool, StoreError> {
+/// The registry of applications.
+impl ResourceDb {
+    /// Adds it, at version 1; false, and nothing changed, if one of that id is there.
+    pub async fn add_application(
+        &self,
+        application: Application,
+        change: Change,
+    ) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
                 let withheld = out_of_use(s, &application.provider)?;
@@ -125,11 +92,13 @@ impl Applications for ResourceDb {
             .await
     }
 
-    async fn application(&self, id: AppId) -> Result<Option<Application>, StoreError> {
+    /// The application of that id.
+    pub async fn application(&self, id: AppId) -> Result<Option<Application>, StoreError> {
         self.engine.read(move |s| load(s, &id)).await
     }
 
-    async fn list_applications(
+    /// Up to `limit` applications in order of their ids, after that one.
+    pub async fn list_applications(
         &self,
         filter: ApplicationFilter,
         after: Option<AppId>,
@@ -148,7 +117,9 @@ impl Applications for ResourceDb {
             .await
     }
 
-    async fn replace_application(
+    /// Puts everything of `application` but its id in place of what stands there, if that is at the version
+    /// `expected`, and tells the Authentication Servers.
+    pub async fn replace_application(
         &self,
         application: Application,
         expected: Option<u64>,
@@ -201,7 +172,8 @@ impl Applications for ResourceDb {
             .await
     }
 
-    async fn remove_application(
+    /// Removes it with its grants and tells the Authentication Servers.
+    pub async fn remove_application(
         &self,
         id: AppId,
         expected: Option<u64>,

@@ -12,7 +12,6 @@ use crate::{
 };
 use obf_token::{Algorithm, Mode};
 use obf_types::{Epoch, GlobalIdentity, IdentityKind, MncLength, UnixTime};
-use std::future::Future;
 
 /// A device's key in the store; means nothing outside of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -135,67 +134,27 @@ pub enum Added {
     Failed(StoreError),
 }
 
+const STANDING: &str = "SELECT version, state FROM devices WHERE id = ?1";
+
 /// The registry of devices.
-pub trait Devices {
+impl ResourceDb {
     /// Adds devices, each or not at all, and says for each what became of it, in order. One row of the audit tells
     /// of them all. Where others add the same ones at the same time, each is added by one of them.
-    fn add_devices(
+    pub async fn add_devices(
         &self,
         devices: Vec<NewDevice>,
         change: Change,
-    ) -> impl Future<Output = Result<Vec<Added>, StoreError>> + Send;
-
-    /// The devices that have this value among their identities (of that kind, or of any): one, unless two kinds
-    /// collide.
-    fn find_devices(
-        &self,
-        kind: Option<IdentityKind>,
-        value: &str,
-    ) -> impl Future<Output = Result<Vec<Device>, StoreError>> + Send;
-
-    /// Up to `limit` devices in order of their ids, after that one.
-    fn list_devices(
-        &self,
-        filter: DeviceFilter,
-        after: Option<DeviceId>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Device>, StoreError>> + Send;
-
-    /// Changes it, if it is at the version `expected`, and tells the Authentication Servers;
-    /// [`Outcome::NoParent`] if there is no such custodian.
-    fn update_device(
-        &self,
-        id: DeviceId,
-        update: DeviceUpdate,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Device>, StoreError>> + Send;
-
-    /// Ends all its tokens: the epoch rises, and each Authentication Server of `change` gets a Disconnect.
-    fn end_tokens(
-        &self,
-        id: DeviceId,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Epoch>, StoreError>> + Send;
-
-    /// Removes it and its grants, ending its tokens.
-    fn remove_device(
-        &self,
-        id: DeviceId,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-}
-
-const STANDING: &str = "SELECT version, state FROM devices WHERE id = ?1";
-
-impl Devices for ResourceDb {
-    async fn add_devices(&self, devices: Vec<NewDevice>, change: Change) -> Result<Vec<Added>, StoreError> {
+    ) -> Result<Vec<Added>, StoreError> {
         add_devices::add(&self.engine, devices, change).await
     }
 
-    async fn find_devices(&self, kind: Option<IdentityKind>, value: &str) -> Result<Vec<Device>, StoreError> {
+    /// The devices that have this value among their identities (of that kind, or of any): one, unless two kinds
+    /// collide.
+    pub async fn find_devices(
+        &self,
+        kind: Option<IdentityKind>,
+        value: &str,
+    ) -> Result<Vec<Device>, StoreError> {
         let value = value.to_owned();
         self.engine
             .read(move |s| {
@@ -205,7 +164,8 @@ impl Devices for ResourceDb {
             .await
     }
 
-    async fn list_devices(
+    /// Up to `limit` devices in order of their ids, after that one.
+    pub async fn list_devices(
         &self,
         filter: DeviceFilter,
         after: Option<DeviceId>,
@@ -244,7 +204,9 @@ impl Devices for ResourceDb {
             .await
     }
 
-    async fn update_device(
+    /// Changes it, if it is at the version `expected`, and tells the Authentication Servers;
+    /// [`Outcome::NoParent`] if there is no such custodian.
+    pub async fn update_device(
         &self,
         id: DeviceId,
         update: DeviceUpdate,
@@ -286,7 +248,8 @@ impl Devices for ResourceDb {
             .await
     }
 
-    async fn end_tokens(
+    /// Ends all its tokens: the epoch rises, and each Authentication Server of `change` gets a Disconnect.
+    pub async fn end_tokens(
         &self,
         id: DeviceId,
         expected: Option<u64>,
@@ -307,7 +270,8 @@ impl Devices for ResourceDb {
             .await
     }
 
-    async fn remove_device(
+    /// Removes it and its grants, ending its tokens.
+    pub async fn remove_device(
         &self,
         id: DeviceId,
         expected: Option<u64>,

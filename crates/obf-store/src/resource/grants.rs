@@ -10,7 +10,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::{AppId, GlobalIdentity, Lifetime, UnixTime};
-use std::future::Future;
 
 /// Who is granted, or denied, something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,45 +49,10 @@ pub struct Grant {
 }
 
 /// The registry of grants.
-pub trait Grants {
+impl ResourceDb {
     /// Makes or replaces a grant and tells the Authentication Servers of every device concerned; false, and nothing
     /// changed, if there is no such device, group or application.
-    fn put_grant(
-        &self,
-        grant: Grant,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Removes a grant and tells the Authentication Servers; false if there is none.
-    fn remove_grant(
-        &self,
-        grantee: Grantee,
-        app: AppId,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Up to `limit` grants to single devices, of that device or all, for that application or all, in order of
-    /// (device, application) after that pair; each with the device's primary identity.
-    fn list_grants(
-        &self,
-        device: Option<DeviceId>,
-        app: Option<AppId>,
-        after: Option<(DeviceId, AppId)>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<(GlobalIdentity, Grant)>, StoreError>> + Send;
-
-    /// As [`Grants::list_grants`] for grants to groups.
-    fn list_group_grants(
-        &self,
-        group: Option<String>,
-        app: Option<AppId>,
-        after: Option<(String, AppId)>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Grant>, StoreError>> + Send;
-}
-
-impl Grants for ResourceDb {
-    async fn put_grant(&self, grant: Grant, change: Change) -> Result<bool, StoreError> {
+    pub async fn put_grant(&self, grant: Grant, change: Change) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
                 if applications::load(s, &grant.app)?.is_none() || !grant.grantee.exists(s)? {
@@ -123,7 +87,13 @@ impl Grants for ResourceDb {
             .await
     }
 
-    async fn remove_grant(&self, grantee: Grantee, app: AppId, change: Change) -> Result<bool, StoreError> {
+    /// Removes a grant and tells the Authentication Servers; false if there is none.
+    pub async fn remove_grant(
+        &self,
+        grantee: Grantee,
+        app: AppId,
+        change: Change,
+    ) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
                 if !grantee.exists(s)? {
@@ -147,7 +117,9 @@ impl Grants for ResourceDb {
             .await
     }
 
-    async fn list_grants(
+    /// Up to `limit` grants to single devices, of that device or all, for that application or all, in order of
+    /// (device, application) after that pair; each with the device's primary identity.
+    pub async fn list_grants(
         &self,
         device: Option<DeviceId>,
         app: Option<AppId>,
@@ -181,7 +153,8 @@ impl Grants for ResourceDb {
             .await
     }
 
-    async fn list_group_grants(
+    /// As [`ResourceDb::list_grants`] for grants to groups.
+    pub async fn list_group_grants(
         &self,
         group: Option<String>,
         app: Option<AppId>,

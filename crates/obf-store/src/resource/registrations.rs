@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{StoreError, sql::values};
 use obf_types::UnixTime;
-use std::future::Future;
 
 /// What became of one that registered itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,43 +18,15 @@ pub enum Registered {
     Full,
 }
 
-/// Those that wait.
-pub trait Registrations {
-    /// Adds an application provider in state registered and its administrator, both or none; none if `most` wait already.
-    fn register_provider(
-        &self,
-        provider: Stakeholder,
-        administrator: AdministratorAccount,
-        most: u64,
-        change: Change,
-    ) -> impl Future<Output = Result<Registered, StoreError>> + Send;
-
-    /// Takes an application provider into use, if it is at the version `expected`, and the administrator that came with it,
-    /// if that waits still: both or none.
-    fn approve_provider(
-        &self,
-        provider: Stakeholder,
-        expected: Option<u64>,
-        administrator: &str,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Stakeholder>, StoreError>> + Send;
-
-    /// Forgets those that registered before that time, were never approved and have no applications, with their
-    /// administrators, and says which.
-    fn expire_registrations(
-        &self,
-        before: UnixTime,
-        change: Change,
-    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
-}
-
 const PROVIDER: u8 = StakeholderKind::ApplicationProvider as u8;
 /// Of the stakeholders (table `entries`), with the kind as `?1` and the state as `?2`.
 const WAITING: &str = "kind = ?1 AND state = ?2";
 const REGISTERED: u8 = State::Registered as u8;
 
-impl Registrations for ResourceDb {
-    async fn register_provider(
+/// Those that wait.
+impl ResourceDb {
+    /// Adds an application provider in state registered and its administrator, both or none; none if `most` wait already.
+    pub async fn register_provider(
         &self,
         provider: Stakeholder,
         administrator: AdministratorAccount,
@@ -87,7 +58,9 @@ impl Registrations for ResourceDb {
             .await
     }
 
-    async fn approve_provider(
+    /// Takes an application provider into use, if it is at the version `expected`, and the administrator that came with it,
+    /// if that waits still: both or none.
+    pub async fn approve_provider(
         &self,
         provider: Stakeholder,
         expected: Option<u64>,
@@ -111,7 +84,9 @@ impl Registrations for ResourceDb {
             .await
     }
 
-    async fn expire_registrations(
+    /// Forgets those that registered before that time, were never approved and have no applications, with their
+    /// administrators, and says which.
+    pub async fn expire_registrations(
         &self,
         before: UnixTime,
         change: Change,

@@ -14,7 +14,7 @@ use crate::{
     sql::{Row, Session, Value, values},
 };
 use obf_types::{AppId, GlobalIdentity, UnixTime};
-use std::{cmp::Ordering, future::Future, sync::LazyLock};
+use std::{cmp::Ordering, sync::LazyLock};
 
 /// A grant of a device with the application it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,28 +55,10 @@ impl Entitlement {
 }
 
 /// What devices are granted.
-pub trait Rights {
+impl ResourceDb {
     /// The device of that identity with up to `limit` grants after that application; `None` if there is no such
     /// device.
-    fn rights(
-        &self,
-        identity: GlobalIdentity,
-        after: Option<AppId>,
-        limit: u32,
-        now: UnixTime,
-    ) -> impl Future<Output = Result<Option<(Device, RightsPage)>, StoreError>> + Send;
-
-    /// The device of that identity and what is registered of it at that application; `None` if there is no such device.
-    fn right(
-        &self,
-        identity: GlobalIdentity,
-        app: AppId,
-        now: UnixTime,
-    ) -> impl Future<Output = Result<Option<(Device, Entitlement)>, StoreError>> + Send;
-}
-
-impl Rights for ResourceDb {
-    async fn rights(
+    pub async fn rights(
         &self,
         identity: GlobalIdentity,
         after: Option<AppId>,
@@ -92,7 +74,8 @@ impl Rights for ResourceDb {
             .await
     }
 
-    async fn right(
+    /// The device of that identity and what is registered of it at that application; `None` if there is no such device.
+    pub async fn right(
         &self,
         identity: GlobalIdentity,
         app: AppId,

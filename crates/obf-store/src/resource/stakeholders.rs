@@ -7,7 +7,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
-use std::future::Future;
 
 /// What a stakeholder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,67 +51,34 @@ pub struct Stakeholder {
     pub updated_at: UnixTime,
 }
 
-/// The stakeholders.
-pub trait Stakeholders {
-    /// Adds it, at version 1; false, and nothing changed, if there is one.
-    fn add_stakeholder(
-        &self,
-        stakeholder: Stakeholder,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// The record.
-    fn stakeholder(
-        &self,
-        kind: StakeholderKind,
-        id: &str,
-    ) -> impl Future<Output = Result<Option<Stakeholder>, StoreError>> + Send;
-
-    /// Up to `limit` records of a kind, of that parent and in that state or in any, in order of their names behind
-    /// `after`.
-    fn list_stakeholders(
-        &self,
-        kind: StakeholderKind,
-        parent: Option<String>,
-        state: Option<State>,
-        after: &str,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Stakeholder>, StoreError>> + Send;
-
-    /// Puts `stakeholder`'s parent, state and document in place of what stands there, if that is at the version `expected`. The
-    /// applications of an application provider follow it out of use and back, and the Authentication Servers are told.
-    fn replace_stakeholder(
-        &self,
-        stakeholder: Stakeholder,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Stakeholder>, StoreError>> + Send;
-
-    /// Removes it, unless something has it for a parent.
-    fn remove_stakeholder(
-        &self,
-        kind: StakeholderKind,
-        id: &str,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-}
-
 const SELECT: &str = "SELECT kind, id, parent, state, version, document, created_at, updated_at FROM entries";
 const STANDING: &str = "SELECT version, state FROM entries WHERE kind = ?1 AND id = ?2";
 
-impl Stakeholders for ResourceDb {
-    async fn add_stakeholder(&self, stakeholder: Stakeholder, change: Change) -> Result<bool, StoreError> {
+/// The stakeholders.
+impl ResourceDb {
+    /// Adds it, at version 1; false, and nothing changed, if there is one.
+    pub async fn add_stakeholder(
+        &self,
+        stakeholder: Stakeholder,
+        change: Change,
+    ) -> Result<bool, StoreError> {
         self.engine.write(move |s| add(s, &stakeholder, &change)).await
     }
 
-    async fn stakeholder(&self, kind: StakeholderKind, id: &str) -> Result<Option<Stakeholder>, StoreError> {
+    /// The record.
+    pub async fn stakeholder(
+        &self,
+        kind: StakeholderKind,
+        id: &str,
+    ) -> Result<Option<Stakeholder>, StoreError> {
         let id = id.to_owned();
         let sql = format!("{SELECT} WHERE kind = ?1 AND id = ?2");
         self.engine.read(move |s| s.one(&sql, values![kind as u8, &id], read)).await
     }
 
-    async fn list_stakeholders(
+    /// Up to `limit` records of a kind, of that parent and in that state or in any, in order of their names behind
+    /// `after`.
+    pub async fn list_stakeholders(
         &self,
         kind: StakeholderKind,
         parent: Option<String>,
@@ -133,7 +99,9 @@ impl Stakeholders for ResourceDb {
             .await
     }
 
-    async fn replace_stakeholder(
+    /// Puts `stakeholder`'s parent, state and document in place of what stands there, if that is at the version `expected`. The
+    /// applications of an application provider follow it out of use and back, and the Authentication Servers are told.
+    pub async fn replace_stakeholder(
         &self,
         stakeholder: Stakeholder,
         expected: Option<u64>,
@@ -142,7 +110,8 @@ impl Stakeholders for ResourceDb {
         self.engine.write(move |s| replace(s, &stakeholder, expected, &change)).await
     }
 
-    async fn remove_stakeholder(
+    /// Removes it, unless something has it for a parent.
+    pub async fn remove_stakeholder(
         &self,
         kind: StakeholderKind,
         id: &str,
@@ -183,7 +152,7 @@ impl Stakeholders for ResourceDb {
     }
 }
 
-/// As [`Stakeholders::replace_stakeholder`], in a transaction of others.
+/// As [`ResourceDb::replace_stakeholder`], in a transaction of others.
 pub(super) fn replace(
     s: &mut dyn Session,
     stakeholder: &Stakeholder,

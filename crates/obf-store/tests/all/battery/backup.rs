@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{battery::on_each_engine, engine};
-use obf_store::resource::{Backup, RestoreError};
+use obf_store::resource::RestoreError;
 use obf_types::Epoch;
 use tokio::sync::mpsc;
 
