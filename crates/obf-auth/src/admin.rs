@@ -182,23 +182,8 @@ fn token_id(text: &str) -> Result<TokenId, Problem> {
 }
 
 fn decoded(text: &str) -> Result<String, Problem> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((octet, after)) = rest.split_first() {
-        rest = after;
-        if *octet != b'%' {
-            octets.push(*octet);
-            continue;
-        }
-        let escaped = rest.split_first_chunk::<2>().and_then(|(digits, after)| {
-            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-            Some((u8::try_from(high? * 16 + low?).ok()?, after))
-        });
-        let (octet, after) =
-            escaped.ok_or_else(|| parameter("path or query", &"malformed percent-encoding"))?;
-        octets.push(octet);
-        rest = after;
-    }
+    let octets = obf_types::percent::decode(text.as_bytes())
+        .ok_or_else(|| parameter("path or query", &"malformed percent-encoding"))?;
     String::from_utf8(octets).map_err(|error| parameter("path or query", &error))
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`identity`] (global identities, unchanged: SPEC R9), [`name`] (domains and application
 //! ids), [`ua`] (security protocol ids), [`right`] (what a device may do), [`state`] (where a registered object stands),
-//! [`secret`] (keys), [`hex`] (octets as digits), [`time`] (points in time and lifetimes), [`refusal`] (why something was
+//! [`secret`] (keys), [`hex`] (octets as digits), [`percent`] (octets in URIs and
+//! headers), [`time`] (points in time and lifetimes), [`refusal`] (why something was
 //! refused, with its stable code).
 //!
 //! No clock, no randomness, no I/O: callers pass them in.
@@ -14,6 +15,7 @@ extern crate alloc;
 pub mod hex;
 pub mod identity;
 pub mod name;
+pub mod percent;
 pub mod refusal;
 pub mod right;
 pub mod secret;
