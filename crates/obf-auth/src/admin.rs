@@ -7,7 +7,7 @@
 //! | `POST /v1/tokens/{id}:revoke` | ends it: applications that may hold a key are told at once |
 
 use crate::{
-    config::{AdminConfig, ConfigError},
+    config::{self, AdminConfig, ConfigError},
     tokens::Tokens,
 };
 use bytes::Bytes;
@@ -48,7 +48,7 @@ impl AdminApi {
         config: &AdminConfig,
     ) -> Result<Self, ConfigError> {
         let hash = obf_types::hex::array(&config.token_sha256);
-        let administrator = hash.ok_or_else(|| ConfigError::new("admin.token_sha256", "64 hex digits"))?;
+        let administrator = hash.ok_or_else(|| config::wrong("admin.token_sha256", "64 hex digits"))?;
         Ok(Self { clock, tokens, administrator })
     }
 

@@ -121,7 +121,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
                 token_sha256: admin.token_sha256.clone(),
             };
             let administrators = Administrators::new(&[administrator])
-                .map_err(|error| ConfigError::new("admin.token_sha256", error))?;
+                .map_err(|error| config::wrong("admin.token_sha256", error))?;
             let server = match &admin.client_ca_file {
                 Some(ca) => certificates::server_that_knows_clients(&own, ca)?,
                 None => certificates::server(&own)?,
@@ -215,7 +215,7 @@ async fn open(config: &Config) -> Result<ResourceDb, StartError> {
             };
             let options =
                 PostgresOptions::new(connection, password.as_ref().map(obf_types::SecretBytes::expose))
-                    .map_err(|error| ConfigError::new("database", error))?;
+                    .map_err(|error| config::wrong("database", error))?;
             let connecting = tokio::task::spawn_blocking(move || ResourceDb::connect(&options));
             connecting.await.unwrap_or(Err(StoreError::Closed.into())).map_err(failed)
         }

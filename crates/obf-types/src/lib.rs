@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+pub mod config;
 pub mod hex;
 pub mod identity;
 pub mod name;
@@ -23,6 +24,7 @@ pub mod state;
 pub mod time;
 pub mod ua;
 
+pub use config::ConfigError;
 pub use identity::{GlobalIdentity, IdentityError, IdentityKind, MncLength};
 pub use name::{AppId, Domain, NameError};
 pub use refusal::Refusal;

@@ -1,6 +1,6 @@
 //! The registered Authentication Servers (SPEC C3): by source address and secret on UDP, by certificate on TLS.
 
-use crate::config::{AuthServerConfig, ConfigError};
+use crate::config::{self, AuthServerConfig, ConfigError};
 use obf_files::SecretFile;
 use obf_net::radius::{Origin, UdpPeer};
 use obf_rpr::RprClient;
@@ -41,14 +41,14 @@ impl AuthServers {
             for other in servers.0.iter().skip(index + 1) {
                 if server.name == other.name {
                     let reason = format_args!("{} is there twice: each node needs its number", server.name);
-                    return Err(ConfigError::new("auth_servers", reason));
+                    return Err(config::wrong("auth_servers", reason));
                 }
                 if server.address.is_some()
                     && server.address == other.address
                     && server.secret != other.secret
                 {
                     let reason = "two secrets for one address: a packet does not say which it uses";
-                    return Err(ConfigError::new("auth_servers.secret_file", reason));
+                    return Err(config::wrong("auth_servers.secret_file", reason));
                 }
             }
         }
@@ -116,10 +116,10 @@ impl AuthServer {
 fn read_secret(path: &Path, least: usize) -> Result<SecretBytes, ConfigError> {
     let key = "auth_servers.secret_file";
     let secret = SecretFile::open(path).and_then(|file| file.line());
-    let secret = secret.map_err(|error| ConfigError::new(key, error))?;
+    let secret = secret.map_err(|error| config::wrong(key, error))?;
     if secret.expose().len() < least {
         let reason = format_args!("{}: at least {least} octets are needed", path.display());
-        return Err(ConfigError::new(key, reason));
+        return Err(config::wrong(key, reason));
     }
     Ok(secret)
 }
