@@ -202,6 +202,8 @@ const USERS: &str = "d.id IN (SELECT g.device FROM grants g WHERE g.app = ?4
 /// Columns of `applications`, as [`read`] takes them.
 pub(super) const COLUMNS: &str = "a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, \
     a.kyc_level, a.settings, a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at";
+/// How many those are.
+pub(super) const COLUMNS_LEN: usize = 14;
 
 fn select(condition: &str) -> String {
     format!("SELECT {COLUMNS} FROM applications a {condition}")

@@ -192,6 +192,9 @@ pub(super) fn ends(app: &str) -> String {
     )
 }
 
+/// How many columns [`ends`] are.
+pub(super) const ENDS_LEN: usize = 2;
+
 /// The denial of the device at that application that ends last.
 pub(super) fn of_device(
     s: &mut dyn Session,

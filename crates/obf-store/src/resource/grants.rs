@@ -59,8 +59,8 @@ impl ResourceDb {
                     return Ok(false);
                 }
                 let sql = match grant.grantee {
-                    Grantee::Device(_) => PUT_DEVICE,
-                    Grantee::Group(_) => PUT_GROUP,
+                    Grantee::Device(_) => put("grants", "device"),
+                    Grantee::Group(_) => put("group_grants", "group_id"),
                 };
                 let Terms { lifetime, expires_at, settings, local_validity, kyc_level } = &grant.terms;
                 let mut values = values![
@@ -80,7 +80,7 @@ impl ResourceDb {
                         Grantee::Group(group) => group.into(),
                     };
                 }
-                s.execute(sql, &values)?;
+                s.execute(&sql, &values)?;
                 grant.grantee.changed(s, "grant.put", &grant.app, "", &change)?;
                 Ok(true)
             })
@@ -182,16 +182,16 @@ impl ResourceDb {
     }
 }
 
-const PUT_DEVICE: &str = "
-    INSERT INTO grants (device, app, lifetime, expires_at, settings, local_validity, kyc_level, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    ON CONFLICT (device, app) DO UPDATE SET lifetime = excluded.lifetime, expires_at = excluded.expires_at,
-        settings = excluded.settings, local_validity = excluded.local_validity, kyc_level = excluded.kyc_level";
-const PUT_GROUP: &str = "
-    INSERT INTO group_grants (group_id, app, lifetime, expires_at, settings, local_validity, kyc_level, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    ON CONFLICT (group_id, app) DO UPDATE SET lifetime = excluded.lifetime, expires_at = excluded.expires_at,
-        settings = excluded.settings, local_validity = excluded.local_validity, kyc_level = excluded.kyc_level";
+/// Makes or replaces a grant in that table, whose grantees are in the column `grantee`.
+fn put(table: &str, grantee: &str) -> String {
+    format!(
+        "INSERT INTO {table} ({grantee}, app, lifetime, expires_at, settings, local_validity, kyc_level, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT ({grantee}, app) DO UPDATE SET lifetime = excluded.lifetime,
+             expires_at = excluded.expires_at, settings = excluded.settings,
+             local_validity = excluded.local_validity, kyc_level = excluded.kyc_level"
+    )
+}
 
 impl Grantee {
     /// Whether there is such a device or group; it stays so until the transaction ends.
@@ -229,8 +229,10 @@ impl Grantee {
     }
 }
 
-/// Columns of a grant's terms, as [`terms`] takes them, and how many.
+/// Columns of a grant's terms, as [`terms`] takes them.
 pub(super) const TERMS: &str = "g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level";
+/// How many those are.
+pub(super) const TERMS_LEN: usize = 5;
 
 /// The terms from the first columns of a row.
 pub(super) fn terms(row: &dyn Row) -> Result<Terms, StoreError> {

@@ -144,27 +144,31 @@ fn merged(own: Vec<Entitlement>, of_groups: Vec<Entitlement>) -> Vec<Entitlement
     }
 }
 
-// Made once, because they run for every vector: the terms, the application, the ends of denials, and for groups the group.
-const GRANTED: &str = "g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
-           a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at";
-/// Where the ends of denials stand behind [`GRANTED`], and the group behind them.
-const DENIED: usize = 19;
-const GROUP: usize = DENIED + 2;
+/// The columns that [`read`] takes: the terms, the application, the ends of denials; behind them, for a group's grant, the
+/// group.
+fn columns() -> String {
+    format!("{}, {}, {}", grants::TERMS, applications::COLUMNS, denials::ends("g.app"))
+}
+
+const APPLICATION: usize = grants::TERMS_LEN;
+const DENIED: usize = APPLICATION + applications::COLUMNS_LEN;
+const GROUP: usize = DENIED + denials::ENDS_LEN;
+
+// The statements are made once, because they run for every vector.
 
 static PAGE_OWN: LazyLock<String> = LazyLock::new(|| {
-    let ends = denials::ends("g.app");
+    let columns = columns();
     format!(
-        "SELECT {GRANTED}, {ends}
+        "SELECT {columns}
          FROM grants g JOIN applications a ON a.id = g.app
          WHERE g.device = ?1 AND g.app > ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
          ORDER BY g.app LIMIT ?4"
     )
 });
 static PAGE_OF_GROUPS: LazyLock<String> = LazyLock::new(|| {
-    let ends = denials::ends("g.app");
+    let columns = columns();
     format!(
-        "SELECT {GRANTED}, {ends}, g.group_id
+        "SELECT {columns}, g.group_id
          FROM group_members m
          JOIN group_grants g ON g.group_id = m.group_id
          JOIN applications a ON a.id = g.app
@@ -177,17 +181,17 @@ static PAGE_OF_GROUPS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 static ONE_OWN: LazyLock<String> = LazyLock::new(|| {
-    let ends = denials::ends("g.app");
+    let columns = columns();
     format!(
-        "SELECT {GRANTED}, {ends}
+        "SELECT {columns}
          FROM grants g JOIN applications a ON a.id = g.app
          WHERE g.device = ?1 AND g.app = ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)"
     )
 });
 static ONE_OF_GROUP: LazyLock<String> = LazyLock::new(|| {
-    let ends = denials::ends("g.app");
+    let columns = columns();
     format!(
-        "SELECT {GRANTED}, {ends}, g.group_id
+        "SELECT {columns}, g.group_id
          FROM group_members m
          JOIN group_grants g ON g.group_id = m.group_id
          JOIN applications a ON a.id = g.app
@@ -205,7 +209,7 @@ fn of_group(row: &dyn Row, device: DeviceId) -> Result<Entitlement, StoreError> 
 }
 
 fn read(row: &dyn Row, device: DeviceId, group: Option<String>) -> Result<Entitlement, StoreError> {
-    let (terms, application) = (grants::terms(row)?, applications::read(row, 5)?);
+    let (terms, application) = (grants::terms(row)?, applications::read(row, APPLICATION)?);
     let granted = GrantedApplication { device, group, terms, application };
     Ok(Entitlement { granted: Some(granted), denied: denials::denied(row, DENIED)? })
 }
