@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use obf_net::{OffsetClock, certificates, http::HttpClient};
-use obf_store::{Options, resource::ResourceDb};
+use obf_store::{
+    Options,
+    resource::{Lane, ResourceDb},
+};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -254,7 +257,7 @@ impl Deployment {
         let store = ResourceDb::open(&Options::new(self.file(&format!("{database}.db")))).unwrap();
         let told = async {
             for node in 0..self.auth.len() {
-                while !store.waiting_notices(&format!("{DOMAIN}#{node}"), 0, 1).await.unwrap().is_empty() {
+                while waits(&store, &format!("{DOMAIN}#{node}")).await {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
@@ -400,4 +403,14 @@ fn write_certificates(directory: &Path) {
         std::fs::write(directory.join(format!("{file}.pem")), certificate.pem()).unwrap();
         std::fs::write(directory.join(format!("{file}.key")), key.serialize_pem()).unwrap();
     }
+}
+
+/// Whether notices wait for that node.
+async fn waits(store: &ResourceDb, node: &str) -> bool {
+    for lane in [Lane::Single, Lane::Bulk] {
+        if !store.notices_in(node, lane, 1).await.unwrap().is_empty() {
+            return true;
+        }
+    }
+    false
 }

@@ -194,7 +194,7 @@ async fn notices_wait_while_the_clock_is_wrong_and_go_out_when_it_is_right() {
     assert!(old.contains("the clocks of the servers differ"), "{old}");
     assert!(next().await.is_err(), "it is tried again");
     let store = ResourceDb::open(&Options::new(site.path("rs.db"))).unwrap();
-    assert_eq!(store.waiting_notices("as.example#1", 0, 10).await.unwrap().len(), 1, "it is kept");
+    assert_eq!(outbox(&store, "as.example#1").await.len(), 1, "it is kept");
     clock.to(START + 10);
     let arrived = loop {
         if let Ok(notice) = next().await {
@@ -203,7 +203,7 @@ async fn notices_wait_while_the_clock_is_wrong_and_go_out_when_it_is_right() {
     };
     assert!(matches!(arrived, Notice::DeviceEnded { .. }), "{arrived:?}");
     let empty = async {
-        while !store.waiting_notices("as.example#1", 0, 10).await.unwrap().is_empty() {
+        while !outbox(&store, "as.example#1").await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -1,6 +1,6 @@
 //! Issue 4 sentence 3: a fleet of 50,000 is granted in one call, and the Authentication Server is told of every device.
 
-use crate::common::{Admin, RprUdpClient};
+use crate::common::{Admin, RprUdpClient, outbox};
 use obf_rpr::{AnswerError, RprClient};
 use obf_store::{
     Options,
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 async fn told(store: &ResourceDb) -> Duration {
     let begun = Instant::now();
     let empty = async {
-        while !store.waiting_notices(AUTH_SERVER, 0, 1).await.unwrap().is_empty() {
+        while !outbox(&store, AUTH_SERVER).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -145,7 +145,7 @@ async fn notices_that_are_refused_or_swallowed_hold_no_others_up() {
     let expected: Vec<_> = [ODD, ODD].concat().into_iter().map(member).collect();
     let only_they_are_left = async {
         loop {
-            let left = store.waiting_notices("as.example#1", 0, 10_000).await.unwrap();
+            let left = outbox(&store, "as.example#1").await;
             let left = left.iter().map(|notice| notice.device.clone().unwrap().0.value().to_owned());
             if left.collect::<Vec<_>>() == expected {
                 break;
@@ -204,7 +204,7 @@ async fn what_waits_for_a_server_that_is_gone_is_dropped_when_it_is_a_day_old() 
 
     config["auth_servers"][0]["node"] = json!(2);
     let store = obf_store::resource::ResourceDb::open(&obf_store::Options::new(site.path("rs.db"))).unwrap();
-    let waiting = async |name: &str| store.waiting_notices(name, 0, 10).await.unwrap().len();
+    let waiting = async |name: &str| outbox(&store, name).await.len();
     clock.advance(23 * 3600);
     let rs = site.start_in(config.clone(), environment()).await;
     let mut admin = rs.admin().await;
@@ -298,7 +298,7 @@ async fn a_disconnect_is_repeated_until_acknowledged_even_after_a_restart() {
     // Acknowledged ones are forgotten: the outbox empties.
     let store = obf_store::resource::ResourceDb::open(&obf_store::Options::new(site.path("rs.db"))).unwrap();
     let empty = async {
-        while !store.waiting_notices("as.example#1", 0, 10).await.unwrap().is_empty() {
+        while !outbox(&store, "as.example#1").await.is_empty() {
             tokio::task::yield_now().await;
         }
     };

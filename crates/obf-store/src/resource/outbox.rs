@@ -60,25 +60,8 @@ const COLUMNS: &str = "id, kind, identity_kind, identity, epoch, app, at";
 
 /// The notices waiting.
 impl ResourceDb {
-    /// Up to `limit` notices for that addressee with a greater id than `after`: single ones before bulk, what ends
-    /// tokens before the rest, the oldest of each first.
-    pub async fn waiting_notices(
-        &self,
-        addressee: &str,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<Notice>, StoreError> {
-        let addressee = addressee.to_owned();
-        let sql = format!(
-            "SELECT {COLUMNS} FROM notices WHERE addressee = ?1 AND id > ?2 ORDER BY lane, kind, id LIMIT ?3"
-        );
-        self.engine
-            .read(move |s| s.all(&sql, values![&addressee, after, limit], |row| read(row, &addressee)))
-            .await
-    }
-
-    /// As [`ResourceDb::waiting_notices`] for one lane, from the beginning. A row that says nothing to be understood comes as
-    /// a notice about nothing.
+    /// Up to `limit` notices of that lane for the addressee: what ends tokens before the rest, the oldest of each first. A row
+    /// that says nothing to be understood comes as a notice about nothing.
     pub async fn notices_in(
         &self,
         addressee: &str,

@@ -322,3 +322,13 @@ pub fn aka(answer: &VectorAnswer) -> &AkaVector {
     let AuthenticationData::Aka(vector) = &answer.data;
     vector
 }
+
+/// All that waits for an addressee, in the order in which its two lanes are delivered.
+pub async fn outbox(
+    store: &obf_store::resource::ResourceDb,
+    addressee: &str,
+) -> Vec<obf_store::resource::Notice> {
+    let mut all = store.notices_in(addressee, obf_store::resource::Lane::Single, 10_000).await.unwrap();
+    all.extend(store.notices_in(addressee, obf_store::resource::Lane::Bulk, 10_000).await.unwrap());
+    all
+}

@@ -39,6 +39,13 @@ fn imsi(number: u64) -> GlobalIdentity {
     GlobalIdentity::new(IdentityKind::Imsi, &format!("{number:015}")).unwrap()
 }
 
+/// All that waits for an addressee, in the order in which its two lanes are delivered.
+pub async fn outbox(store: &ResourceDb, addressee: &str) -> Vec<Notice> {
+    let mut all = store.notices_in(addressee, Lane::Single, 10_000).await.unwrap();
+    all.extend(store.notices_in(addressee, Lane::Bulk, 10_000).await.unwrap());
+    all
+}
+
 fn device(number: u64) -> NewDevice {
     let iccid = GlobalIdentity::new(IdentityKind::Iccid, &format!("89{number:017}")).unwrap();
     NewDevice {
