@@ -132,6 +132,7 @@ impl NoticesOut {
 
     /// `None` if the listener is being told already, or the connection speaks for too many.
     fn place(&self, listener: &Listener) -> Option<Place> {
+        // Counted and inserted under one lock: two resumptions at once cannot both take the last place, nor both send.
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         let of_connection = senders.iter().filter(|one| one.connection == listener.connection).count();
         (of_connection < MOST && senders.insert(listener.clone()))
@@ -218,6 +219,8 @@ impl NoticeSender {
                 let connection = self.connection.clone();
                 in_flight.spawn(async move { connection.ask(TokenNotice::CODE, &attributes, TIME).await });
             }
+            // All of a window are acknowledged before one is stored as such: the place in the store is a single number. An
+            // error drops `in_flight`, and with it the requests; whatever of them was heard is sent again.
             while let Some(answered) = in_flight.join_next().await {
                 let reply = answered.unwrap_or(Err(AskError::Ended))?;
                 if reply.code() != Code::DisconnectAck {

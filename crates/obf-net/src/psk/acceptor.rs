@@ -50,7 +50,8 @@ pub trait KeySource: Send + Sync + 'static {
         None
     }
 
-    /// The key that is not at hand, or `None` for whatever reason. Slow answers delay this handshake only; how many
+    /// The key that is not at hand, or `None` for whatever reason. Dropped where the handshake's time is over. Slow answers
+    /// delay this handshake only; how many
     /// look-ups there may be at once, in all and from one source, is for whoever implements this.
     fn key(&self, query: KeyQuery) -> impl Future<Output = Option<(AppKey, Self::Grant)>> + Send;
 }
@@ -210,6 +211,8 @@ impl PskAcceptor {
         let lookup = Arc::new(Lookup { keys: Arc::clone(keys), app: app.clone(), source });
         let cell = Arc::new(KeyCell::default());
         let grant = GrantCell::default();
+        // OpenSSL asks for the key of TLS 1.3 while it reads the ClientHello, in a callback that cannot wait: it gets none of
+        // the octets before the key is there. For TLS 1.2 `ServerWatch` holds back those that complete the ClientKeyExchange.
         if version == SslVersion::TLS1_3 {
             decide(&lookup, tls13_offer(hello), &cell, &grant).await;
         }
@@ -259,7 +262,8 @@ impl PskAcceptor {
     }
 }
 
-/// The key of one handshake, once it is known. OpenSSL asks for it in a callback that cannot wait.
+/// The key of one handshake, once it is known. OpenSSL asks for it in a callback that cannot wait. The lock is never contended:
+/// the look-up ends before the octets are handed on that make OpenSSL call back, all in one task.
 #[derive(Default)]
 struct KeyCell(Mutex<Option<Decided>>);
 
@@ -363,6 +367,7 @@ struct ServerWatch<K: KeySource> {
 
 impl<K: KeySource> Watch for ServerWatch<K> {
     fn inbound(&mut self, octets: &[u8]) -> io::Result<Option<Hold>> {
+        // The tap has nothing more to find: one handshake has one look-up, and in TLS 1.3 it was before OpenSSL began.
         if self.cell.is_decided() {
             return Ok(None);
         }

@@ -62,6 +62,7 @@ pub(super) async fn deliver(shared: &Arc<Shared>, name: &str, route: &Arc<Route>
         }
         delivery.send();
         delivery.store();
+        // Each branch is safe to drop: joining takes a result or nothing, and a bell that rings in between keeps ringing.
         tokio::select! {
             Some(sent) = delivery.sending.join_next() => match sent {
                 Ok((packet, before, answer)) => delivery.answered(packet, before, answer),

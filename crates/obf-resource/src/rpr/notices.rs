@@ -63,6 +63,8 @@ impl Notices {
                 let (shared, name, route) = (self.0.shared.clone(), name.clone(), route.clone());
                 let group = running.clone();
                 running.spawn(async move {
+                    // Dropped anywhere, a delivery loses nothing: a notice leaves the store only after its acknowledgement was
+                    // read, and what was not stored as acknowledged is sent again by the next start.
                     tokio::select! {
                         () = delivery::deliver(&shared, &name, &route, lane) => {}
                         () = group.stopping() => {}
