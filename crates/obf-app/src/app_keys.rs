@@ -174,6 +174,7 @@ impl AppKeys {
 
 impl Drop for AppKeys {
     fn drop(&mut self) {
+        // The task holds a handle while it asks, so nothing is asked now: this ends its wait for a connection.
         if let Some(task) = self.resuming.get() {
             task.abort();
         }

@@ -190,6 +190,7 @@ async fn look_after(
 ) {
     let mut ticks = tokio::time::interval(TICK);
     loop {
+        // Each branch is safe to drop: a tick or an application that comes in between is there the next time.
         tokio::select! {
             _ = ticks.tick() => {
                 let now = clock.now();

@@ -35,6 +35,8 @@ pub struct Settings {
     pub records_per_key: u64,
 }
 
+/// Locks: `current` may be held while `looking` is taken, never the other way round; `unwrapped` and `failed` are taken alone, and
+/// not across an `.await`.
 pub(crate) struct Ring {
     pub store: ResourceDb,
     pub clock: Arc<dyn Clock>,
@@ -193,6 +195,7 @@ impl Ring {
 
     async fn look_up(&self, id: u32) -> Result<Arc<SealingKey>, KmsError> {
         let _one = self.looking.lock().await;
+        // Whoever held the lock before may have looked the same key up.
         if let Some(key) = self.cached(id) {
             return Ok(key);
         }
@@ -274,6 +277,8 @@ impl Ring {
         let answer = async move {
             let turn = device.acquire_owned().await.ok()?;
             let work = tokio::task::spawn_blocking(move || {
+                // The thread keeps the turn, not the future: given up after `PATIENCE`, the question is still with the HSM, and the
+                // next one must not be put to it beside.
                 let _turn = turn;
                 question(asked.as_ref())
             });

@@ -275,6 +275,7 @@ impl Kms {
             self.ring.store.rewrap(envelopes, rotation.to_document(), opened).await?;
             let took = began.elapsed();
             let pace = Duration::from_secs_f64(read as f64 / PACE).saturating_sub(took);
+            // Between chunks only: a chunk and where the rotation stands are one transaction.
             tokio::select! {
                 () = tokio::time::sleep(pace.max(took.mul_f64(REST))) => {}
                 () = running.stopping() => return Ok(false),
