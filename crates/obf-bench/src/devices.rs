@@ -272,12 +272,12 @@ fn grant_all(deployment: &Deployment, count: u64) -> Result<()> {
 }
 
 async fn look_up(client: &RadiusUdpClient, identity: &str) -> Result<()> {
-    let client =
+    let node =
         RprClient { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
     let selector = RightsSelector::Only(AppId::new(APP)?);
     let operation = RprOperation::Rights(RightsRequest { user_name: identity.as_bytes().to_vec(), selector });
     let mut attributes = Vec::new();
-    operation.encode(Vendor::default(), &client, &mut AttributeWriter::for_request(&mut attributes))?;
+    operation.encode(Vendor::default(), &node, &mut AttributeWriter::for_request(&mut attributes))?;
     let reply = client.ask(Code::AccessRequest, &attributes).await?;
     let answer = RightsAnswer::decode(&reply, Vendor::default())?;
     ensure!(answer.rights.list.len() == 1, "{identity} is not permitted");

@@ -125,7 +125,7 @@ fn with_cpu(
 }
 
 async fn ask(client: &RadiusUdpClient, identity: &str) -> Result<()> {
-    let client =
+    let node =
         RprClient { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
     let wanted = RprOperation::Vector(VectorRequest {
         user_name: identity.as_bytes().to_vec(),
@@ -133,7 +133,7 @@ async fn ask(client: &RadiusUdpClient, identity: &str) -> Result<()> {
         resynchronisation: None,
     });
     let mut attributes = Vec::new();
-    wanted.encode(Vendor::default(), &client, &mut AttributeWriter::for_request(&mut attributes))?;
+    wanted.encode(Vendor::default(), &node, &mut AttributeWriter::for_request(&mut attributes))?;
     let reply = client.ask(Code::AccessRequest, &attributes).await?;
     VectorAnswer::decode(&reply, Vendor::default())?;
     Ok(())

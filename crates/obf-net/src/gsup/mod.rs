@@ -122,6 +122,11 @@ impl GsupClient {
         }
     }
 
+    /// Whether the HLR can be asked now.
+    pub fn is_connected(&self) -> bool {
+        *self.state.borrow() == State::Connected
+    }
+
     async fn ask(&self, request: SendAuthInfoRequest) -> Result<SendAuthInfoResult, GsupError> {
         let tries = if request.resynchronisation.is_some() { 1 } else { TRIES };
         for _ in 0..tries {

@@ -180,7 +180,7 @@ impl Pool {
         worker.transact(Transaction::Snapshot, work)
     }
 
-    /// Transactions of this process so far; how many fsyncs they took is the server's secret.
+    /// Transactions of this process so far; how many fsyncs they took only the server knows.
     pub fn statistics(&self) -> Statistics {
         let commits = self.inner.shared.commits.load(Ordering::Relaxed);
         let round_trips = self.inner.shared.round_trips.load(Ordering::Relaxed);

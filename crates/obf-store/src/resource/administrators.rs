@@ -20,7 +20,7 @@ pub struct AdministratorAccount {
     pub token_sha256: [u8; 32],
     /// A dNSName of its client certificate.
     pub cert_name: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Rises with every change.
     pub version: u64,

@@ -30,7 +30,7 @@ pub struct Application {
     pub settings: Vec<u8>,
     /// Whether it is told the device's identity.
     pub discloses_identity: bool,
-    /// Where it stands: only an active application gets keys.
+    /// Its state: only an active application gets keys.
     pub state: State,
     /// Its application provider is out of use, so it gets none either. Written by the store alone.
     pub withheld: bool,
@@ -234,7 +234,7 @@ pub(super) fn read(row: &dyn Row, first: usize) -> Result<Application, StoreErro
     })
 }
 
-/// Whether that application provider is there and not active: what is its waits with it.
+/// Whether that application provider is there and not active: its applications are then withheld, too.
 fn out_of_use(s: &mut dyn Session, provider: &str) -> Result<bool, StoreError> {
     if provider.is_empty() {
         return Ok(false);

@@ -19,15 +19,15 @@ pub enum CustodianKind {
 /// A custodian as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Custodian {
-    /// Its name here.
+    /// Its id.
     pub id: String,
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// What it is.
     pub kind: CustodianKind,
     /// How to reach it.
     pub contact: Option<String>,
-    /// Where it stands: devices of a custodian that is not active are refused.
+    /// Its state: devices of a custodian that is not active are refused.
     pub state: State,
     /// Rises with every change.
     pub version: u64,

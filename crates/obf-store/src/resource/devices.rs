@@ -78,7 +78,7 @@ pub struct Device {
 pub struct DeviceCustodian {
     /// Its name.
     pub id: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Its KYC records, expired ones included; those that were taken back expired in 1970.
     pub kyc: Vec<KycStanding>,

@@ -205,11 +205,11 @@ on_each_engine! {
         db.update_device(id, held, None, change(&[])).await.unwrap();
         let Outcome::Done(added) = db.add_kyc_record(record, change(&["as1"])).await.unwrap() else { panic!() };
         assert_eq!(outbox(&db, "as1").await[0].device.clone().unwrap().0, imsi(1));
-        let custodian = found(&db, 1).await.custodian.unwrap();
-        assert_eq!((custodian.id.as_str(), custodian.state), ("acme", State::Active));
+        let registered = found(&db, 1).await.custodian.unwrap();
+        assert_eq!((registered.id.as_str(), registered.state), ("acme", State::Active));
         let (record, valid_until) = (added.id, UnixTime(NOW.0 + 60));
         let standing = KycStanding { record, level: 2, valid_until, reverify_by: None };
-        assert_eq!(custodian.kyc, [standing]);
+        assert_eq!(registered.kyc, [standing]);
         let revoked = db.revoke_kyc_record(added.id, Some(1), change(&[])).await.unwrap();
         assert!(matches!(revoked, Outcome::Done(record) if record.revoked));
         let again = db.revoke_kyc_record(added.id, None, change(&[])).await.unwrap();
