@@ -66,9 +66,10 @@ pub struct ApplicationProviderRecord {
     pub contact: String,
 }
 
-/// What is kept of an object beside its record.
+/// A stakeholder as registered: its record, and what is kept beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Kept<R> {
+#[schemars(rename = "Registered{R}")]
+pub struct Registered<R> {
     /// What was registered.
     #[serde(flatten)]
     pub record: R,
@@ -97,7 +98,7 @@ pub enum ProviderKind {
 pub struct Applicant {
     /// The application provider, not yet approved.
     #[serde(flatten)]
-    pub provider: Kept<ApplicationProviderRecord>,
+    pub provider: Registered<ApplicationProviderRecord>,
     /// Its administrator: `ap-` and its id.
     pub administrator: String,
     /// The token of its administrator, told this once. It is valid from the approval on; only its SHA-256 is kept.
@@ -127,7 +128,7 @@ macro_rules! kept {
                 path: $path,
                 summary: "All of them, a page at a time",
                 query: &[$after, LIMIT, STATE, $($filter),*],
-                answers: &[Answer::page($rows, of::<Kept<$record>>())],
+                answers: &[Answer::page($rows, of::<Registered<$record>>())],
                 cli: CliCommand { command: &[$noun, "list"], columns: $columns, ..CliCommand::NONE },
                 ..Operation::GET
             },
@@ -137,8 +138,8 @@ macro_rules! kept {
                 summary: "Register one, active at once",
                 body: Body::Json(of::<$record>()),
                 answers: &[
-                    Answer::created(of::<Kept<$record>>()).versioned(),
-                    Answer::unchanged(of::<Kept<$record>>()).versioned(),
+                    Answer::created(of::<Registered<$record>>()).versioned(),
+                    Answer::unchanged(of::<Registered<$record>>()).versioned(),
                 ],
                 problems: &[404],
                 cli: CliCommand { command: &[$noun, "add"], done: "added", example: $example, ..CliCommand::NONE },
@@ -149,7 +150,7 @@ macro_rules! kept {
                 path: concat!($path, "/", $id),
                 summary: "One of them",
                 path_parameters: &[$parameter],
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
                 cli: CliCommand { command: &[$noun, "show"], ..CliCommand::NONE },
                 ..Operation::GET
             },
@@ -159,7 +160,7 @@ macro_rules! kept {
                 summary: "Change what is registered of it",
                 path_parameters: &[$parameter],
                 body: Body::MergePatch(of::<$record>(), &[$parameter.name]),
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
                 cli: CliCommand { command: &[$noun, "set"], done: "changed", ..CliCommand::NONE },
                 ..Operation::PATCH
             },
@@ -176,7 +177,7 @@ macro_rules! kept {
                 path: concat!($path, "/", $id, ":suspend"),
                 summary: "Out of use until it is resumed",
                 path_parameters: &[$parameter],
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
                 cli: CliCommand { command: &[$noun, "suspend"], done: "suspended", ..CliCommand::NONE },
                 ..Operation::ACT
             },
@@ -185,7 +186,7 @@ macro_rules! kept {
                 path: concat!($path, "/", $id, ":resume"),
                 summary: "In use again",
                 path_parameters: &[$parameter],
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
                 cli: CliCommand { command: &[$noun, "resume"], done: "resumed", ..CliCommand::NONE },
                 ..Operation::ACT
             },
@@ -194,7 +195,7 @@ macro_rules! kept {
                 path: concat!($path, "/", $id, ":retire"),
                 summary: "Out of use for good",
                 path_parameters: &[$parameter],
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
                 cli: CliCommand { command: &[$noun, "retire"], done: "retired", ..CliCommand::NONE },
                 ..Operation::ACT
             },
@@ -242,7 +243,7 @@ pub const APPLICATION_PROVIDERS: &[Operation] = kept!(
             path: "/v1/application-providers/{application_provider}:approve",
             summary: "Approve one that has registered itself: its token is valid from now on",
             path_parameters: &[APPLICATION_PROVIDER],
-            answers: &[Answer::json(of::<Kept<ApplicationProviderRecord>>()).versioned()],
+            answers: &[Answer::json(of::<Registered<ApplicationProviderRecord>>()).versioned()],
             cli: CliCommand { command: &["application-provider", "approve"], done: "approved", ..CliCommand::NONE },
             ..Operation::ACT
         }

@@ -1,7 +1,7 @@
 //! Published and computed RADIUS vectors: `tests/vectors/radius.json` (sources named there).
 
 use obf_radius::{
-    Code, Name, Packet, ParseError, SharedSecret,
+    Code, Packet, ParseError, SharedSecret,
     authenticator::{message_authenticator, packet_hash},
     hidden,
 };

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 async fn told(store: &ResourceDb) -> Duration {
     let begun = Instant::now();
     let empty = async {
-        while !outbox(&store, AUTH_SERVER).await.is_empty() {
+        while !outbox(store, AUTH_SERVER).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -33,7 +33,8 @@ proptest! {
                 let impi = mnc_length.impi_of(&identity);
                 prop_assert_eq!(impi.is_ok(), identity.kind() == IdentityKind::Imsi);
                 if let Ok(impi) = impi {
-                    prop_assert!(impi.value().starts_with(&format!("{}@ims.mnc", identity.value())));
+                    let start = format!("{}@ims.mnc", identity.value());
+                    prop_assert!(impi.value().starts_with(&start), "{}", impi.value());
                 }
             }
         }

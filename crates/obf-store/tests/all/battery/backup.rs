@@ -69,7 +69,7 @@ async fn goes_on(db: &ResourceDb) {
     let verified = db.verify_audit(None).await.unwrap();
     assert_eq!((verified.unsealed, verified.faults.len()), (1, 0));
     // Every device's tokens are ended, whoever was told what before.
-    let told = outbox(&db, "as1").await;
+    let told = outbox(db, "as1").await;
     assert_eq!(told.iter().filter(|notice| notice.kind == NoticeKind::Disconnect).count(), 2099);
     assert_eq!(told.len(), 2100);
     db.take_sqn(imsi(1), Mode::Aka, 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();
