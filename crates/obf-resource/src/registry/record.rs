@@ -120,7 +120,7 @@ impl DeviceRecord {
         Ok(Self {
             identities: identities(record, home_network)?,
             home_network,
-            technology: technology(record)?,
+            technology: technology(record.technology)?,
             source: source(record)?,
             amf: match &record.amf {
                 None => [0, 0],
@@ -170,7 +170,7 @@ impl DeviceRecord {
         Ok(Self {
             identities,
             home_network,
-            technology: Technology::ThreeGpp,
+            technology: device.technology,
             source: RecordSource::Kms(device.key),
             state: State::Active,
             amf: device.amf.unwrap_or_default(),
@@ -224,8 +224,11 @@ fn identities(record: &Described, home_network: HomeNetwork) -> Result<Vec<Globa
 }
 
 /// A key of AKA is the network's or its provider's own; LoRaWAN has keys of another kind.
-fn technology(record: &Described) -> Result<Technology, RecordError> {
-    match record.technology {
+///
+/// # Errors
+/// [`RecordError::Field`].
+pub fn technology(name: Option<TechnologyName>) -> Result<Technology, RecordError> {
+    match name {
         None | Some(TechnologyName::ThreeGpp) => Ok(Technology::ThreeGpp),
         Some(TechnologyName::Standalone) => Ok(Technology::Standalone),
         Some(TechnologyName::Lorawan) => {
