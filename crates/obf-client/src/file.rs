@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time() {
+    fn changes_by_several_at_once_follow_each_other() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("counter");
         std::thread::scope(|scope| {

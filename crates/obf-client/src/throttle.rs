@@ -42,7 +42,7 @@ impl Throttle {
     }
 
     /// The server of `app` accepted the key: the wait is the first again. The time since the last bootstrap still
-    /// counts, otherwise a server that alternates would be asked at every turn.
+    /// matters, otherwise a server that alternates would be asked at every turn.
     pub fn accepted(&mut self, app: &AppId, now: Instant) {
         if let Some(waiting) = self.0.get_mut(app) {
             waiting.wait = FIRST;
