@@ -7,7 +7,7 @@
 //! | `POST /v1/tokens/{id}:revoke` | ends it: applications that may hold a key are told at once |
 
 use crate::{
-    config::{AdminConfig, ConfigError},
+    config::{self, AdminConfig, ConfigError},
     tokens::Tokens,
 };
 use bytes::Bytes;
@@ -48,7 +48,7 @@ impl AdminApi {
         config: &AdminConfig,
     ) -> Result<Self, ConfigError> {
         let hash = obf_types::hex::array(&config.token_sha256);
-        let administrator = hash.ok_or_else(|| ConfigError::new("admin.token_sha256", "64 hex digits"))?;
+        let administrator = hash.ok_or_else(|| config::wrong("admin.token_sha256", "64 hex digits"))?;
         Ok(Self { clock, tokens, administrator })
     }
 
@@ -182,23 +182,8 @@ fn token_id(text: &str) -> Result<TokenId, Problem> {
 }
 
 fn decoded(text: &str) -> Result<String, Problem> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((octet, after)) = rest.split_first() {
-        rest = after;
-        if *octet != b'%' {
-            octets.push(*octet);
-            continue;
-        }
-        let escaped = rest.split_first_chunk::<2>().and_then(|(digits, after)| {
-            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-            Some((u8::try_from(high? * 16 + low?).ok()?, after))
-        });
-        let (octet, after) =
-            escaped.ok_or_else(|| parameter("path or query", &"malformed percent-encoding"))?;
-        octets.push(octet);
-        rest = after;
-    }
+    let octets = obf_types::percent::decode(text.as_bytes())
+        .ok_or_else(|| parameter("path or query", &"malformed percent-encoding"))?;
     String::from_utf8(octets).map_err(|error| parameter("path or query", &error))
 }
 

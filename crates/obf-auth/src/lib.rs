@@ -9,7 +9,7 @@
 //! | `tokens` | their life: `store`, memory ([`table`]), [`vault`], `change_feed` with its `watches`, `housekeeping` |
 //! | `locator` | which Resource Server (`resource_server`) answers for a device (`rules`) or a token |
 //! | `applications` | registrations of one Resource Server |
-//! | `admission` | how much a source and an identity may ask ([`limiter`]) |
+//! | `admission` | how much a source and an identity may ask (buckets: [`obf_net::rate_limit`]) |
 //! | `sealing` | the keys of challenges |
 //!
 //! Invariants: a token is valid from the moment it is on the disk, on every node of the deployment; what ends a token is on
@@ -30,7 +30,6 @@ mod discovery;
 mod error;
 mod housekeeping;
 mod keys;
-pub mod limiter;
 mod locator;
 mod notices_in;
 mod notices_out;

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_by_several_at_once_follow_each_other() {
+    fn writers_of_one_file_take_turns() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("counter");
         std::thread::scope(|scope| {

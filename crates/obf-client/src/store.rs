@@ -116,13 +116,13 @@ impl Content {
 
     fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
         let associations = self.associations.iter();
-        let associations = associations.map(|(key, association)| StoredAssociation::of(key, association));
-        let minimum = self.minimum.iter().map(|(key, algorithm)| StoredMinimum {
+        let associations = associations.map(|(key, association)| AssociationRecord::of(key, association));
+        let minimum = self.minimum.iter().map(|(key, algorithm)| MinimumRecord {
             username: key.username.clone(),
             server: key.server.clone(),
             algorithm: *algorithm as u8,
         });
-        let file = StoredFile { associations: associations.collect(), minimum: minimum.collect() };
+        let file = StoreFile { associations: associations.collect(), minimum: minimum.collect() };
         let mut json = Zeroizing::new(Vec::with_capacity(1024 * (1 + self.associations.len())));
         serde_json::to_writer_pretty(&mut *json, &file)?;
         json.push(b'\n');
@@ -132,14 +132,14 @@ impl Content {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredFile {
-    associations: Vec<StoredAssociation>,
-    minimum: Vec<StoredMinimum>,
+struct StoreFile {
+    associations: Vec<AssociationRecord>,
+    minimum: Vec<MinimumRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredMinimum {
+struct MinimumRecord {
     username: String,
     server: String,
     algorithm: u8,
@@ -147,7 +147,7 @@ struct StoredMinimum {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredAssociation {
+struct AssociationRecord {
     server: String,
     token: String,
     /// `null` where the secure element keeps it.
@@ -163,7 +163,7 @@ struct StoredAssociation {
     algorithm: u8,
 }
 
-impl StoredAssociation {
+impl AssociationRecord {
     fn of(key: &Key, association: &SecurityAssociation) -> Self {
         let identity = association.identity.as_ref();
         let [mode, algorithm] = association.method.octets();
@@ -224,8 +224,8 @@ fn load(path: &Path, file: &Locked) -> Result<Content, StoreError> {
         return Ok(Content::default());
     };
     let bad = |what| failed(path, io::Error::new(io::ErrorKind::InvalidData, what));
-    let stored: StoredFile = serde_json::from_slice(&json).map_err(|_| bad("not a file of associations"))?;
-    let associations: Option<_> = stored.associations.into_iter().map(StoredAssociation::restore).collect();
+    let stored: StoreFile = serde_json::from_slice(&json).map_err(|_| bad("not a file of associations"))?;
+    let associations: Option<_> = stored.associations.into_iter().map(AssociationRecord::restore).collect();
     let minimum: Option<_> = stored
         .minimum
         .into_iter()

@@ -35,10 +35,10 @@ pub struct Batch {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// The first IMSI is none.
+    /// The first IMSI is not valid.
     #[error("imsi: {0}")]
     Imsi(IdentityError),
-    /// The first ICCID is none.
+    /// The first ICCID is not valid.
     #[error("iccid: 17 to 19 digits beginning with 89 are needed, without the check digit, which is added")]
     Iccid,
     /// Too few or too many.
@@ -111,7 +111,7 @@ impl Creation {
         self.file.cut()
     }
 
-    /// The last piece of the file: a file without it counts as cut short.
+    /// The last piece of the file: a file without it is taken for cut short.
     ///
     /// # Errors
     /// [`CreationError::Output`].

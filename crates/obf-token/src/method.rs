@@ -115,7 +115,7 @@ impl Method {
         }
     }
 
-    /// The method of those octets; `None` if it is none that is served here.
+    /// The method of those octets; `None` for a method that is not served here.
     pub const fn from_octets([mode, algorithm]: [u8; 2]) -> Option<Self> {
         match (Mode::from_number(mode), Algorithm::from_number(algorithm)) {
             (Some(Mode::Aka), Some(algorithm)) => Some(Self::Aka(algorithm)),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn names_read_back() {
+    fn modes_technologies_and_algorithms_read_back_by_name() {
         assert!(Technology::ALL.into_iter().all(|it| Technology::from_name(it.name()) == Some(it)));
         assert!(Mode::ALL.into_iter().all(|it| Mode::from_name(it.name()) == Some(it)));
         assert!(Algorithm::ALL.into_iter().all(|it| Algorithm::from_name(it.name()) == Some(it)));

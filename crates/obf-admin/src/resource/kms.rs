@@ -1,7 +1,7 @@
 //! Key management: which keys encrypt which. Never a key.
 
 use super::devices::{AlgorithmName, KeyText, TechnologyName};
-use crate::{Answer, Body, Content, Operation, Timestamp, Words, pattern, schema::of};
+use crate::{Answer, Body, CliCommand, Content, Operation, Timestamp, pattern, schema::of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -108,7 +108,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/kms",
         summary: "Which keys encrypt which, and how many subscriber keys are under each",
         answers: &[Answer::json(of::<KmsStatus>())],
-        words: Words { command: &["kms", "status"], ..Words::NONE },
+        cli: CliCommand { command: &["kms", "status"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -126,7 +126,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/kms/rotation",
         summary: "What the last rotation is at",
         answers: &[Answer::json(of::<Rotation>())],
-        words: Words { command: &["kms", "rotation"], ..Words::NONE },
+        cli: CliCommand { command: &["kms", "rotation"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {

@@ -1,13 +1,13 @@
 //! What a secure element says it is.
 
-use obf_types::{GlobalIdentity, HomeNetwork, IdentityKind};
+use obf_types::{GlobalIdentity, IdentityKind, MncLength};
 
 /// The identities of a secure element, unchanged (SPEC R9): a card has an IMSI, an ICCID, perhaps an IMPI, and says how long
 /// its network's MNC is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identities {
     known: Vec<GlobalIdentity>,
-    home_network: Option<HomeNetwork>,
+    mnc_length: Option<MncLength>,
 }
 
 impl Identities {
@@ -17,10 +17,10 @@ impl Identities {
         [Impi, Imsi, Iccid, Eid, Imei, DevEui]
     };
 
-    /// These; of one kind the first is meant. `home_network`: the length of the MNC, if the element says it (EF_AD octet 4,
+    /// These; of one kind the first is meant. `mnc_length`: the length of the MNC, if the element says it (EF_AD octet 4,
     /// TS 31.102 4.2.18).
-    pub const fn new(known: Vec<GlobalIdentity>, home_network: Option<HomeNetwork>) -> Self {
-        Self { known, home_network }
+    pub const fn new(known: Vec<GlobalIdentity>, mnc_length: Option<MncLength>) -> Self {
+        Self { known, mnc_length }
     }
 
     /// The one of that kind.
@@ -38,7 +38,7 @@ impl Identities {
     /// The IMPI, if need be the one derived from the IMSI (TS 23.003 13.3), which servers of other makers want; `None` if the
     /// element does not say the length of the MNC.
     pub fn impi(&self) -> Option<GlobalIdentity> {
-        let derived = || self.home_network?.impi_of(self.of(IdentityKind::Imsi)?).ok();
+        let derived = || self.mnc_length?.impi_of(self.of(IdentityKind::Imsi)?).ok();
         self.of(IdentityKind::Impi).cloned().or_else(derived)
     }
 }
@@ -76,14 +76,14 @@ mod tests {
         let imsi_only = || vec![imsi.clone()];
         assert_eq!(of(imsi_only(), None), None);
         assert_eq!(
-            of(imsi_only(), Some(HomeNetwork::TwoDigitMnc)).as_deref(),
+            of(imsi_only(), Some(MncLength::Two)).as_deref(),
             Some("001010000000001@ims.mnc001.mcc001.3gppnetwork.org")
         );
         assert_eq!(
-            of(imsi_only(), Some(HomeNetwork::ThreeDigitMnc)).as_deref(),
+            of(imsi_only(), Some(MncLength::Three)).as_deref(),
             Some("001010000000001@ims.mnc010.mcc001.3gppnetwork.org")
         );
         let own = vec![imsi.clone(), identity("impi:me@ims.example")];
-        assert_eq!(of(own, Some(HomeNetwork::TwoDigitMnc)).as_deref(), Some("me@ims.example"));
+        assert_eq!(of(own, Some(MncLength::Two)).as_deref(), Some("me@ims.example"));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{Identities, KeyIndex};
 use obf_aka::{Algorithm, Milenage, SqnArray, SqnLayout, SqnLimits, Tuak, TuakKey, TuakSizes};
-use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, hex};
+use obf_types::{GlobalIdentity, IdentityError, IdentityKind, MncLength, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, error::Category};
 use zeroize::Zeroizing;
@@ -157,12 +157,8 @@ impl Record {
         let mut there = there.map(|(kind, value)| GlobalIdentity::new(kind, value));
         let first = there.next().ok_or(BadRecord::NoIdentity)??;
         let known = std::iter::once(first).chain(there.flatten()).collect();
-        let home_network = match self.mnc_digits.as_ref().and_then(Value::as_u64) {
-            Some(2) => Some(HomeNetwork::TwoDigitMnc),
-            Some(3) => Some(HomeNetwork::ThreeDigitMnc),
-            _ => None,
-        };
-        Ok(Identities::new(known, home_network))
+        let mnc_digits = self.mnc_digits.as_ref().and_then(Value::as_u64);
+        Ok(Identities::new(known, mnc_digits.and_then(MncLength::from_digits)))
     }
 
     pub(super) const fn key_index(&self) -> KeyIndex {

@@ -132,7 +132,7 @@ impl Aka for SoftwareSe {
 mod tests {
     use super::*;
     use obf_aka::{AkaVector, Amf, Milenage, Sqn, generate_vector, verify_auts};
-    use obf_types::{GlobalIdentity, HomeNetwork, IdentityKind};
+    use obf_types::{GlobalIdentity, IdentityKind, MncLength};
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     const RECORD: &str = r#"{"imsi":"001010000000001","iccid":"8991101200003204510","algorithm":"milenage",
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(identities.registered().unwrap().kind(), IdentityKind::Imsi);
         assert_eq!(
             identities.impi(),
-            HomeNetwork::TwoDigitMnc.impi_of(identities.of(IdentityKind::Imsi).unwrap()).ok()
+            MncLength::Two.impi_of(identities.of(IdentityKind::Imsi).unwrap()).ok()
         );
         // Nothing depends on what stands behind the one that is used.
         let (_directory, se) = open(&RECORD.replace("8991101200003204510", "x"));

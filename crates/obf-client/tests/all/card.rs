@@ -9,7 +9,7 @@ use obf_client::{
 };
 use obf_digest::AkaPassword;
 use obf_token::{Algorithm, AppKey, Derivation, Ks};
-use obf_types::{GlobalIdentity, HomeNetwork, KeySchema, SecretBytes};
+use obf_types::{GlobalIdentity, KeySchema, MncLength, SecretBytes};
 use std::{
     fmt,
     sync::{Arc, Mutex},
@@ -86,7 +86,7 @@ impl SecureElement for Card {
     fn identities(&self) -> Result<Identities, SeError> {
         let known = [format!("iccid:{}", "8988211000000000018"), format!("imsi:{}", self.imsi)];
         let known = known.map(|identity| identity.parse::<GlobalIdentity>().unwrap());
-        Ok(Identities::new(known.into(), Some(HomeNetwork::TwoDigitMnc)))
+        Ok(Identities::new(known.into(), Some(MncLength::Two)))
     }
 
     fn aka(&self) -> Option<&dyn Aka> {

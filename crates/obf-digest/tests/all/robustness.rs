@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn nonces_passwords_and_counts(rand: [u8; 16], autn: [u8; 16], server_data in prop::collection::vec(any::<u8>(), 0..256), count: u32, auts: [u8; 14]) {
+    fn nonces_counts_and_auts_read_back(rand: [u8; 16], autn: [u8; 16], server_data in prop::collection::vec(any::<u8>(), 0..256), count: u32, auts: [u8; 14]) {
         let nonce = AkaNonce { rand, autn, server_data };
         prop_assert_eq!(AkaNonce::parse(nonce.to_string().as_bytes()).unwrap(), nonce);
         prop_assert_eq!(NonceCount::new(count).value(), count);
@@ -193,7 +193,7 @@ fn what_cannot_be_meant_is_refused() {
 }
 
 #[test]
-fn sizes_are_bounded() {
+fn oversized_headers_and_lists_are_refused() {
     let long = format!(r#"Digest username="{}""#, "u".repeat(MAX_HEADER_LEN));
     assert_eq!(Credentials::parse(long.as_bytes()), Err(ParseError::TooLong { len: long.len() }));
     let many: String = (0..=MAX_PARAMETERS).map(|i| format!("p{i}=1,")).collect();

@@ -38,11 +38,11 @@ const fn uri(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// The parts that a `RecordMAC` covers, each with its length in front. The technology is one only where the record has it, as
-/// files did before it had a place; since identities come in pairs, the number of parts says whether it is there.
-struct Bound(Vec<u8>);
+/// What a `RecordMAC` is computed over: the parts of a record, each with its length in front. The technology is one only where
+/// the record has it, as files did before it had a place; since identities come in pairs, the number of parts says whether it is there.
+struct MacInput(Vec<u8>);
 
-impl Bound {
+impl MacInput {
     fn new() -> Self {
         Self(b"obf pskc record\n".to_vec())
     }

@@ -1,7 +1,7 @@
 //! One KeyPackage: read as it stands, then opened.
 
 use super::{
-    Bound, MILENAGE, TUAK,
+    MILENAGE, MacInput, TUAK,
     xml::{Attributes, Step, Tag, Xml},
 };
 use crate::{
@@ -136,29 +136,29 @@ impl Package {
             (None, _) if !opener.bound && !ours => Ok(()),
             (None, _) => Err(RecordFault::Missing("RecordMAC")),
             (Some(mac), Some(key)) => {
-                let bound = self.bound(secret);
-                let fits = key.verifies(&[&bound.0], mac);
+                let mac_input = self.mac_input(secret);
+                let fits = key.verifies(&[&mac_input.0], mac);
                 fits.then_some(()).ok_or(RecordFault::Mac("RecordMAC"))
             }
             (Some(_), None) => Err(RecordFault::Mac("RecordMAC")),
         }
     }
 
-    fn bound(&self, secret: &Sealed) -> Bound {
-        let mut bound = Bound::new();
-        bound.add(self.id.as_bytes());
-        bound.add(self.algorithm.as_bytes());
+    fn mac_input(&self, secret: &Sealed) -> MacInput {
+        let mut mac_input = MacInput::new();
+        mac_input.add(self.id.as_bytes());
+        mac_input.add(self.algorithm.as_bytes());
         for (kind, value) in &self.identities {
-            bound.add(kind.as_bytes());
-            bound.add(value.as_bytes());
+            mac_input.add(kind.as_bytes());
+            mac_input.add(value.as_bytes());
         }
-        bound.add(self.amf.as_deref().unwrap_or_default().as_bytes());
-        bound.add(self.sqn.as_deref().unwrap_or_default().as_bytes());
+        mac_input.add(self.amf.as_deref().unwrap_or_default().as_bytes());
+        mac_input.add(self.sqn.as_deref().unwrap_or_default().as_bytes());
         if let Some(technology) = &self.technology {
-            bound.add(technology.as_bytes());
+            mac_input.add(technology.as_bytes());
         }
-        bound.add(&secret.octets);
-        bound
+        mac_input.add(&secret.octets);
+        mac_input
     }
 
     fn identities(&self) -> Result<Vec<GlobalIdentity>, RecordFault> {

@@ -8,11 +8,11 @@ mod changes;
 mod custodians;
 mod denials;
 mod devices;
-mod entries;
 mod grants;
 mod groups;
 mod kyc;
 mod record;
+mod stakeholders;
 
 pub use applications::{FieldError, application, described, terms};
 pub(crate) use devices::envelope;

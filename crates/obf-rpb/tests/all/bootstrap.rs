@@ -362,7 +362,7 @@ fn a_second_auts_in_one_bootstrap_is_not_followed() {
 }
 
 #[test]
-fn a_challenge_counts_once_and_only_in_its_time() {
+fn a_challenge_is_accepted_once_and_only_in_its_time() {
     let mut world = World::new(7).with_device(IMSI);
     let mut device = Device::new(IMSI);
     let mut last = None;

@@ -11,7 +11,6 @@ use crate::{
 };
 use obf_types::UnixTime;
 use sha2::{Digest, Sha256};
-use std::future::Future;
 
 /// The most rows of one seal.
 const SEALED: u32 = 1024;
@@ -98,34 +97,9 @@ pub struct Verified {
 }
 
 /// The audit.
-pub trait Audit {
+impl ResourceDb {
     /// Writes a row for each of these acts, which change nothing else here; all or none.
-    fn record_acts(
-        &self,
-        acts: Vec<Act>,
-        at: UnixTime,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Up to `limit` rows behind that number, oldest first.
-    fn audit_rows(
-        &self,
-        filter: AuditFilter,
-        after: i64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<AuditRow>, StoreError>> + Send;
-
-    /// Seals what waits; says how many rows it sealed.
-    fn seal_audit(&self, now: UnixTime) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Verifies the whole chain, and that the `noted` hash is in it.
-    fn verify_audit(
-        &self,
-        noted: Option<[u8; 32]>,
-    ) -> impl Future<Output = Result<Verified, StoreError>> + Send;
-}
-
-impl Audit for ResourceDb {
-    async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
+    pub async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
         self.engine
             .write(move |s| {
                 acts.iter().try_for_each(|act| {
@@ -135,7 +109,8 @@ impl Audit for ResourceDb {
             .await
     }
 
-    async fn audit_rows(
+    /// Up to `limit` rows behind that number, oldest first.
+    pub async fn audit_rows(
         &self,
         filter: AuditFilter,
         after: i64,
@@ -160,7 +135,8 @@ impl Audit for ResourceDb {
             .await
     }
 
-    async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
+    /// Seals what waits; says how many rows it sealed.
+    pub async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
         let mut sealed = 0;
         loop {
             let count = self.engine.write(move |s| seal(s, now)).await?;
@@ -171,7 +147,8 @@ impl Audit for ResourceDb {
         }
     }
 
-    async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
+    /// Verifies the whole chain, and that the `noted` hash is in it.
+    pub async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
         let mut verified = Verified { rows: 0, unsealed: 0, head: None, faults: Vec::new() };
         let (mut last, mut missing) = (0, noted);
         loop {

@@ -5,7 +5,7 @@ use obf_aka::{Amf, Milenage, Sqn, generate_vector};
 use obf_client::{KeyIndex, SoftwareSe, se::Aka as _};
 use obf_resource::registry::DeviceRecord;
 use obf_token::Algorithm;
-use obf_types::{HomeNetwork, Secret};
+use obf_types::{MncLength, Secret};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -57,7 +57,7 @@ fn lines() -> Vec<String> {
 }
 
 fn home(line: &str) -> Result<DeviceRecord, String> {
-    DeviceRecord::parse(line.as_bytes(), HomeNetwork::TwoDigitMnc).map_err(|error| error.to_string())
+    DeviceRecord::parse(line.as_bytes(), MncLength::Two).map_err(|error| error.to_string())
 }
 
 fn element(path: &Path, line: &str) -> Result<SoftwareSe, String> {

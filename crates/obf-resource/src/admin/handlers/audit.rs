@@ -5,7 +5,7 @@ use crate::{admin::Administration, registry::Registry};
 use bytes::Bytes;
 use hyper::StatusCode;
 use obf_admin::resource::audit::{AuditRow as View, AuditVerified};
-use obf_admin_http::{Asked, Problem, body};
+use obf_admin_http::{AdminRequest, Problem, body};
 use obf_store::resource::{AuditFilter, AuditRow, Fault};
 use obf_types::hex;
 use std::time::Duration;
@@ -16,13 +16,13 @@ const ROWS: u32 = 1000;
 /// How long the other end may take nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
     let rows = work.registry.audit_rows(filter(&asked), after, asked.limit() + 1).await?;
     page("audit", rows, asked.limit(), |row| row.seq.to_string(), shown)
 }
 
-pub async fn export(work: &Administration, asked: Asked) -> Reply {
+pub async fn export(work: &Administration, asked: AdminRequest) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
     let (lines, ending, answer) = body::stream(body::WAITING_LINES);
     let (registry, filter) = (work.registry.clone(), filter(&asked));
@@ -56,7 +56,7 @@ async fn write(
     }
 }
 
-pub async fn verify(work: &Administration, asked: Asked) -> Reply {
+pub async fn verify(work: &Administration, asked: AdminRequest) -> Reply {
     let noted = asked.query("head").and_then(hex::array);
     let verified = work.registry.verify_audit(noted).await?;
     let said = AuditVerified {
@@ -83,7 +83,7 @@ fn words(fault: &Fault) -> String {
     }
 }
 
-fn filter(asked: &Asked) -> AuditFilter {
+fn filter(asked: &AdminRequest) -> AuditFilter {
     let text = |name| asked.query(name).map(str::to_owned);
     AuditFilter { actor: text("actor"), action: text("action"), object: text("object") }
 }

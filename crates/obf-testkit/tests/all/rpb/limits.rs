@@ -100,7 +100,7 @@ fn a_flood_for_one_identity_gets_twenty_vectors_and_looks_the_same_afterwards() 
     Device::new(&sims[1]).bootstrap(&mut wire).unwrap();
 }
 
-/// Answered challenges do not count; a response that is played again is no answer.
+/// Answered challenges are given back; a response that is played again is no answer.
 #[test]
 fn a_replayed_response_does_not_fill_the_bucket_again() {
     let deployment = Deployment::start();

@@ -1,4 +1,4 @@
-//! WIRES "Once": a challenge counts once, whichever Authentication Server gets it; a replayed `auts` asks nobody.
+//! WIRES "Once": a challenge can be used once, whichever Authentication Server gets it; a replayed `auts` asks nobody.
 
 use super::relay::Relay;
 use super::wire::{Wire, tls};
@@ -17,7 +17,7 @@ fn a_thousand_responses_raced_at_two_servers_yield_one_token_each() {
     let mut config = std::fs::read_to_string(deployment.config()).unwrap();
     config += &format!(
         "\n[[resource.auth_servers]]\ndomain = \"{DOMAIN}\"\nnode = 1\naddress = \"127.0.0.1\"\n\
-         secret_file = \"radius.secret\"\ndae = \"{notices}\"\n"
+         secret_file = \"radius.secret\"\ndas = \"{notices}\"\n"
     );
     std::fs::write(deployment.config(), config).unwrap();
     deployment.serve("all", &[]);
