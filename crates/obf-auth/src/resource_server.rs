@@ -1,7 +1,7 @@
 //! A Resource Server as this node reaches it (reference point RPR): asked over UDP or TLS, and whether it was heard.
 
 use crate::config::{CheckedServer, ConfigError, ResourceServerConfig, Transport};
-use obf_files::SecretFile;
+use obf_files::secret_line;
 use obf_net::{
     Running,
     certificates::{self, CertificateFiles},
@@ -238,7 +238,7 @@ fn heartbeat(stale_after: Duration) -> Duration {
 /// The shared secret of RADIUS/UDP.
 pub(crate) fn read_secret(config: &ResourceServerConfig) -> Result<SecretBytes, ConfigError> {
     let path = config.secret_file.as_deref().unwrap_or(Path::new(""));
-    let secret = SecretFile::open(path).and_then(|file| file.line());
+    let secret = secret_line(path);
     let secret = secret.map_err(|error| config.wrong("secret_file", error))?;
     if config.allow_udp && secret.expose().len() < 32 {
         return Err(config.wrong("secret_file", "too short: 32 random octets or more"));

@@ -1,17 +1,16 @@
 //! The `[resource]` section of the configuration.
 
 use crate::authorisation::Policy;
-use obf_files::SecretFile;
 use obf_gsup::PeerName;
 use obf_kms::KekConfig;
 use obf_store::{Location, resource::HlrName};
-use obf_types::{Domain, HomeNetwork, NodeNumber, SecretBytes};
+use obf_types::{Domain, HomeNetwork, NodeNumber};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// A Resource Server node. Relative paths are the caller's to resolve.
@@ -329,12 +328,6 @@ impl AuthServerConfig {
         NodeNumber::new(self.node)
             .ok_or_else(|| ConfigError::new("auth_servers.node", "a number from 0 to 31"))
     }
-}
-
-/// The password of the database.
-pub(crate) fn read_password(path: &Path) -> Result<SecretBytes, ConfigError> {
-    let password = SecretFile::open(path).and_then(|file| file.line());
-    password.map_err(|error| ConfigError::new("database_password_file", error))
 }
 
 const fn five_minutes() -> u64 {

@@ -2,13 +2,14 @@
 
 use crate::{
     admin::{Administration, Administrative, Offer},
-    config::{self, Config, ConfigError},
+    config::{Config, ConfigError},
     registry::Registry,
     rpr::{AuthServers, Notices, RprServer, Slice},
     vectors::{Hlr, Vectors},
 };
 use obf_admin::Role;
 use obf_admin_http::{Administrator, Administrators, Door, Rates};
+use obf_files::secret_line;
 use obf_kms::{KekError, Kms, KmsError, Settings, kek};
 use obf_net::{
     Clock, Environment, Running, Stopper,
@@ -21,7 +22,7 @@ use obf_store::{
     Location, OpenError, Options, PostgresOptions, Statistics, StoreError,
     resource::{Audit, BecameDue, Change, KycRecords, Registrations, ResourceDb},
 };
-use obf_types::UnixTime;
+use obf_types::{SecretBytes, UnixTime};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -209,13 +210,10 @@ async fn open(config: &Config) -> Result<ResourceDb, StartError> {
     match &config.database {
         Location::File(path) => ResourceDb::open(&Options::new(path)).map_err(failed),
         Location::Server(connection) => {
-            let password = match &config.database_password_file {
-                Some(path) => Some(config::read_password(path)?),
-                None => None,
-            };
-            let options =
-                PostgresOptions::new(connection, password.as_ref().map(obf_types::SecretBytes::expose))
-                    .map_err(|error| ConfigError::new("database", error))?;
+            let password = config.database_password_file.as_deref().map(secret_line).transpose();
+            let password = password.map_err(|error| ConfigError::new("database_password_file", error))?;
+            let options = PostgresOptions::new(connection, password.as_ref().map(SecretBytes::expose))
+                .map_err(|error| ConfigError::new("database", error))?;
             let connecting = tokio::task::spawn_blocking(move || ResourceDb::connect(&options));
             connecting.await.unwrap_or(Err(StoreError::Closed.into())).map_err(failed)
         }
