@@ -45,7 +45,7 @@ pub struct Caller {
 }
 
 /// The administrators of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Administrators(Arc<[(Caller, [u8; 32])]>);
 
 impl Administrators {
@@ -67,17 +67,18 @@ impl Administrators {
     /// # Errors
     /// A 401 problem.
     pub fn configured(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let token = token_hash(headers);
-        let hash = token.unwrap_or_default();
-        // All are compared, each in constant time.
-        let found =
-            self.0.iter().fold(
-                None,
-                |found, (caller, known)| {
-                    if bool::from(known.ct_eq(&hash)) { Some(caller) } else { found }
-                },
-            );
-        found.filter(|_| token.is_some()).cloned().ok_or_else(Problem::unauthenticated)
+        let found = token_hash(headers).and_then(|hash| self.of_token(&hash));
+        found.cloned().ok_or_else(Problem::unauthenticated)
+    }
+
+    /// The one of them whose token has that SHA-256. All are compared, each in constant time.
+    pub fn of_token(&self, sha256: &[u8; 32]) -> Option<&Caller> {
+        self.0.iter().fold(
+            None,
+            |found, (caller, known)| {
+                if bool::from(known.ct_eq(sha256)) { Some(caller) } else { found }
+            },
+        )
     }
 }
 

@@ -146,6 +146,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         notices.clone(),
         vendor,
         policy,
+        admin.as_ref().map(|(_, _, administrators, _)| administrators.clone()).unwrap_or_default(),
     ));
     if let Some(socket) = udp {
         let peers = servers.udp_peers();

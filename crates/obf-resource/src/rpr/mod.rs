@@ -10,6 +10,7 @@ pub use notices::Notices;
 
 use crate::{authorisation::Policy, vectors::Vectors};
 use answers::Answerer;
+use obf_admin_http::Administrators;
 use obf_net::{
     Clock,
     radius::{Connection, Handler, Origin},
@@ -58,8 +59,9 @@ impl RprServer {
         notices: Notices,
         vendor: Vendor,
         policy: Policy,
+        administrators: Administrators,
     ) -> Self {
-        let answerer = Answerer { store, vectors, slice, clock, vendor, policy };
+        let answerer = Answerer { store, vectors, slice, clock, vendor, policy, administrators };
         Self { askers, answerer, notices, vendor }
     }
 
