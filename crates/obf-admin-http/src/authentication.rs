@@ -42,6 +42,15 @@ pub struct Caller {
     pub role: Role,
     /// The application provider whose applications it may see, and no others.
     pub provider: Option<String>,
+    /// At an Authentication Server, the names of the Resource Servers whose devices it may look at and act on; `None`: all.
+    pub servers: Option<Arc<[String]>>,
+}
+
+impl Caller {
+    /// With no bounds but those of its role.
+    pub fn new(name: impl Into<Arc<str>>, role: Role) -> Self {
+        Self { name: name.into(), role, provider: None, servers: None }
+    }
 }
 
 /// The administrators of the configuration.
@@ -57,7 +66,7 @@ impl Administrators {
         let all = configured.iter().map(|admin| {
             let hash = obf_types::hex::array(&admin.token_sha256);
             let hash = hash.ok_or_else(|| AdministratorError(admin.name.clone()))?;
-            Ok((Caller { name: admin.name.as_str().into(), role: admin.role, provider: None }, hash))
+            Ok((Caller::new(admin.name.as_str(), admin.role), hash))
         });
         Ok(Self(all.collect::<Result<_, _>>()?))
     }
@@ -104,7 +113,7 @@ impl Credential {
     }
 
     /// 32 octets that no other credential has.
-    fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> [u8; 32] {
         match self {
             Self::Token(hash) => *hash,
             Self::Certificate(names) => {

@@ -204,7 +204,7 @@ impl Tokens {
         domain: &Domain,
         now: UnixTime,
     ) -> Result<usize, StoreError> {
-        let of_device = TokenFilter { device: Some(device.clone()), app: None };
+        let of_device = TokenFilter { device: Some(device.clone()), ..TokenFilter::default() };
         let mut ended = 0;
         for token in self.store.list(of_device, None, u32::MAX, now).await? {
             if token.id.domain() == domain && self.store.end_token(token.id, now).await? {

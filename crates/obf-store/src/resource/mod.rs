@@ -9,7 +9,6 @@
 mod add_devices;
 mod administrators;
 mod applications;
-mod audit;
 mod backup;
 mod credentials;
 mod custodians;
@@ -29,9 +28,9 @@ mod signal;
 mod sqn;
 mod tables;
 
+pub use crate::audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
 pub use administrators::{AdministratorAccount, AdministratorAccounts};
 pub use applications::{Application, ApplicationFilter, Applications};
-pub use audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
 pub use backup::{Backup, RestoreError};
 pub use credentials::{
     AkaAlgorithm, AkaParameters, Credential, CredentialState, FIRST_KEY_INDEX, HlrName, HlrNameError,
@@ -53,9 +52,11 @@ pub use sqn::{KeyUse, SequenceNumbers, Subscriber, Taken, WithRights};
 
 use crate::{
     Database, Engine, OpenError, Options, PostgresOptions, Statistics, StoreError,
+    audit::Chain,
     postgres::Pool,
     sql::{Session, Value},
 };
+use obf_types::UnixTime;
 use signal::Signalling;
 
 /// The Resource Server's database. Clones share it.
@@ -180,4 +181,27 @@ fn standing(
 /// Lines of a text column.
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
+}
+
+impl Audit for ResourceDb {
+    async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
+        Chain(&self.engine).record_acts(acts, at).await
+    }
+
+    async fn audit_rows(
+        &self,
+        filter: AuditFilter,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        Chain(&self.engine).audit_rows(filter, after, limit).await
+    }
+
+    async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
+        Chain(&self.engine).seal_audit(now).await
+    }
+
+    async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
+        Chain(&self.engine).verify_audit(noted).await
+    }
 }

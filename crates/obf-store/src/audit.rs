@@ -1,12 +1,12 @@
-//! The audit: append-only rows, each written in the transaction of the act it tells of, chained by seals.
+//! The audit of a server, the same for each kind: append-only rows, each written in the transaction of the act it tells of,
+//! chained by seals.
 //!
 //! A seal covers up to [`SEALED`] rows: their numbers, a digest of each, and a hash over those and the seal before it.
 //! So a row that was altered is found by its digest, one that was removed by its number, and a seal that was altered or
-//! removed by the hash of the next. Rows are sealed within a second; until then they are only as safe as the database.
+//! removed by the hash of the next. The server seals rows within a second; until then they are only as safe as the database.
 
-use super::ResourceDb;
 use crate::{
-    StoreError,
+    Engine, StoreError,
     sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
@@ -124,15 +124,43 @@ pub trait Audit {
     ) -> impl Future<Output = Result<Verified, StoreError>> + Send;
 }
 
-impl Audit for ResourceDb {
+/// Where transactions are run: an engine, or one that tells who delivers notices of its commits.
+pub(crate) trait Transactions: Sync {
+    /// Runs `work` in a transaction and returns its result after what it did is durable.
+    fn writing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+
+    /// Runs `work` on one snapshot.
+    fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+}
+
+impl Transactions for Engine {
+    async fn writing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write(work).await
+    }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read(work).await
+    }
+}
+
+/// The audit in the tables `audit` and `audit_seals` of that database.
+pub(crate) struct Chain<'a, E>(pub &'a E);
+
+impl<E: Transactions> Audit for Chain<'_, E> {
     async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
-        self.engine
-            .write(move |s| {
-                acts.iter().try_for_each(|act| {
-                    append(s, at, &act.actor, &act.action, &act.object, &act.reason, &act.detail)
-                })
-            })
-            .await
+        self.0.writing(move |s| acts.iter().try_for_each(|act| append_act(s, at, act))).await
     }
 
     async fn audit_rows(
@@ -146,8 +174,8 @@ impl Audit for ResourceDb {
              AND (CAST(?4 AS TEXT) IS NULL OR action = ?4) AND (CAST(?5 AS TEXT) IS NULL OR object = ?5)
              ORDER BY seq LIMIT ?2"
         );
-        self.engine
-            .read(move |s| {
+        self.0
+            .reading(move |s| {
                 let filters = values![
                     after,
                     limit,
@@ -163,7 +191,7 @@ impl Audit for ResourceDb {
     async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
         let mut sealed = 0;
         loop {
-            let count = self.engine.write(move |s| seal(s, now)).await?;
+            let count = self.0.writing(move |s| seal(s, now)).await?;
             sealed += count;
             if count < u64::from(SEALED) {
                 return Ok(sealed);
@@ -175,7 +203,7 @@ impl Audit for ResourceDb {
         let mut verified = Verified { rows: 0, unsealed: 0, head: None, faults: Vec::new() };
         let (mut last, mut missing) = (0, noted);
         loop {
-            let Some((seal, rows)) = self.engine.read(move |s| sealed_rows(s, last)).await? else { break };
+            let Some((seal, rows)) = self.0.reading(move |s| sealed_rows(s, last)).await? else { break };
             let before = verified.head;
             last = seal.last_seq;
             verified.head = Some(seal.hash);
@@ -188,7 +216,7 @@ impl Audit for ResourceDb {
         if missing.is_some() {
             verified.fault(Fault::HeadMissing);
         }
-        let unsealed = self.engine.read(move |s| {
+        let unsealed = self.0.reading(move |s| {
             s.one("SELECT count(*) FROM audit WHERE seq > ?1", values![last], |row| row.fitting(0))
         });
         verified.unsealed = unsealed.await?.unwrap_or(0);
@@ -196,7 +224,14 @@ impl Audit for ResourceDb {
     }
 }
 
-pub(super) fn append(
+/// Writes an act's row into the transaction of the act itself. Before any other lock is taken: whoever seals keeps those
+/// out who write to the audit until it has the whole table (`Session::lock_table`), so one that came to its row last could
+/// hold what another waits for who has its row already.
+pub(crate) fn append_act(s: &mut dyn Session, at: UnixTime, act: &Act) -> Result<(), StoreError> {
+    append(s, at, &act.actor, &act.action, &act.object, &act.reason, &act.detail)
+}
+
+pub(crate) fn append(
     s: &mut dyn Session,
     at: UnixTime,
     actor: &str,
