@@ -63,6 +63,14 @@ impl Applications {
         known.get(app)?.registration.clone().ok()
     }
 
+    /// What is known of applications at present, in no order.
+    pub(crate) fn seen(&self) -> Vec<(AppId, Result<Registration, Refusal>)> {
+        let now = Instant::now();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let current = known.iter().filter(|(_, known)| now < known.until);
+        current.map(|(app, known)| (app.clone(), known.registration.clone())).collect()
+    }
+
     /// Forgets an application, because its registration changed.
     pub(crate) fn forget(&self, app: &AppId) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

@@ -12,8 +12,8 @@ use obf_net::{
 };
 use obf_radius::{AttributeWriter, Code, Reply};
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, ApplicationRequest, Ask, Asker, RightsAnswer, RightsRequest,
-    VectorAnswer, VectorRequest, Vendor, Wanted,
+    AdministratorAnswer, AdministratorRequest, AnswerError, ApplicationAnswer, ApplicationRequest, Ask,
+    Asker, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest, Vendor, Wanted,
 };
 use obf_types::{AppId, Domain, GlobalIdentity, Refusal, SecretBytes};
 use std::{
@@ -131,6 +131,15 @@ impl ResourceServer {
         let reply = self.ask(&Ask::Application(ApplicationRequest { app: app.clone() })).await?;
         let answer = read(ApplicationAnswer::decode(&reply, self.ourselves.vendor))?;
         if answer.app == *app { Ok(answer) } else { Err(RprError::Unreachable) }
+    }
+
+    /// The administrator with that credential.
+    pub(crate) async fn administrator(
+        &self,
+        request: AdministratorRequest,
+    ) -> Result<AdministratorAnswer, RprError> {
+        let reply = self.ask(&Ask::Administrator(request)).await?;
+        read(AdministratorAnswer::decode(&reply, self.ourselves.vendor))
     }
 
     /// Whether it was heard lately: if not, its notices may have been lost, and nothing is issued for it
