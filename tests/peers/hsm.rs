@@ -128,8 +128,8 @@ fn r8_what_is_wrong_with_an_hsm_is_said_with_what_to_do() {
 
 /// The HSM counts wrong PINs and locks: one wrong PIN is one attempt, however often the key is wanted.
 #[test]
-fn r8_a_wrong_pin_is_tried_once_and_a_corrected_one_counts() {
-    with_hsm("r8_a_wrong_pin_is_tried_once_and_a_corrected_one_counts", |dir| {
+fn r8_a_wrong_pin_is_tried_once_and_a_corrected_one_is_used() {
+    with_hsm("r8_a_wrong_pin_is_tried_once_and_a_corrected_one_is_used", |dir| {
         let kek = HsmKek::open(&config(dir, SoftHsm::module())).unwrap();
         let wrapped = kek.wrap(1, &DataKeySecret::new(Secret::new([3; 32]))).unwrap();
         write_pin(dir, "000000");

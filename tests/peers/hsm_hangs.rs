@@ -2,8 +2,8 @@
 //! holds). Whatever needs a key fails closed within a bounded time and says why, the rest is answered, and serving goes on by
 //! itself when the HSM does, or is there again.
 
-use crate::common::{LONG, RprClient, Usim};
-use obf_rpr::Asker;
+use crate::common::{LONG, RprUdpClient, Usim};
+use obf_rpr::RprClient;
 use obf_testkit::{
     Deployment, Ran, Sim,
     deployment::binary,
@@ -48,10 +48,11 @@ fn deployment(hsm: &SoftHsm, directory: &std::path::Path) -> Deployment {
     deployment
 }
 
-async fn client(deployment: &Deployment) -> RprClient {
+async fn client(deployment: &Deployment) -> RprUdpClient {
     let secret = fs::read_to_string(deployment.file("radius.secret")).unwrap();
-    let asker = Asker { domain: Domain::new("as.obf.example").unwrap(), node: NodeNumber::new(0).unwrap() };
-    RprClient::with(&[deployment.endpoint("resource", "rpr")], secret.trim().as_bytes(), asker).await
+    let client =
+        RprClient { domain: Domain::new("as.obf.example").unwrap(), node: NodeNumber::new(0).unwrap() };
+    RprUdpClient::with(&[deployment.endpoint("resource", "rpr")], secret.trim().as_bytes(), client).await
 }
 
 fn import(deployment: &Deployment, number: u32) -> Ran {
@@ -59,10 +60,10 @@ fn import(deployment: &Deployment, number: u32) -> Ran {
 }
 
 /// Asks until it is answered.
-async fn served_again(client: &RprClient, card: &mut Usim, imsi: &str) {
+async fn served_again(client: &RprUdpClient, card: &mut Usim, imsi: &str) {
     let deadline = Instant::now() + LONG;
     loop {
-        // Where nothing comes in time, the asker gives up earlier than the server.
+        // Where nothing comes in time, the client gives up earlier than the server.
         if let Ok(reply) = client.send(&crate::common::vector_for(imsi)).await
             && let Ok(answer) = obf_rpr::VectorAnswer::decode(&reply, crate::common::VENDOR)
         {
@@ -74,7 +75,7 @@ async fn served_again(client: &RprClient, card: &mut Usim, imsi: &str) {
 }
 
 /// What needs a key is refused with the reason, within a bounded time; what needs none is answered.
-async fn fails_closed(deployment: &Deployment, client: &RprClient, imsi: &str) {
+async fn fails_closed(deployment: &Deployment, client: &RprUdpClient, imsi: &str) {
     // The lease runs out: from then on there is no vector.
     let deadline = Instant::now() + LONG;
     while client

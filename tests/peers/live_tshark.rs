@@ -132,14 +132,16 @@ fn p1_tshark_reads_tls_psk_sessions_and_what_they_carry() {
 /// What the application's SDK asks, in a packet.
 fn key_request(token: &str) -> Vec<u8> {
     use obf_radius::{AttributeWriter, Code, Framing, Pending, Vendor};
-    use obf_rpo::{Ask, KeyRequest};
-    let ask = Ask::Key(KeyRequest {
+    use obf_rpo::{KeyRequest, RpoOperation};
+    let operation = RpoOperation::Key(KeyRequest {
         token: token.parse().unwrap(),
         app: APP.parse().unwrap(),
         ua: obf_types::UaId::from_hex(TLS_1_3).unwrap(),
     });
     let (mut attributes, mut packet) = (Vec::new(), Vec::new());
-    ask.encode(Vendor::DOCUMENTATION, "host1", &mut AttributeWriter::for_request(&mut attributes)).unwrap();
+    operation
+        .encode(Vendor::DOCUMENTATION, "host1", &mut AttributeWriter::for_request(&mut attributes))
+        .unwrap();
     Pending::begin(&Framing::radsec(), Code::AccessRequest, 1, [7; 16], &attributes, &mut packet);
     packet
 }

@@ -6,10 +6,7 @@ use crate::common::{
     record,
 };
 use obf_resource::{Config, Environment, StartError};
-use obf_store::{
-    PostgresOptions,
-    resource::{Audit, ResourceDb},
-};
+use obf_store::{PostgresOptions, resource::ResourceDb};
 use obf_testkit::PostgresCluster;
 use serde_json::{Value, json};
 use std::collections::HashSet;

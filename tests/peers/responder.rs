@@ -7,13 +7,13 @@ use obf_radius::{
     exchange::{DuplicateCache, Seen},
 };
 use obf_rpr::{
-    Ask, AuthenticationData, Inquiry, Rights, VectorAnswer,
+    AuthenticationData, Rights, RprOperation, RprRequest, VectorAnswer,
     answer::{DeviceFacts, alive},
     refuse,
 };
 use obf_token::{Algorithm, Technology};
 use obf_types::{
-    AppId, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, Refusal, Right, SecretBytes, UnixTime,
+    AppId, Epoch, GlobalIdentity, IdentityKind, Lifetime, MncLength, Refusal, Right, SecretBytes, UnixTime,
 };
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -89,7 +89,7 @@ pub fn answer() -> VectorAnswer {
             identity: GlobalIdentity::new(IdentityKind::Imsi, IMSI).unwrap(),
             epoch: Epoch(1 << 40),
             kyc_expiry: Some(UnixTime(1_900_000_000)),
-            home_network: Some(HomeNetwork::TwoDigitMnc),
+            mnc_length: Some(MncLength::Two),
             minimum_algorithm: Algorithm::AkaV2Sha256,
         },
         rights: Rights {
@@ -132,9 +132,11 @@ fn serve(
 
 fn reply_to(request: &Request, out: &mut Vec<u8>) {
     let vendor = Vendor::DOCUMENTATION;
-    match Inquiry::decode(request, vendor) {
-        Ok(Inquiry::Heartbeat) => alive(request, out),
-        Ok(Inquiry::Ask(_, Ask::Vector(ask))) if ask.user_name == IMSI.as_bytes() => {
+    match RprRequest::decode(request, vendor) {
+        Ok(RprRequest::Heartbeat) => alive(request, out),
+        Ok(RprRequest::Operation(_, RprOperation::Vector(operation)))
+            if operation.user_name == IMSI.as_bytes() =>
+        {
             answer().encode(request, vendor, [[1, 2], [3, 4]], out).unwrap();
         }
         Ok(_) => refuse(request, vendor, Refusal::UnknownIdentity, out),

@@ -7,7 +7,7 @@ use obf_resource::{Config, Environment};
 use obf_rpr::VectorAnswer;
 use obf_store::{
     Options,
-    resource::{Audit, AuditFilter, ResourceDb},
+    resource::{AuditFilter, ResourceDb},
 };
 use obf_testkit::peer::osmo_hlr::OsmoHlr;
 use obf_types::Refusal;
@@ -48,7 +48,7 @@ fn osmo() -> (OsmoHlr, Value) {
 }
 
 /// The first vector once the node has connected to the HLR, or again.
-async fn first(client: &RprClient) -> VectorAnswer {
+async fn first(client: &RprUdpClient) -> VectorAnswer {
     let deadline = Instant::now() + LONG;
     loop {
         match client.vector(IMSI).await {

@@ -1,7 +1,7 @@
 //! The audit of any server: read, exported, verified.
 
 use crate::{
-    Asked, Problem, Reply, body,
+    AdminRequest, Problem, Reply, body,
     reply::{object, page, streamed},
 };
 use bytes::Bytes;
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The store's.
-pub async fn list(log: &impl AuditLog, asked: Asked) -> Reply {
+pub async fn list(log: &impl AuditLog, asked: AdminRequest) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
     let rows = log.audit_rows(filter(&asked), after, asked.limit() + 1).await?;
     page("audit", rows, asked.limit(), |row| row.seq.to_string(), shown)
@@ -52,7 +52,7 @@ pub async fn list(log: &impl AuditLog, asked: Asked) -> Reply {
 ///
 /// # Errors
 /// A parameter is wrong.
-pub fn export(log: &impl AuditLog, running: &Running, asked: &Asked) -> Reply {
+pub fn export(log: &impl AuditLog, running: &Running, asked: &AdminRequest) -> Reply {
     let after = asked.query_as("after")?.unwrap_or(0);
     let (lines, ending, answer) = body::stream(body::WAITING_LINES);
     let (log, filter) = (log.clone(), filter(asked));
@@ -90,7 +90,7 @@ async fn write(
 ///
 /// # Errors
 /// The store's.
-pub async fn verify(log: &impl AuditLog, asked: Asked) -> Reply {
+pub async fn verify(log: &impl AuditLog, asked: AdminRequest) -> Reply {
     let noted = asked.query("head").and_then(hex::array);
     let verified = log.verify_audit(noted).await?;
     let said = AuditVerified {
@@ -117,7 +117,7 @@ fn words(fault: &Fault) -> String {
     }
 }
 
-fn filter(asked: &Asked) -> AuditFilter {
+fn filter(asked: &AdminRequest) -> AuditFilter {
     let text = |name| asked.query(name).map(str::to_owned);
     AuditFilter { actor: text("actor"), action: text("action"), object: text("object") }
 }

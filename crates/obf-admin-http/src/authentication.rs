@@ -129,9 +129,9 @@ impl Credential {
 
 /// Credentials that were good lately: with one of them nobody is a stranger, whoever else comes from the same address.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<VecDeque<[u8; 32]>>);
+pub struct RecentCredentials(Mutex<VecDeque<[u8; 32]>>);
 
-impl Known {
+impl RecentCredentials {
     /// Whether it was good lately. All are compared, each in constant time.
     pub fn has(&self, credential: &Credential) -> bool {
         let digest = credential.digest();
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn credentials_that_were_good_are_known_until_they_are_not_or_too_many() {
-        let known = Known::default();
+        let known = RecentCredentials::default();
         let token = |number: usize| {
             let mut hash = [0; 32];
             hash[..8].copy_from_slice(&number.to_be_bytes());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_of_an_administrator_counts() {
+    fn only_the_token_of_an_administrator_is_accepted() {
         let configured =
             [("a", "secret-a"), ("b", "secret-b")].map(|(name, token)| administrator(name, hex(token)));
         let administrators = Administrators::new(&configured).unwrap();

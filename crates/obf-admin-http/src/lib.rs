@@ -1,8 +1,9 @@
-//! The door to administration, the same at every node: HTTPS, errors as problem documents (RFC 9457).
+//! The admin API as every node serves it: HTTPS, errors as problem documents (RFC 9457).
 //!
-//! Reading order: [`door`] (a request's way through), [`authentication`] (who asks), [`limits`] (how often), [`request`]
-//! (what is asked, checked against its description), [`Service`] (what a node puts behind the door), [`reply`], [`body`]
-//! and [`problem`] (what is answered), [`audit`] (its operations, which every node has). What an operation is called, takes and answers stands in `obf-admin`.
+//! Reading order: [`dispatcher`] (a request's way through), [`authentication`] (who asks), [`limits`] (how often), [`request`]
+//! (what is asked, checked against its description), [`Service`] (what a node puts behind it), [`reply`], [`body`]
+//! and [`problem`] (what is answered), [`audit`] (its operations, which every node has). What an operation is called, takes
+//! and answers stands in `obf-admin`.
 //!
 //! Deliberately absent: what any operation does, and any store: those are the nodes'.
 #![forbid(unsafe_code)]
@@ -10,7 +11,7 @@
 pub mod audit;
 pub mod authentication;
 pub mod body;
-pub mod door;
+pub mod dispatcher;
 pub mod limits;
 pub mod problem;
 pub mod reply;
@@ -18,7 +19,7 @@ pub mod request;
 
 pub use authentication::{Administrator, AdministratorError, Administrators, Caller, Credential};
 pub use body::Answer;
-pub use door::{Door, Rates, Service};
+pub use dispatcher::{Dispatcher, Rates, Service};
 pub use problem::Problem;
 pub use reply::Reply;
-pub use request::{Asked, Target};
+pub use request::{AdminRequest, Target};

@@ -1,87 +1,51 @@
-//! How many requests an administrator, and a stranger, may make: a token bucket each.
+//! How many requests an administrator, and a stranger, may make.
 
+use obf_net::{Rate, RateLimiter};
 use std::{
-    collections::HashMap,
     hash::Hash,
-    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
 
-/// Buckets beyond which full ones are forgotten.
-const MOST_BUCKETS: usize = 10_000;
+/// Administrators, or sources, whose requests are counted at once.
+const KEYS: usize = 10_000;
 
-/// A bucket for each `K`.
+/// A bucket for each administrator or source.
 #[derive(Debug)]
-pub struct Limiter<K> {
-    per_second: f64,
-    at_once: f64,
-    buckets: Mutex<HashMap<K, Bucket>>,
+pub struct Limiter {
+    buckets: Mutex<RateLimiter>,
+    begun: Instant,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    left: f64,
-    at: Instant,
-}
-
-impl<K: Eq + Hash> Limiter<K> {
-    /// So many per second, and so many at once.
-    pub fn new(per_second: u32, at_once: u32) -> Self {
-        let at_once = f64::from(at_once.max(1));
-        Self { per_second: f64::from(per_second.max(1)), at_once, buckets: Mutex::default() }
+impl Limiter {
+    /// `per_second` requests, and `seconds` times as many at once.
+    pub fn new(per_second: u32, seconds: u32) -> Self {
+        let rate = Rate { burst: per_second.saturating_mul(seconds), ticks: seconds.saturating_mul(1000) };
+        Self { buckets: Mutex::new(RateLimiter::new(KEYS, rate)), begun: Instant::now() }
     }
 
     /// Takes one.
     ///
     /// # Errors
-    /// None is left: the seconds until there is one.
-    pub fn take(&self, key: K, now: Instant) -> Result<(), u64> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= MOST_BUCKETS {
-            buckets.retain(|_, bucket| self.refilled(*bucket, now) < self.at_once);
-        }
-        let full = Bucket { left: self.at_once, at: now };
-        // A flood from more sources than that shares what is left: nothing is remembered of it.
-        if buckets.len() >= MOST_BUCKETS && !buckets.contains_key(&key) {
-            return Err(1);
-        }
-        let bucket = buckets.entry(key).or_insert(full);
-        let left = self.refilled(*bucket, now);
-        *bucket = Bucket { left: if left >= 1.0 { left - 1.0 } else { left }, at: now };
-        if left >= 1.0 {
-            return Ok(());
-        }
-        // At most one second for each request per second, so it fits.
-        let seconds = ((1.0 - left) / self.per_second).ceil();
-        Err(if seconds > 1.0 { seconds as u64 } else { 1 })
+    /// None is left: the seconds until there is one, at least 1.
+    pub fn take(&self, key: &(impl Hash + ?Sized), now: Instant) -> Result<(), u64> {
+        let taken = self.with(|buckets| buckets.take(key, self.ticks(now)));
+        taken.map_err(|milliseconds| milliseconds.div_ceil(1000))
     }
 
     /// Gives back one that was taken.
-    pub fn give_back(&self, key: &K) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = buckets.get_mut(key) {
-            bucket.left = (bucket.left + 1.0).min(self.at_once);
-        }
+    pub fn give_back(&self, key: &(impl Hash + ?Sized), now: Instant) {
+        self.with(|buckets| buckets.give_back(key, self.ticks(now)));
     }
 
-    fn refilled(&self, bucket: Bucket, now: Instant) -> f64 {
-        let since = now.saturating_duration_since(bucket.at).as_secs_f64();
-        (bucket.left + since * self.per_second).min(self.at_once)
+    /// Milliseconds since the limiter was made: a clock that is set changes no limit.
+    fn ticks(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.begun).as_millis().try_into().unwrap_or(u64::MAX)
     }
-}
 
-/// One host has a /64 of IPv6 addresses to itself.
-pub fn source(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => address.into(),
-            None => {
-                let network = u128::from(address) & !u128::from(u64::MAX);
-                IpAddr::V6(network.into())
-            }
-        },
-        address => address,
+    fn with<T>(&self, act: impl FnOnce(&mut RateLimiter) -> T) -> T {
+        // Buckets are whole between the calls of their methods, so a poisoned lock is used all the same.
+        act(&mut self.buckets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -92,37 +56,30 @@ mod tests {
 
     #[test]
     fn a_bucket_empties_and_fills_again() {
-        let (limiter, start) = (Limiter::new(2, 3), Instant::now());
-        for _ in 0..3 {
+        let limiter = Limiter::new(2, 2);
+        let start = limiter.begun;
+        for _ in 0..4 {
             assert_eq!(limiter.take("a", start), Ok(()));
         }
         assert_eq!(limiter.take("a", start), Err(1));
         assert_eq!(limiter.take("b", start), Ok(()), "another has its own");
         assert_eq!(limiter.take("a", start + Duration::from_millis(600)), Ok(()));
         assert_eq!(limiter.take("a", start + Duration::from_millis(700)), Err(1));
-        for _ in 0..3 {
+        for _ in 0..4 {
             assert_eq!(limiter.take("a", start + Duration::from_secs(60)), Ok(()));
         }
         assert_eq!(limiter.take("a", start + Duration::from_secs(60)), Err(1));
-        limiter.give_back(&"a");
+        limiter.give_back("a", start + Duration::from_secs(60));
         assert_eq!(limiter.take("a", start + Duration::from_secs(60)), Ok(()));
     }
 
     #[test]
-    fn buckets_are_bounded() {
-        let (limiter, start) = (Limiter::new(1, 1), Instant::now());
-        for number in 0..MOST_BUCKETS {
-            assert_eq!(limiter.take(number, start), Ok(()));
-        }
-        assert_eq!(limiter.take(MOST_BUCKETS, start), Err(1));
-        assert_eq!(limiter.take(MOST_BUCKETS, start + Duration::from_secs(2)), Ok(()));
-    }
-
-    #[test]
-    fn a_host_of_ipv6_is_one_source() {
-        let address = |text: &str| source(text.parse().unwrap());
-        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:2"));
-        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
-        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+    fn seconds_until_the_next_are_rounded_up() {
+        let limiter = Limiter::new(1, 1);
+        let start = limiter.begun;
+        assert_eq!(limiter.take("a", start), Ok(()));
+        assert_eq!(limiter.take("a", start + Duration::from_millis(1)), Err(1));
+        assert_eq!(limiter.take("a", start + Duration::from_millis(999)), Err(1));
+        assert_eq!(limiter.take("a", start + Duration::from_millis(1000)), Ok(()));
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     Problem,
     body::{self, Answer},
-    request::Asked,
+    request::AdminRequest,
 };
 use hyper::{
     Response, StatusCode,
@@ -71,8 +71,8 @@ pub fn page<R, T: Serialize>(
 /// A record with the request's merge patch applied.
 ///
 /// # Errors
-/// The patched record is none: a problem that names the field.
-pub fn patched<R: Serialize + DeserializeOwned>(record: &R, asked: &Asked) -> Result<R, Problem> {
+/// What the patch makes of it is no valid record: a problem that names the field.
+pub fn patched<R: Serialize + DeserializeOwned>(record: &R, asked: &AdminRequest) -> Result<R, Problem> {
     let mut value = serde_json::to_value(record).map_err(|error| Problem::internal(&error))?;
     merge::apply(&mut value, asked.body().clone());
     serde_json::from_value(value).map_err(Problem::rule)

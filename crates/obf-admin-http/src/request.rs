@@ -51,8 +51,8 @@ impl Target {
     }
 }
 
-/// What a request carries: octets, or what is still coming.
-pub enum Carried {
+/// The body of a request: whole, or still on its way.
+pub enum RequestBody {
     /// All of it.
     Whole(Bytes),
     /// Of an operation that reads while it comes.
@@ -63,15 +63,15 @@ pub enum Carried {
 ///
 /// # Errors
 /// It is too long, or did not come.
-pub async fn carried(api: Api, request: Request<Incoming>) -> Result<Request<Carried>, Problem> {
+pub async fn with_body(api: Api, request: Request<Incoming>) -> Result<Request<RequestBody>, Problem> {
     let (head, incoming) = request.into_parts();
     let operation = api.route(head.method.as_str(), head.uri.path()).map(|route| route.operation);
     let body = match operation {
-        Ok(Operation { body: Body::Stream(_), .. }) => Carried::Stream(incoming),
+        Ok(Operation { body: Body::Stream(_), .. }) => RequestBody::Stream(incoming),
         Ok(operation) if operation.path.contains("members") => {
-            Carried::Whole(obf_net::http::read_body(incoming, MAX_LONG_BODY, BODY_TIME).await?)
+            RequestBody::Whole(obf_net::http::read_body(incoming, MAX_LONG_BODY, BODY_TIME).await?)
         }
-        _ => Carried::Whole(obf_net::http::read_body(incoming, MAX_BODY, BODY_TIME).await?),
+        _ => RequestBody::Whole(obf_net::http::read_body(incoming, MAX_BODY, BODY_TIME).await?),
     };
     Ok(Request::from_parts(head, body))
 }
@@ -80,14 +80,14 @@ pub async fn carried(api: Api, request: Request<Incoming>) -> Result<Request<Car
 ///
 /// # Errors
 /// It is too long for that, or did not come.
-pub async fn drained(request: Request<Incoming>) -> Result<Request<Carried>, Problem> {
+pub async fn drained(request: Request<Incoming>) -> Result<Request<RequestBody>, Problem> {
     let (head, incoming) = request.into_parts();
     obf_net::http::read_body(incoming, MAX_BODY, BODY_TIME).await?;
-    Ok(Request::from_parts(head, Carried::Whole(Bytes::new())))
+    Ok(Request::from_parts(head, RequestBody::Whole(Bytes::new())))
 }
 
-/// A request that fits its description.
-pub struct Asked {
+/// A request to the admin API that fits the description of its operation.
+pub struct AdminRequest {
     /// For what.
     pub operation: &'static Operation,
     /// By whom.
@@ -139,12 +139,12 @@ fn wipe(value: &mut Value) {
     }
 }
 
-impl Asked {
+impl AdminRequest {
     /// Reads and checks a request for the operation of `route`.
     ///
     /// # Errors
     /// A problem for each way in which it does not fit.
-    pub fn read(route: Route, caller: Caller, request: Request<Carried>) -> Result<Self, Problem> {
+    pub fn read(route: Route, caller: Caller, request: Request<RequestBody>) -> Result<Self, Problem> {
         let operation = route.operation;
         for (parameter, value) in operation.path_parameters.iter().zip(&route.parameters) {
             if let Some(wanted) = parameter.fault(value) {
@@ -152,7 +152,7 @@ impl Asked {
             }
         }
         let query = query(operation, request.uri().query().unwrap_or_default())?;
-        let (head, carried) = request.into_parts();
+        let (head, content) = request.into_parts();
         acceptable(operation, &head.headers)?;
         let header = |wanted: &obf_admin::Parameter| header(operation, &head.headers, wanted);
         let reason = header(&parameter::REASON)?.unwrap_or_default();
@@ -183,8 +183,8 @@ impl Asked {
             return Ok(asked);
         }
         let media_type = media_type(operation, &head.headers)?;
-        match carried {
-            Carried::Stream(incoming) => {
+        match content {
+            RequestBody::Stream(incoming) => {
                 if incoming.is_end_stream() {
                     return Err(Problem::rule("the body: at least one record is needed"));
                 }
@@ -192,7 +192,7 @@ impl Asked {
                 asked.stream = Some(incoming);
                 return Ok(asked);
             }
-            Carried::Whole(octets) => asked.octets = Octets(octets),
+            RequestBody::Whole(octets) => asked.octets = Octets(octets),
         }
         if !asked.octets.0.is_empty() && media_type.is_none() && head.headers.contains_key(CONTENT_TYPE) {
             return Err(unsupported(operation));
@@ -211,10 +211,10 @@ impl Asked {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter of the query as something of ours.
+    /// A parameter of the query, parsed.
     ///
     /// # Errors
-    /// It is none: a problem that names it.
+    /// It cannot be parsed: a problem that names it.
     pub fn query_as<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
         let value = self.query(name).map(str::parse).transpose();
         value.map_err(|_| Problem::parameter(name, "the 'next' of the page before"))

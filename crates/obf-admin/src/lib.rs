@@ -3,7 +3,7 @@
 //! Reading order: [`api`] (which server has which operations), [`resource`] (the JSON of each resource and its operations, a
 //! file each), [`operation`] (what an operation is), [`role`] (who may), [`routing`] (a request's operation and parameters), [`check`] (a value against its
 //! schema, with the place of each fault), [`openapi`] (the document), [`problem`] (errors), [`merge`] (PATCH).
-//! The servers dispatch on [`Operation::id`], the `obf` command builds its subcommands from [`Operation::words`],
+//! The servers dispatch on [`Operation::id`], the `obf` command builds its subcommands from [`Operation::cli`],
 //! `/v1/openapi.json`, `docs/openapi.json` and `docs/openapi-auth.json` are [`openapi::document`].
 //!
 //! # To add a resource
@@ -11,7 +11,7 @@
 //!    [`schemars::JsonSchema`]; each field's comment is its description, each limit an attribute, each pattern one of
 //!    [`pattern`], `deny_unknown_fields` on what comes in. A PATCH needs no type: it is made from the record's.
 //! 2. In the same file `OPERATIONS`, an [`Operation`] each: `Operation { id: "groups.show", …, ..Operation::GET }`.
-//! 3. Name the slice in [`resource::RESOURCE_SERVER`] or [`resource::AUTHENTICATION_SERVER`]; `words` make it a command of
+//! 3. Name the slice in [`resource::RESOURCE_SERVER`] or [`resource::AUTHENTICATION_SERVER`]; `cli` makes it a command of
 //!    `obf`.
 //! 4. In `obf-resource/src/admin/handlers/` or `obf-auth/src/admin/`: a handler for each id, and its line in the table of
 //!    handlers.
@@ -37,7 +37,7 @@ pub mod time;
 
 pub use api::Api;
 pub use check::Fault;
-pub use operation::{Access, Answer, Body, Content, Method, Operation, Words};
+pub use operation::{Access, Answer, Body, CliCommand, Content, Method, Operation};
 pub use parameter::{Parameter, Values};
 pub use problem::{ProblemDocument, ProblemFault};
 pub use role::{Role, Roles};

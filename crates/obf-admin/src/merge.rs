@@ -28,7 +28,7 @@ mod tests {
 
     /// RFC 7396, appendix A.
     #[test]
-    fn examples_of_the_rfc() {
+    fn rfc_7396_appendix_a_is_followed() {
         for (target, patch, result) in [
             (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
             (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),

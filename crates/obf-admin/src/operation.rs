@@ -117,9 +117,9 @@ impl Answer {
     }
 }
 
-/// Its command of `obf`.
+/// The command of `obf` that runs an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct CliCommand {
     /// `["device", "suspend"]`; none: it is no command, or one written by hand.
     pub command: &'static [&'static str],
     /// What is said when it is done, behind the object's kind and id: `suspended`. Empty: the answer is shown.
@@ -134,7 +134,7 @@ pub struct Words {
     pub defaults: &'static [(&'static str, &'static str)],
 }
 
-impl Words {
+impl CliCommand {
     /// No command.
     pub const NONE: Self =
         Self { command: &[], done: "", columns: &[], example: "", flags: false, defaults: &[] };
@@ -171,8 +171,8 @@ pub struct Operation {
     pub secret: bool,
     /// Done once more, it changes nothing and answers as well: `Idempotency-Key` would add nothing and is not heeded.
     pub idempotent: bool,
-    /// Its command of `obf`.
-    pub words: Words,
+    /// The command of `obf` that runs it.
+    pub cli: CliCommand,
 }
 
 impl Operation {
@@ -192,7 +192,7 @@ impl Operation {
         conditional: false,
         secret: false,
         idempotent: false,
-        words: Words::NONE,
+        cli: CliCommand::NONE,
     };
     /// To be filled in: adds or acts, for operators.
     pub const POST: Self = Self { method: Method::Post, access: Access::Roles(Roles::OPERATOR), ..Self::GET };

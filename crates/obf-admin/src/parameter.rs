@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_are_allowed() {
+    fn each_parameters_example_has_an_allowed_value() {
         for parameter in [AFTER_ID, AFTER_NAME, AFTER_NUMBER, LIMIT, REASON, IF_MATCH] {
             assert_eq!(parameter.fault(parameter.example), None, "{}", parameter.name);
         }

@@ -1,6 +1,7 @@
 //! From a method and a path to the operation and its parameters.
 
 use crate::{Method, Operation};
+use obf_types::percent;
 
 /// What a request asks for.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub enum NoRoute {
     Unknown,
     /// The path is served, with these methods only.
     Method(Vec<&'static str>),
-    /// Percent-encoding that is none, or of no UTF-8.
+    /// Invalid percent-encoding, or one of octets that are not UTF-8.
     Encoding,
 }
 
@@ -109,31 +110,16 @@ pub fn query(text: &str) -> Result<Vec<(String, String)>, NoRoute> {
     pairs.collect::<Option<_>>().ok_or(NoRoute::Encoding)
 }
 
-/// Undoes percent-encoding.
+/// Undoes percent-encoding; `None` if it is malformed, or what it stands for is not UTF-8.
 pub fn decoded(text: &str) -> Option<String> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((octet, after)) = rest.split_first() {
-        rest = after;
-        if *octet != b'%' {
-            octets.push(*octet);
-            continue;
-        }
-        let (digits, after) = rest.split_first_chunk::<2>()?;
-        let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-        octets.push(u8::try_from(high? * 16 + low?).ok()?);
-        rest = after;
-    }
-    String::from_utf8(octets).ok()
+    String::from_utf8(percent::decode(text.as_bytes())?).ok()
 }
 
 /// One path segment or query value, percent-encoded (RFC 3986 unreserved characters stay).
 pub fn encoded(text: &str) -> String {
-    let octet = |octet| match octet {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(octet).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(octet).collect()
+    let mut out = String::with_capacity(text.len());
+    percent::encode(text.as_bytes(), percent::is_unreserved, &mut out);
+    out
 }
 
 impl Operation {

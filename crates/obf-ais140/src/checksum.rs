@@ -1,6 +1,6 @@
 //! The checksums found in the field, each with its exact coverage.
 
-use crate::decode::Refused;
+use crate::refused::Refused;
 use alloc::{format, string::String, vec::Vec};
 
 /// The function.
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn check_values_of_the_catalogue() {
+    fn checksums_have_the_check_values_of_the_catalogue() {
         assert_eq!(Algorithm::Crc32Ieee.over(b"123456789"), 0xCBF4_3926);
         assert_eq!(Algorithm::Crc32Mpeg2.over(b"123456789"), 0x0376_E6E7);
         assert_eq!(Algorithm::Xor8.over(b"123456789"), 0x31);

@@ -4,9 +4,9 @@
 use crate::{
     Alert, Emergency, Health, Imei, Layout, Login, Message, Position, Report, Track,
     command::ParameterChangeText,
-    decode::Refused,
     field::{Fields, choice, coordinate, date_time, digits, percent, plain_decimal, refuse, signed},
     message::FixOrder,
+    refused::Refused,
 };
 use alloc::{
     boxed::Box,

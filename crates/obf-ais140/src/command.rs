@@ -1,7 +1,7 @@
 //! Commands to a device (`SET KEY:VALUE`, `GET KEY`, `CLR KEY`) and what its alert 12 answers. AIS-140 3.1.3 wants
 //! them believed only on an authenticated channel: that is the TLS-PSK connection they are read from.
 
-use crate::{decode::Refused, field::refuse, message::ParameterChange};
+use crate::{field::refuse, message::ParameterChange, refused::Refused};
 use alloc::{
     format,
     string::{String, ToString},
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn commands_that_no_device_takes_name_their_bad_part() {
         for (line, text) in [
             ("PUT SL:60", "verb \"PUT\": expected SET, GET or CLR"),
             ("", "verb \"\": expected SET, GET or CLR"),

@@ -1,6 +1,6 @@
 //! Single fields, each refused by name.
 
-use crate::{Imei, Point, decode::Refused};
+use crate::{Imei, Point, refused::Refused};
 use alloc::{
     format,
     string::{String, ToString},

@@ -2,8 +2,8 @@
 
 use crate::{
     Alert, Batch, Imei, Message, Position, Track,
-    decode::Refused,
     field::{choice, coordinate, date_time, digits, plain_decimal, refuse, signed},
+    refused::Refused,
 };
 use alloc::{
     boxed::Box,

@@ -1,8 +1,9 @@
 //! Batches over HTTP POST: `application/x-www-form-urlencoded`, the frame in `vltdata`.
 
-use crate::decode::Refused;
 use crate::field::refuse;
+use crate::refused::Refused;
 use alloc::{string::String, vec::Vec};
+use obf_types::percent;
 
 /// The form field that carries the frame.
 pub const FIELD: &str = "vltdata";
@@ -27,31 +28,14 @@ pub fn frame_in_body(body: &[u8]) -> Result<Vec<u8>, Refused> {
 /// A POST body that carries the frame.
 pub fn body_with_frame(frame: &[u8]) -> String {
     let mut out = alloc::format!("{FIELD}=");
-    for octet in frame {
-        if octet.is_ascii_alphanumeric() || b"-._~".contains(octet) {
-            out.push(char::from(*octet));
-        } else {
-            out.push_str(&alloc::format!("%{octet:02X}"));
-        }
-    }
+    percent::encode(frame, percent::is_unreserved, &mut out);
     out
 }
 
 fn decoded(value: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(value.len());
-    let mut rest = value.iter();
-    while let Some(octet) = rest.next() {
-        out.push(match octet {
-            b'+' => b' ',
-            b'%' => hex(*rest.next()?)? * 16 + hex(*rest.next()?)?,
-            other => *other,
-        });
-    }
-    Some(out)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    // In a form a space is a plus (a plus itself is escaped).
+    let spaced: Vec<u8> = value.iter().map(|octet| if *octet == b'+' { b' ' } else { *octet }).collect();
+    percent::decode(&spaced)
 }
 
 #[cfg(test)]
@@ -60,7 +44,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn bodies_read_back() {
+    fn post_bodies_of_frames_read_back() {
         for frame in [&b"NRM1 2+3%4&5=6"[..], b"", b"\xff\0"] {
             assert_eq!(frame_in_body(body_with_frame(frame).as_bytes()).unwrap(), frame);
         }

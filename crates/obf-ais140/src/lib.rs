@@ -26,13 +26,15 @@ pub mod framer;
 pub mod http;
 pub mod message;
 pub mod receiver;
+pub mod refused;
 
 pub use checksum::{Algorithm, ChecksumRule};
 pub use command::{Command, CommandError};
-pub use decode::{Refused, decode};
+pub use decode::decode;
 pub use dialect::{Dialect, Layout};
 pub use framer::Framer;
 pub use message::{
     Alert, Batch, Emergency, Health, Imei, Login, Message, ParameterChange, Point, Position, Report, Track,
 };
 pub use receiver::Receiver;
+pub use refused::Refused;

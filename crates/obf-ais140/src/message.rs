@@ -5,7 +5,7 @@ use core::fmt;
 use obf_types::UnixTime;
 
 /// A device's IMEI as its frames write it: 15 digits. The check digit is not enforced: devices in the field ship
-/// with placeholder IMEIs, and in OBF it is the secure element's identity that counts (U9).
+/// with placeholder IMEIs, and in OBF the secure element's identity is what identifies the vehicle (U9).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Imei(Box<str>);
 
@@ -69,7 +69,7 @@ impl Message {
         }
     }
 
-    /// Who the frame says it is from. What the connection proved counts more (U1, U9).
+    /// Who the frame says it is from. What the connection proved takes precedence (U1, U9).
     pub const fn imei(&self) -> &Imei {
         match self {
             Self::Login(login) => &login.imei,

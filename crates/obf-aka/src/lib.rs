@@ -1,7 +1,7 @@
 //! 3GPP authentication and key agreement (TS 33.102), for both ends of it.
 //!
 //! - [`Algorithm`]: [`Milenage`] (TS 35.206) or [`Tuak`] (TS 35.231), keyed for one subscriber.
-//! - Home environment: [`generate_vector`], [`CounterScheme`] or [`TimeScheme`] for the next [`Sqn`],
+//! - Home environment: [`generate_vector`], [`CounterScheme`] for the next [`Sqn`],
 //!   [`verify_auts`] and [`SqnLayout::resynchronise`] after a synchronisation failure.
 //! - Subscriber: [`SqnArray`], the SQN memory of a USIM, and [`authenticate`].
 //!
@@ -24,7 +24,7 @@ pub use amf::{Amf, SeparationBitSet};
 pub use keccak::keccak_f1600;
 pub use milenage::Milenage;
 pub use output::SecretOutput;
-pub use sqn::{CounterScheme, MAX_IND_BITS, Sqn, SqnExhausted, SqnLayout, TimeScheme};
+pub use sqn::{CounterScheme, MAX_IND_BITS, Sqn, SqnExhausted, SqnLayout};
 pub use tuak::{KeySize, MacSize, ResSize, Tuak, TuakKey, TuakSizes};
 pub use usim::{Authentication, SqnArray, SqnLimits, Success, authenticate};
 pub use vector::{AkaVector, generate_vector, ks, verify_auts};

@@ -109,7 +109,7 @@ impl Default for SqnLayout {
     }
 }
 
-/// Sequence numbers that are not time-based (TS 33.102 C.1.1.2): SEQ counts vectors, SQN_HE is kept per subscriber.
+/// Sequence numbers that are not time-based (TS 33.102 C.1.1.2): SEQ is one more for each vector, SQN_HE is kept per subscriber.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CounterScheme {
     /// SEQ and IND.
@@ -123,50 +123,6 @@ impl CounterScheme {
     /// [`SqnExhausted`] after the last SEQ.
     pub fn next(self, sqn_he: Sqn, ind: u8) -> Result<Sqn, SqnExhausted> {
         self.layout.sqn(self.layout.seq(sqn_he) + 1, ind)
-    }
-}
-
-/// Sequence numbers that are entirely time-based (TS 33.102 C.1.1.3): SEQ = GLC + DIF, GLC a clock of the HE,
-/// DIF a value per subscriber that only resynchronisation changes. Nothing is written per vector.
-///
-/// Two vectors for one subscriber and one IND in the same tick would have the same SQN: the caller waits for
-/// the next tick in between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeScheme {
-    /// SEQ and IND.
-    pub layout: SqnLayout,
-    /// Ticks of GLC a second; 10 in profile 3 of TS 33.102 C.3.
-    pub ticks_per_second: u32,
-}
-
-impl TimeScheme {
-    /// Profile 3 of TS 33.102 C.3: 5 bits of IND, ticks of 0.1 s.
-    pub const PROFILE_3: Self = Self { layout: SqnLayout::DEFAULT, ticks_per_second: 10 };
-
-    /// The SQN for the time (milliseconds since an epoch that never changes) and the subscriber's DIF, ticks.
-    ///
-    /// # Errors
-    /// [`SqnExhausted`] if GLC + DIF is no SEQ.
-    pub fn sqn(self, milliseconds: u64, dif: i64, ind: u8) -> Result<Sqn, SqnExhausted> {
-        let seq = self.global_counter(milliseconds).checked_add_signed(dif).ok_or(SqnExhausted)?;
-        self.layout.sqn(seq, ind)
-    }
-
-    /// The DIF after a verified AUTS said SQN_MS: unchanged if an SQN made now would be accepted, otherwise
-    /// such that SEQ is SEQ_MS now and above it from the next tick on.
-    pub fn resynchronise(self, limits: SqnLimits, milliseconds: u64, dif: i64, sqn_ms: Sqn) -> i64 {
-        let (clock, highest) = (self.global_counter(milliseconds), self.layout.seq(sqn_ms));
-        let now = clock.checked_add_signed(dif);
-        match now {
-            Some(now) if now > highest && now - highest <= limits.delta && now <= self.layout.max_seq() => {
-                dif
-            }
-            _ => (i128::from(highest) - i128::from(clock)).clamp(i64::MIN.into(), i64::MAX.into()) as i64,
-        }
-    }
-
-    fn global_counter(self, milliseconds: u64) -> u64 {
-        (u128::from(milliseconds) * u128::from(self.ticks_per_second) / 1000).try_into().unwrap_or(u64::MAX)
     }
 }
 
@@ -210,23 +166,5 @@ mod tests {
         assert_eq!(after(4, 5), sqn(5), "the next equals SEQ_MS");
         assert_eq!(after((1 << 28) + 4, 5), sqn((1 << 28) + 4), "the last that delta allows");
         assert_eq!(after((1 << 28) + 5, 5), sqn(5), "beyond delta");
-    }
-
-    #[test]
-    fn time_scheme_rises_by_itself_and_follows_a_resynchronisation() {
-        let scheme = TimeScheme::PROFILE_3;
-        let now = 1_700_000_000_000;
-        let first = scheme.sqn(now, 0, 7).unwrap();
-        assert_eq!((scheme.layout.seq(first), scheme.layout.ind(first)), (17_000_000_000, 7));
-        assert_eq!(scheme.sqn(now + 99, 0, 7), Ok(first));
-        assert!(scheme.sqn(now + 100, 0, 7).unwrap() > first);
-        assert_eq!(scheme.sqn(now, i64::MIN, 7), Err(SqnExhausted));
-
-        let ahead = scheme.layout.sqn(18_000_000_000, 0).unwrap();
-        let dif = scheme.resynchronise(SqnLimits::DEFAULT, now, 0, ahead);
-        assert_eq!(dif, 1_000_000_000);
-        assert_eq!(scheme.layout.seq(scheme.sqn(now + 100, dif, 0).unwrap()), 18_000_000_001);
-        let behind = scheme.layout.sqn(16_999_999_999, 0).unwrap();
-        assert_eq!(scheme.resynchronise(SqnLimits::DEFAULT, now, 0, behind), 0);
     }
 }

@@ -98,7 +98,7 @@ pub struct Tuak {
 
 impl Tuak {
     /// With K and TOPc, the operator's variant already bound to K. `iterations` of the permutation: 1 unless the
-    /// operator says otherwise; 0 counts as 1.
+    /// operator says otherwise; 0 means 1.
     pub fn new(k: TuakKey, topc: &Secret<32>, sizes: TuakSizes, iterations: u8) -> Self {
         Self { k, topc: topc.clone(), sizes, iterations: iterations.max(1) }
     }

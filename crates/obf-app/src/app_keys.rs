@@ -1,7 +1,7 @@
 //! The keys and sessions of one application under one Authentication Server.
 
 use crate::{
-    keys::{Found, Held, Keys},
+    keys::{CachedKey, Found, Keys},
     link::{AsLink, FetchError},
     sessions::{Place, Sessions},
 };
@@ -84,21 +84,21 @@ impl AppKeys {
     }
 
     /// The key, if it is known and good.
-    pub(crate) fn known(&self, need: &NeedKey) -> Option<Held> {
+    pub(crate) fn known(&self, need: &NeedKey) -> Option<CachedKey> {
         match self.keys.find(need, self.link.clock.now()) {
-            Found::Held(held) => Some(held),
+            Found::Cached(cached) => Some(cached),
             Found::Refused | Found::Unknown(_) | Found::Wait => None,
         }
     }
 
     /// The key, from memory or from the Authentication Server.
-    pub(crate) async fn key(&self, need: NeedKey) -> Result<Held, NoKey> {
+    pub(crate) async fn key(&self, need: NeedKey) -> Result<CachedKey, NoKey> {
         let deadline = Instant::now() + self.link.time;
         // Subscribed before the look: a phase that begins in between is not missed.
         let mut phases = self.keys.phases();
         loop {
             match self.keys.find(&need, self.link.clock.now()) {
-                Found::Held(held) => return Ok(held),
+                Found::Cached(cached) => return Ok(cached),
                 Found::Refused => return Err(NoKey::Refused(None)),
                 Found::Unknown(seen) => return self.fetch(need, seen).await,
                 Found::Wait => {
@@ -112,7 +112,7 @@ impl AppKeys {
         }
     }
 
-    async fn fetch(&self, need: NeedKey, seen: u64) -> Result<Held, NoKey> {
+    async fn fetch(&self, need: NeedKey, seen: u64) -> Result<CachedKey, NoKey> {
         let NeedKey { token, ua } = need.clone();
         let fetched = self.link.fetch(KeyRequest { token, app: self.app.clone(), ua }).await;
         let now = self.link.clock.now();
@@ -130,11 +130,16 @@ impl AppKeys {
     }
 
     /// Adds a session that `cutter` ends; `None` if its key has ended meanwhile.
-    pub(crate) fn begin(self: &Arc<Self>, token: &TokenId, held: &Held, cutter: Cutter) -> Option<Place> {
-        let number = self.sessions.add(token.clone(), held.expires, cutter);
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        token: &TokenId,
+        cached: &CachedKey,
+        cutter: Cutter,
+    ) -> Option<Place> {
+        let number = self.sessions.add(token.clone(), cached.expires, cutter);
         let place = Place { number, keys: Arc::clone(self) };
         // Asked after the session can be found by its token: a notice either shows here or cuts it.
-        self.keys.still_good(token, held, self.link.clock.now()).then_some(place)
+        self.keys.still_good(token, cached, self.link.clock.now()).then_some(place)
     }
 
     /// A session's place is given up.
@@ -169,6 +174,7 @@ impl AppKeys {
 
 impl Drop for AppKeys {
     fn drop(&mut self) {
+        // The task holds a handle while it asks, so nothing is asked now: this ends its wait for a connection.
         if let Some(task) = self.resuming.get() {
             task.abort();
         }

@@ -3,7 +3,7 @@
 use crate::{
     app_keys::{AppKeys, NoKey},
     directory::AsDirectory,
-    keys::{Held, Phase},
+    keys::{CachedKey, Phase},
     listener::{ListenError, Listener, ListenerSettings},
 };
 use obf_net::Running;
@@ -72,40 +72,40 @@ pub struct ServerState {
 /// A key and what came with it. Cheap to clone.
 #[derive(Clone)]
 pub struct Grant {
-    pub(crate) held: Held,
+    pub(crate) cached: CachedKey,
     pub(crate) keys: Arc<AppKeys>,
 }
 
 impl Grant {
     /// The application's key for one security protocol. It never leaves the process.
     pub fn key(&self) -> &AppKey {
-        &self.held.grant.key
+        &self.cached.grant.key
     }
 
     /// From then on it is not to be used: the key's own end or the local maximum age, whichever is sooner.
     pub const fn expires(&self) -> UnixTime {
-        self.held.expires
+        self.cached.expires
     }
 
     /// When the device bootstrapped.
     pub fn bootstrapped_at(&self) -> UnixTime {
-        self.held.grant.bootstrapped_at
+        self.cached.grant.bootstrapped_at
     }
 
     /// How it was derived.
     pub fn schema(&self) -> KeySchema {
-        self.held.grant.schema
+        self.cached.grant.schema
     }
 
     /// User security settings, as the Resource Server has them.
     pub fn settings(&self) -> &[u8] {
-        &self.held.grant.settings
+        &self.cached.grant.settings
     }
 
     /// The device, if the application is registered to be told. The Authentication Server says so, and another one may
     /// say the same of a device of its own: tell devices apart by both.
     pub fn device(&self) -> Option<&GlobalIdentity> {
-        self.held.grant.device.as_ref()
+        self.cached.grant.device.as_ref()
     }
 
     /// The domain of the Authentication Server, where it is configured.
@@ -116,7 +116,7 @@ impl Grant {
 
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Grant(of {}, until {})", self.keys.link, self.held.expires)
+        write!(f, "Grant(of {}, until {})", self.keys.link, self.cached.expires)
     }
 }
 
@@ -146,13 +146,13 @@ impl Application {
         if let Err(NoKey::Refused(Some(refusal))) = &found {
             self.0.refusals.send_replace(Some(Refused { token: token.clone(), refusal: *refusal }));
         }
-        Ok(Grant { held: found?, keys: Arc::clone(keys) })
+        Ok(Grant { cached: found?, keys: Arc::clone(keys) })
     }
 
     /// The key, if it is known.
     pub(crate) fn known(&self, need: &NeedKey) -> Option<Grant> {
         let keys = self.keys_of(&need.token)?;
-        Some(Grant { held: keys.known(need)?, keys: Arc::clone(keys) })
+        Some(Grant { cached: keys.known(need)?, keys: Arc::clone(keys) })
     }
 
     /// The number of the Authentication Server that a token is of.

@@ -18,7 +18,7 @@ pub struct AsSettings {
     /// dNSNames are registered there for every application of this process.
     pub rpo: TlsClientSettings,
     /// Distinguishes the running instances of an application (NAS-Identifier), 1 to 253 octets. Never the same for two
-    /// processes at once: what one of them has been told would count as told to the other.
+    /// processes at once: what one of them has acknowledged would not be sent to the other.
     pub instance: String,
     /// The enterprise number that attributes stand under.
     pub vendor: Vendor,
@@ -64,7 +64,7 @@ fn new_instance() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DirectoryError {
-    /// There is none.
+    /// No Authentication Server is configured.
     #[error("no Authentication Server is configured")]
     Empty,
     /// Two have one domain: addresses of one Authentication Server belong together.

@@ -37,7 +37,7 @@ impl Phase {
 
 /// A key with what came with it, and the number of notices seen before it was asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct CachedKey {
     pub(crate) grant: Arc<KeyGrant>,
     pub(crate) expires: UnixTime,
     seen: u64,
@@ -45,7 +45,7 @@ pub(crate) struct Held {
 
 /// What the keys say about a token at hand.
 pub(crate) enum Found {
-    Held(Held),
+    Cached(CachedKey),
     /// Refused a moment ago.
     Refused,
     /// Ask; the number belongs into [`Keys::fetched`].
@@ -64,7 +64,7 @@ pub(crate) struct Keys {
 
 #[derive(Debug)]
 struct Inner {
-    cache: KeyCache<Held>,
+    cache: KeyCache<CachedKey>,
     /// Notices seen so far.
     seen: u64,
     /// Tokens ended lately: by which notice, and when.
@@ -120,8 +120,8 @@ impl Keys {
         }
         let inner = self.lock();
         match inner.cache.find(need, now) {
-            Some(Cached::Key(held)) if self.policy.admits(held.expires, phase.link(), now) => {
-                Found::Held(held)
+            Some(Cached::Key(cached)) if self.policy.admits(cached.expires, phase.link(), now) => {
+                Found::Cached(cached)
             }
             Some(Cached::Refused) => Found::Refused,
             // Only who has resumed is told when the token ends.
@@ -131,15 +131,21 @@ impl Keys {
     }
 
     /// Remembers a fetched key, unless its token was ended since it was asked for; `seen` is from [`Found::Unknown`].
-    pub(crate) fn fetched(&self, need: NeedKey, grant: KeyGrant, seen: u64, now: UnixTime) -> Option<Held> {
+    pub(crate) fn fetched(
+        &self,
+        need: NeedKey,
+        grant: KeyGrant,
+        seen: u64,
+        now: UnixTime,
+    ) -> Option<CachedKey> {
         let expires = self.policy.expiry(grant.expires, now);
-        let held = Held { grant: Arc::new(grant), expires, seen };
+        let cached = CachedKey { grant: Arc::new(grant), expires, seen };
         let mut inner = self.lock();
         if now >= expires || inner.was_ended(&need.token, seen) {
             return None;
         }
-        inner.cache.insert(need, held.clone(), expires);
-        Some(held)
+        inner.cache.insert(need, cached.clone(), expires);
+        Some(cached)
     }
 
     pub(crate) fn refused(&self, need: NeedKey, now: UnixTime) {
@@ -162,8 +168,8 @@ impl Keys {
     }
 
     /// Whether a session may begin with this key now: its token was not ended meanwhile, nor is it over.
-    pub(crate) fn still_good(&self, token: &TokenId, held: &Held, now: UnixTime) -> bool {
-        self.policy.admits(held.expires, self.link(), now) && !self.lock().was_ended(token, held.seen)
+    pub(crate) fn still_good(&self, token: &TokenId, cached: &CachedKey, now: UnixTime) -> bool {
+        self.policy.admits(cached.expires, self.link(), now) && !self.lock().was_ended(token, cached.seen)
     }
 
     /// Forgets what is over.
@@ -221,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_that_overtakes_its_fetch_counts() {
+    fn a_notice_that_overtakes_its_fetch_ends_the_key() {
         let keys = up();
         let seen = asked(&keys, &need(1));
         keys.end_token(&need(1).token, UnixTime(1));
@@ -231,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_that_overtakes_the_handshake_counts() {
+    fn a_notice_that_overtakes_the_handshake_ends_the_key() {
         let keys = up();
-        let held = keys.fetched(need(1), grant(), asked(&keys, &need(1)), UnixTime(1)).unwrap();
-        assert!(keys.still_good(&need(1).token, &held, UnixTime(1)));
+        let cached = keys.fetched(need(1), grant(), asked(&keys, &need(1)), UnixTime(1)).unwrap();
+        assert!(keys.still_good(&need(1).token, &cached, UnixTime(1)));
         keys.end_token(&need(1).token, UnixTime(1));
-        assert!(!keys.still_good(&need(1).token, &held, UnixTime(1)));
+        assert!(!keys.still_good(&need(1).token, &cached, UnixTime(1)));
         assert!(matches!(keys.find(&need(1), UnixTime(1)), Found::Unknown(_)));
     }
 
@@ -266,7 +272,7 @@ mod tests {
         let keys = up();
         keys.fetched(need(1), grant(), asked(&keys, &need(1)), UnixTime(1)).unwrap();
         keys.disconnected(UnixTime(10));
-        assert!(matches!(keys.find(&need(1), UnixTime(20)), Found::Held(_)), "within the grace");
+        assert!(matches!(keys.find(&need(1), UnixTime(20)), Found::Cached(_)), "within the grace");
         keys.connected();
         assert!(matches!(keys.find(&need(1), UnixTime(20)), Found::Wait));
         keys.disconnected(UnixTime(30));
@@ -275,6 +281,6 @@ mod tests {
         assert!(matches!(keys.find(&need(2), UnixTime(30)), Found::Wait), "nobody would tell of its end");
         keys.connected();
         keys.resumed();
-        assert!(matches!(keys.find(&need(1), UnixTime(20)), Found::Held(_)));
+        assert!(matches!(keys.find(&need(1), UnixTime(20)), Found::Cached(_)));
     }
 }

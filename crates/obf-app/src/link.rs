@@ -10,7 +10,7 @@ use obf_net::{
     radius::{AskError, Connection, RadiusTlsClient},
 };
 use obf_radius::{AttributeWriter, Code, ObfAttribute, Reply, Vendor};
-use obf_rpo::{AnswerError, Ask, KeyGrant, KeyRequest, Malformed, Resume};
+use obf_rpo::{AnswerError, KeyGrant, KeyRequest, Malformed, Resume, RpoOperation};
 use obf_types::{AppId, Domain, Refusal};
 use std::{
     fmt,
@@ -100,7 +100,7 @@ impl AsLink {
             return Err(FetchError::Busy);
         };
         let token = request.token.clone();
-        let attributes = self.encode(&Ask::Key(request)).ok_or(FetchError::Away)?;
+        let attributes = self.encode(&RpoOperation::Key(request)).ok_or(FetchError::Away)?;
         let reply = match self.client.ask(Code::AccessRequest, &attributes, self.time).await {
             Ok(reply) => reply,
             Err(error @ (AskError::Unreachable | AskError::NoAnswer)) => {
@@ -133,8 +133,8 @@ impl AsLink {
     /// Says that an application is there, and hears what it has missed: when this returns, every notice has been acted
     /// on.
     pub(crate) async fn resume(&self, app: &AppId, on: &Connection) -> Result<(), AskError> {
-        let ask = Ask::Resume(Resume { app: app.clone() });
-        let attributes = self.encode(&ask).ok_or(AskError::Unreachable)?;
+        let operation = RpoOperation::Resume(Resume { app: app.clone() });
+        let attributes = self.encode(&operation).ok_or(AskError::Unreachable)?;
         let reply = on.ask(Code::AccessRequest, &attributes, self.time).await?;
         reply.accepted(self.vendor).map_err(|error| {
             match error {
@@ -157,9 +157,11 @@ impl AsLink {
         named.map_or_else(|_| Some(Vec::new()), |named| named.map(<[u8]>::to_vec))
     }
 
-    fn encode(&self, ask: &Ask) -> Option<Vec<u8>> {
+    fn encode(&self, operation: &RpoOperation) -> Option<Vec<u8>> {
         let mut attributes = Vec::with_capacity(256);
-        ask.encode(self.vendor, &self.instance, &mut AttributeWriter::for_request(&mut attributes)).ok()?;
+        operation
+            .encode(self.vendor, &self.instance, &mut AttributeWriter::for_request(&mut attributes))
+            .ok()?;
         Some(attributes)
     }
 }
@@ -188,6 +190,7 @@ async fn look_after(
 ) {
     let mut ticks = tokio::time::interval(TICK);
     loop {
+        // Each branch is safe to drop: a tick or an application that comes in between is there the next time.
         tokio::select! {
             _ = ticks.tick() => {
                 let now = clock.now();

@@ -189,7 +189,7 @@ async fn accept_one(incoming: Incoming, acceptor: &PskAcceptor, served: &Arc<Ser
             return None;
         }
     };
-    let Some(place) = grant.keys.begin(&token, &grant.held, cutter) else {
+    let Some(place) = grant.keys.begin(&token, &grant.cached, cutter) else {
         tracing::debug!(%peer, %token, "ended during the handshake");
         return None;
     };

@@ -144,6 +144,8 @@ impl LinkEvents for Members {
     /// themselves; where none is welcome, the next address may know them.
     async fn connected(&self, connection: &Connection) -> Result<(), AskError> {
         let id = connection.id();
+        // They wait for the outcome from before the applications hear of the connection. Returning drops the waits that are
+        // left, not the attempts, which are the applications' own.
         let mut attempts = JoinSet::new();
         for keys in self.all() {
             let mut attempt = keys.attempts();

@@ -89,7 +89,7 @@ impl Administrators {
                 // The name goes into the audit, where nothing may pass for something else.
                 _ => {
                     tracing::warn!(server = self.server.name(), ?answer, "no administrator as they are here");
-                    Err(RprError::Unreachable)
+                    Err(RprError::Unreadable)
                 }
             },
             Err(RprError::Refused(Refusal::UnknownIdentity)) => Ok(None),

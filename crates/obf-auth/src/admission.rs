@@ -1,10 +1,8 @@
 //! Who may ask how much on RPB: unanswered challenges of an identity, requests of a source address (WIRES "SQN
 //! authority").
 
-use crate::{
-    config::LimitsConfig,
-    limiter::{Limiter, Rate},
-};
+use crate::config::LimitsConfig;
+use obf_net::{Rate, RateLimiter, source_network};
 use obf_types::{IdentityKind, UnixTime};
 use std::{
     net::IpAddr,
@@ -19,38 +17,34 @@ const SOURCES: usize = 1 << 16;
 /// The limits of one node.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    challenges: Mutex<Limiter>,
-    sources: Mutex<Limiter>,
+    challenges: Mutex<RateLimiter>,
+    sources: Mutex<RateLimiter>,
 }
 
 impl Admission {
     pub(crate) fn new(limits: &LimitsConfig) -> Self {
-        let challenges = Rate { burst: limits.challenges, seconds: limits.challenges_seconds };
-        let sources = Rate { burst: limits.requests_per_source, seconds: limits.requests_seconds };
+        let challenges = Rate { burst: limits.challenges, ticks: limits.challenges_seconds };
+        let sources = Rate { burst: limits.requests_per_source, ticks: limits.requests_seconds };
         Self {
-            challenges: Mutex::new(Limiter::new(IDENTITIES, challenges)),
-            sources: Mutex::new(Limiter::new(SOURCES, sources)),
+            challenges: Mutex::new(RateLimiter::new(IDENTITIES, challenges)),
+            sources: Mutex::new(RateLimiter::new(SOURCES, sources)),
         }
     }
 
-    /// Whether a source address may send one request more. An IPv6 source is its /64.
+    /// Whether a source address may send one request more.
     pub(crate) fn admits_source(&self, source: IpAddr, now: UnixTime) -> bool {
-        let source = match source.to_canonical() {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits() & (u128::MAX << 64),
-        };
-        lock(&self.sources).take(&source, now)
+        lock(&self.sources).take(&source_network(source), now.0).is_ok()
     }
 
     /// Whether an identity may have one unanswered challenge more.
     pub(crate) fn admits_challenge(&self, user_name: &str, now: UnixTime) -> bool {
-        lock(&self.challenges).take(bucket_of(user_name), now)
+        lock(&self.challenges).take(bucket_of(user_name), now.0).is_ok()
     }
 
     /// A challenge of that identity was answered. Only a committed token says so: a response played again is no answer,
     /// and must not pay for another vector.
     pub(crate) fn challenge_answered(&self, user_name: &str, now: UnixTime) {
-        lock(&self.challenges).give_back(bucket_of(user_name), now);
+        lock(&self.challenges).give_back(bucket_of(user_name), now.0);
     }
 }
 
@@ -65,7 +59,7 @@ fn bucket_of(user_name: &str) -> &str {
 }
 
 /// A limiter is consistent between its methods' calls, and none of them panics halfway.
-fn lock(limiter: &Mutex<Limiter>) -> MutexGuard<'_, Limiter> {
+fn lock(limiter: &Mutex<RateLimiter>) -> MutexGuard<'_, RateLimiter> {
     limiter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

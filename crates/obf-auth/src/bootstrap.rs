@@ -24,7 +24,7 @@ use obf_rpb::{
         VectorQuery,
     },
 };
-use obf_rpr::{Resynchronisation, VectorRequest, Wanted};
+use obf_rpr::{Resynchronisation, RightsSelector, VectorRequest};
 use obf_token::Mode;
 use obf_types::{Refusal, UnixTime};
 use std::{sync::Arc, time::Duration};
@@ -36,7 +36,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// exactly what an unknown identity does, in words and in time.
 const NOBODY: &[u8] = b"limited@nobody.invalid";
 
-/// What bootstrapping takes.
+/// Answers bootstraps, with the parts of the node that they need.
 #[derive(Debug)]
 pub(crate) struct Bootstraps {
     pub(crate) clock: Arc<dyn Clock>,
@@ -129,7 +129,7 @@ impl Bootstraps {
             {
                 Ok(answer) => answer,
                 Err(RprError::Refused(refusal)) => return VectorAnswer::Refused(refusal),
-                Err(RprError::Unreachable) => return VectorAnswer::Unreachable,
+                Err(RprError::Unreachable | RprError::Unreadable) => return VectorAnswer::Unreachable,
             };
         if !table.is_of(&answer.device.identity, served) {
             // It could end the other's tokens, or be ended by it, if its token were made.
@@ -181,7 +181,7 @@ impl Bootstraps {
 async fn nobody(served: &Served) -> VectorAnswer {
     let nobody = VectorRequest { user_name: NOBODY.to_vec(), mode: Mode::Aka, resynchronisation: None };
     match served.server.vector(nobody).await {
-        Err(RprError::Unreachable) => VectorAnswer::Unreachable,
+        Err(RprError::Unreachable | RprError::Unreadable) => VectorAnswer::Unreachable,
         _ => VectorAnswer::Refused(Refusal::Limited),
     }
 }
@@ -205,13 +205,13 @@ async fn given_rights(served: &Served, token: &Bootstrapped, now: UnixTime) -> O
         let rights = RightsSet::from_octets(octets)?;
         return Some(GivenRights { said_at: token.facts.rights_at, rights });
     }
-    match served.server.rights(token.identity.value().as_bytes(), Wanted::First).await {
+    match served.server.rights(token.identity.value().as_bytes(), RightsSelector::First).await {
         Ok(answer) => Some(GivenRights { said_at: now, rights: rights_of(answer.rights) }),
         // Refused meanwhile: what the device may do is asked again with every fetch.
         Err(RprError::Refused(_)) => {
             Some(GivenRights { said_at: now, rights: RightsSet::new(Vec::new(), true) })
         }
-        Err(RprError::Unreachable) => None,
+        Err(RprError::Unreachable | RprError::Unreadable) => None,
     }
 }
 

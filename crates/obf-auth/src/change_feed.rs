@@ -28,7 +28,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long a change of our own may take to be applied before its maker stops waiting.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// What the store tells this node, and how far it has listened.
+/// The store's changes as this node hears them, and how far it has applied them. Its locks, those of its watches and those of
+/// the table's shards are each taken alone, so they have no order.
 #[derive(Debug)]
 pub(crate) struct ChangeFeed {
     /// Behind what has been applied. Only [`ChangeFeed::run`] moves it.
@@ -38,7 +39,7 @@ pub(crate) struct ChangeFeed {
     begun: AtomicU64,
     /// … and of the last whose changes are applied.
     done: watch::Sender<u64>,
-    /// Counts up when applications may have been left notices.
+    /// Rises when notices for applications may have been stored.
     notices: watch::Sender<u64>,
     kick: Notify,
     /// When the last look that succeeded began.
@@ -68,7 +69,7 @@ impl ChangeFeed {
         self.watches.watch()
     }
 
-    /// Counts up when applications may have been left notices.
+    /// Rises when notices for applications may have been stored.
     pub(crate) fn notices(&self) -> watch::Receiver<u64> {
         self.notices.subscribe()
     }
@@ -80,7 +81,8 @@ impl ChangeFeed {
 
     /// Waits until every change made so far has been applied to this node's memory.
     pub(crate) async fn settle(&self) -> Result<(), StoreError> {
-        // The look that is under way may have begun before the change was made; the next one sees it.
+        // The look that is under way may have begun before the change was made; the next one sees it. A kick while a look
+        // is under way is kept by `Notify`, so the next one begins at once.
         let next = self.begun.load(Ordering::SeqCst) + 1;
         self.kick.notify_one();
         let mut done = self.done.subscribe();
@@ -127,6 +129,7 @@ impl ChangeFeed {
         loop {
             let (began, after) = (Instant::now(), self.cursor().clone());
             let followed = store.follow(after).await?;
+            // When the look began, not when it ended: what was ended meanwhile may be missing from it.
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = began;
             let changes: Arc<[Change]> = followed.changes.into();
             // Noted first, applied then, behind the cursor last: a token that comes to memory in between is forgotten by

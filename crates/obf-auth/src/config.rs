@@ -58,6 +58,7 @@ use crate::rules::{RuleError, Rules, ServerRules};
 use obf_files::SecretFile;
 use obf_net::ConnectionLimits;
 use obf_store::Location;
+pub use obf_types::ConfigError;
 use obf_types::{Domain, Lifetime};
 use serde::Deserialize;
 use std::{
@@ -80,7 +81,7 @@ pub struct Config {
     /// Where the tokens are kept: a SQLite file that the nodes of this host share, or a PostgreSQL database that nodes
     /// on any hosts share.
     pub database: Location,
-    /// The password for a PostgreSQL database; whitespace around it is none of it.
+    /// The password for a PostgreSQL database; whitespace around it is ignored.
     pub database_password_file: Option<PathBuf>,
     /// The key-encryption key: 32 octets, or 64 hex digits. The same for all nodes of the deployment.
     pub kek_file: PathBuf,
@@ -262,34 +263,16 @@ impl Default for LimitsConfig {
     }
 }
 
-/// What is wrong with a configuration, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The key, as it stands in the file.
-    pub key: Cow<'static, str>,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl ConfigError {
-    pub(crate) fn new(key: impl Into<Cow<'static, str>>, reason: impl fmt::Display) -> Self {
-        Self { key: key.into(), reason: reason.to_string() }
-    }
+/// What is wrong with a key of this section.
+pub(crate) fn wrong(key: impl Into<Cow<'static, str>>, reason: impl fmt::Display) -> ConfigError {
+    ConfigError::new("auth", key, reason)
 }
 
 impl From<RuleError> for ConfigError {
     fn from(RuleError { key, reason }: RuleError) -> Self {
-        Self { key: key.into(), reason }
+        wrong(key, reason)
     }
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "auth.{}: {}", self.key, self.reason)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// A configuration whose values hold their rules.
 #[derive(Debug)]
@@ -321,20 +304,20 @@ impl Config {
     }
 
     pub(crate) fn check(&self) -> Result<Checked, ConfigError> {
-        let domain = Domain::new(&self.domain).map_err(|error| ConfigError::new("domain", error))?;
+        let domain = Domain::new(&self.domain).map_err(|error| wrong("domain", error))?;
         let servers = self.checked_servers(&domain)?;
-        let node = obf_types::NodeNumber::new(self.node)
-            .ok_or_else(|| ConfigError::new("node", "a number from 0 to 31"))?;
+        let node =
+            obf_types::NodeNumber::new(self.node).ok_or_else(|| wrong("node", "a number from 0 to 31"))?;
         let max_lifetime = Lifetime::parse(&self.limits.max_lifetime)
-            .ok_or_else(|| ConfigError::new("limits.max_lifetime", "1s to 24h, for example 8h"))?;
+            .ok_or_else(|| wrong("limits.max_lifetime", "1s to 24h, for example 8h"))?;
         if self.rpb.plain_http == (self.rpb.cert_file.is_some() || self.rpb.key_file.is_some()) {
-            return Err(ConfigError::new("rpb", "cert_file and key_file, or plain_http = true"));
+            return Err(wrong("rpb", "cert_file and key_file, or plain_http = true"));
         }
         if !(1..=60).contains(&self.limits.challenge_life) {
-            return Err(ConfigError::new("limits.challenge_life", "1 to 60 seconds"));
+            return Err(wrong("limits.challenge_life", "1 to 60 seconds"));
         }
         if self.limits.former_token > 60 {
-            return Err(ConfigError::new("limits.former_token", "0 to 60 seconds"));
+            return Err(wrong("limits.former_token", "0 to 60 seconds"));
         }
         let rules = Rules::new(&servers.iter().map(|server| server.config.rules()).collect::<Vec<_>>())?;
         Ok(Checked { domain, servers, rules, node, max_lifetime })
@@ -345,7 +328,7 @@ impl Config {
         let sections: Vec<(Cow<'static, str>, &ResourceServerConfig)> = match &self.resource_server {
             Some(_) if !self.resource_servers.is_empty() => {
                 let reason = "[auth.resource_server] and [[auth.resource_servers]]: one or the other";
-                return Err(ConfigError::new("resource_server", reason));
+                return Err(wrong("resource_server", reason));
             }
             Some(server) => vec![("resource_server".into(), server)],
             None => (0..)
@@ -354,7 +337,7 @@ impl Config {
                 .collect(),
         };
         if sections.is_empty() {
-            return Err(ConfigError::new(
+            return Err(wrong(
                 "resource_server",
                 "needed, or [[auth.resource_servers]] if there are several",
             ));
@@ -377,7 +360,7 @@ impl Config {
 impl ResourceServerConfig {
     /// What is wrong with one of its keys.
     pub(crate) fn wrong(&self, key: &str, reason: impl fmt::Display) -> ConfigError {
-        ConfigError::new(format!("{}.{key}", self.section), reason)
+        wrong(format!("{}.{key}", self.section), reason)
     }
 
     fn rules(&self) -> ServerRules<'_> {
@@ -429,7 +412,7 @@ impl ResourceServerConfig {
 /// Reads a key of 32 octets, or of 64 hex digits, from a file that only its owner may read.
 pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secret<32>, ConfigError> {
     let read = SecretFile::open_private(path).and_then(|file| file.key());
-    read.map_err(|error| ConfigError::new(key, error))
+    read.map_err(|error| wrong(key, error))
 }
 
 const fn requests_per_second() -> u32 {

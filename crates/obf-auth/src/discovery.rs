@@ -24,8 +24,8 @@ pub(crate) struct Discovery(RwLock<Bytes>);
 impl Discovery {
     /// The answer.
     pub(crate) fn answer(&self) -> Reply {
-        let offer = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut reply = Response::new(Full::new(offer));
+        let document = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut reply = Response::new(Full::new(document));
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         reply
     }
@@ -37,8 +37,8 @@ impl Discovery {
         resource_servers: impl Iterator<Item = &'a Domain>,
         endpoints: &[(&'static str, SocketAddr, bool)],
     ) {
-        let offer = offer(settings, resource_servers, endpoints);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = offer;
+        let document = document(settings, resource_servers, endpoints);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = document;
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn asked<B>(request: &Request<B>) -> bool {
 
 /// What a server with these settings offers at those addresses, to devices of those Resource Servers. What the
 /// configuration decides is asked of the one thing that acts on it, so that no claim outlives a change of either.
-fn offer<'a>(
+fn document<'a>(
     settings: &Settings,
     resource_servers: impl Iterator<Item = &'a Domain>,
     endpoints: &[(&'static str, SocketAddr, bool)],
@@ -59,7 +59,7 @@ fn offer<'a>(
     let schemas = [KeySchema::GbaMe, KeySchema::Obf1].map(KeySchema::name);
     let addresses: Map<String, Value> =
         endpoints.iter().map(|(point, address, _)| ((*point).into(), address.to_string().into())).collect();
-    let mut offer = json!({
+    let mut document = json!({
         "node": "authentication-server",
         "version": env!("CARGO_PKG_VERSION"),
         "domain": settings.domain.as_str(),
@@ -74,8 +74,8 @@ fn offer<'a>(
             "application_providers": "at the Resource Server, which says how at its own /.well-known/obf",
         },
     });
-    if let ([only], Some(offer)) = (resource_servers.as_slice(), offer.as_object_mut()) {
-        offer.insert("resource_server".into(), (*only).into());
+    if let ([only], Some(document)) = (resource_servers.as_slice(), document.as_object_mut()) {
+        document.insert("resource_server".into(), (*only).into());
     }
-    offer.to_string().into()
+    document.to_string().into()
 }

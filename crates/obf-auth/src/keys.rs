@@ -14,7 +14,7 @@ use obf_net::{
     radius::{Handler, Origin},
 };
 use obf_radius::{Request, Vendor};
-use obf_rpo::{Ask, Inquiry, KeyGrant, KeyRequest, grant, refuse};
+use obf_rpo::{KeyGrant, KeyRequest, RpoOperation, RpoRequest, grant, refuse};
 use obf_token::{AppKey, Obf1Context, derive};
 use obf_types::{Domain, GlobalIdentity, KeySchema, Lifetime, Refusal, UnixTime};
 use std::sync::Arc;
@@ -37,12 +37,12 @@ pub(crate) struct KeyServer {
 impl Handler for KeyServer {
     async fn handle(&self, request: Request, origin: Origin) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(USUAL_ANSWER);
-        let refusal = match Inquiry::decode(&request, self.vendor) {
-            Ok(Inquiry::Heartbeat) => {
+        let refusal = match RpoRequest::decode(&request, self.vendor) {
+            Ok(RpoRequest::Heartbeat) => {
                 grant::done(&request, &mut out);
                 return Some(out);
             }
-            Ok(Inquiry::Ask { instance, ask: Ask::Resume(resume) }) => {
+            Ok(RpoRequest::Operation { instance, operation: RpoOperation::Resume(resume) }) => {
                 match self.notices.resume(resume.app, instance, &origin).await {
                     Ok(()) => {
                         grant::done(&request, &mut out);
@@ -51,7 +51,7 @@ impl Handler for KeyServer {
                     Err(refusal) => refusal,
                 }
             }
-            Ok(Inquiry::Ask { ask: Ask::Key(wanted), .. }) => {
+            Ok(RpoRequest::Operation { operation: RpoOperation::Key(wanted), .. }) => {
                 let now = self.clock.now();
                 match self.key(&wanted, &origin, now).await {
                     Ok(grant) => match grant.encode(&request, self.vendor, now, draw(), &mut out) {

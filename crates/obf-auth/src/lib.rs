@@ -9,7 +9,7 @@
 //! | `tokens` | their life: `store`, memory ([`table`]), [`vault`], `change_feed` with its `watches`, `housekeeping` |
 //! | `locator` | which Resource Server (`resource_server`) answers for a device (`rules`) or a token |
 //! | `applications`, `administrators` | what one Resource Server has registered |
-//! | `admission` | how much a source and an identity may ask ([`limiter`]) |
+//! | `admission` | how much a source and an identity may ask (buckets: [`obf_net::rate_limit`]) |
 //! | `sealing` | the keys of challenges |
 //! | `audit` | what administrators did |
 //!
@@ -33,7 +33,6 @@ mod discovery;
 mod error;
 mod housekeeping;
 mod keys;
-pub mod limiter;
 mod locator;
 mod notices_in;
 mod notices_out;

@@ -12,7 +12,7 @@ use obf_net::{
     radius::{Handler, Origin, ReverseRequests},
 };
 use obf_radius::{Request, Vendor, dictionary::ErrorCause, notice};
-use obf_rpr::{Notice, Wanted};
+use obf_rpr::{Notice, RightsSelector};
 use obf_store::StoreError;
 use obf_types::{AppId, GlobalIdentity};
 use std::{collections::BTreeSet, fmt, sync::Arc};
@@ -119,8 +119,8 @@ impl NoticesIn {
         if settle { Ok(self.tokens.settle().await?) } else { Ok(()) }
     }
 
-    /// Devices that are not, or no longer, of this server: all it can say is that tokens from when they were end.
-    /// Whether there were any.
+    /// Devices that this server no longer has, or never had: it can end only the tokens that were bootstrapped while they
+    /// were its own. Returns whether there were any.
     async fn end_left_behind(&self, served: &Served, devices: Vec<GlobalIdentity>) -> Result<bool, ActError> {
         let (of, mut tokens) = (Devices::of(devices.iter()), 0);
         for device in devices {
@@ -177,13 +177,13 @@ impl NoticesIn {
 async fn lost(served: &Served, device: &GlobalIdentity, holders: Vec<AppId>) -> Result<Vec<AppId>, ActError> {
     let mut permitted = BTreeSet::<AppId>::new();
     let mut more = false;
-    match served.server.rights(device.value().as_bytes(), Wanted::First).await {
+    match served.server.rights(device.value().as_bytes(), RightsSelector::First).await {
         Ok(answer) => {
             more = answer.rights.more;
             permitted.extend(answer.rights.list.into_iter().map(|right| right.app));
         }
         Err(RprError::Refused(_)) => {}
-        Err(RprError::Unreachable) => return Err(ActError::Unreachable),
+        Err(RprError::Unreachable | RprError::Unreadable) => return Err(ActError::Unreachable),
     }
     if more && holders.len() <= MOST_LOOKED_AT {
         for app in &holders {
@@ -193,7 +193,7 @@ async fn lost(served: &Served, device: &GlobalIdentity, holders: Vec<AppId>) -> 
             match served.server.right(device, app).await {
                 Ok(answer) => permitted.extend(answer.rights.list.into_iter().map(|right| right.app)),
                 Err(RprError::Refused(_)) => {}
-                Err(RprError::Unreachable) => return Err(ActError::Unreachable),
+                Err(RprError::Unreachable | RprError::Unreadable) => return Err(ActError::Unreachable),
             }
         }
     }

@@ -42,7 +42,7 @@ const MOST: usize = 4096;
 /// When one Resource Server has said that the application is registered, the others' answers are waited for so long.
 const OTHERS: Duration = Duration::from_millis(250);
 
-/// Tells applications.
+/// Sends applications their notices.
 pub(crate) struct NoticesOut {
     shared: Arc<Shared>,
     running: Running,
@@ -92,7 +92,7 @@ impl NoticesOut {
     }
 
     /// Sends every notice the instance has not acknowledged, returns when all are acknowledged, and from then on sends
-    /// each new one as it comes to be, for as long as the connection lasts.
+    /// each new one as soon as it is stored, for as long as the connection lasts.
     pub(crate) async fn resume(&self, app: AppId, instance: String, origin: &Origin) -> Result<(), Refusal> {
         let registered = registered(&self.shared.locator, &app, &origin.names).await?;
         let connection = origin.connection.clone().ok_or(Refusal::UnsupportedOperation)?;
@@ -132,6 +132,7 @@ impl NoticesOut {
 
     /// `None` if the listener is being told already, or the connection speaks for too many.
     fn place(&self, listener: &Listener) -> Option<Place> {
+        // Counted and inserted under one lock: two resumptions at once cannot both take the last place, nor both send.
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         let of_connection = senders.iter().filter(|one| one.connection == listener.connection).count();
         (of_connection < MOST && senders.insert(listener.clone()))
@@ -145,7 +146,7 @@ impl fmt::Debug for NoticesOut {
     }
 }
 
-/// Given up when dropped.
+/// A listener's place among those that are being told; given up when dropped.
 struct Place {
     listener: Listener,
     senders: Arc<Mutex<HashSet<Listener>>>,
@@ -191,7 +192,7 @@ async fn registered(locator: &Locator, app: &AppId, names: &Arc<[String]>) -> Re
     }
 }
 
-/// Tells one instance of an application on one connection.
+/// Sends the notices of one instance of an application on one connection.
 struct NoticeSender {
     shared: Arc<Shared>,
     connection: Connection,
@@ -200,7 +201,7 @@ struct NoticeSender {
     /// Where it was registered when it resumed: it may hold keys from there, whatever is registered now.
     registered: Registrations,
     app: AppId,
-    /// As whom it acknowledges.
+    /// The name under which its acknowledgements are stored.
     peer: String,
     /// Acknowledged up to here.
     after: NoticeCursor,
@@ -218,6 +219,8 @@ impl NoticeSender {
                 let connection = self.connection.clone();
                 in_flight.spawn(async move { connection.ask(TokenNotice::CODE, &attributes, TIME).await });
             }
+            // All of a window are acknowledged before one is stored as such: the place in the store is a single number. An
+            // error drops `in_flight`, and with it the requests; whatever of them was heard is sent again.
             while let Some(answered) = in_flight.join_next().await {
                 let reply = answered.unwrap_or(Err(AskError::Ended))?;
                 if reply.code() != Code::DisconnectAck {
@@ -240,7 +243,7 @@ impl NoticeSender {
         }
     }
 
-    /// A notice as it travels; `None` if it is none of this peer's business.
+    /// A notice's attributes; `None` if this peer may not hear of it.
     fn attributes(&self, notice: Notice) -> Option<Vec<u8>> {
         let table = self.shared.locator.table();
         let discloses_identity = self.may_hear(table.of_domain(notice.token.domain()))?;

@@ -12,8 +12,9 @@ use obf_net::{
 };
 use obf_radius::{AttributeWriter, Code, Reply};
 use obf_rpr::{
-    AdministratorAnswer, AdministratorRequest, AnswerError, ApplicationAnswer, ApplicationRequest, Ask,
-    Asker, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest, Vendor, Wanted,
+    AdministratorAnswer, AdministratorRequest, AnswerError, ApplicationAnswer, ApplicationRequest,
+    RightsAnswer, RightsRequest, RightsSelector, RprClient, RprOperation, VectorAnswer, VectorRequest,
+    Vendor,
 };
 use obf_types::{AppId, Domain, GlobalIdentity, Refusal, SecretBytes};
 use std::{
@@ -32,7 +33,7 @@ const TLS_TIME: Duration = Duration::from_secs(5);
 /// Who asks, and in which attributes: the same at every Resource Server.
 #[derive(Clone, Debug)]
 pub(crate) struct Ourselves {
-    pub(crate) asker: Asker,
+    pub(crate) client: RprClient,
     pub(crate) vendor: Vendor,
 }
 
@@ -59,9 +60,12 @@ pub(crate) enum RprError {
     /// It said no.
     #[error(transparent)]
     Refused(Refusal),
-    /// No process of it answered, or none in a way that can be read.
+    /// No process of it answered in time.
     #[error("Resource Server unreachable")]
     Unreachable,
+    /// Its answer is authentic and says nothing that can be acted on.
+    #[error("the answer of the Resource Server cannot be read")]
+    Unreadable,
 }
 
 impl RprError {
@@ -69,7 +73,8 @@ impl RprError {
     pub(crate) const fn refusal(self) -> Refusal {
         match self {
             Self::Refused(refusal) => refusal,
-            Self::Unreachable => Refusal::ResourceServerUnreachable,
+            // No code says that an answer was unreadable: to whoever waits for it, there is none.
+            Self::Unreachable | Self::Unreadable => Refusal::ResourceServerUnreachable,
         }
     }
 }
@@ -110,27 +115,31 @@ impl ResourceServer {
 
     /// A vector, after a resynchronisation if one is given.
     pub(crate) async fn vector(&self, request: VectorRequest) -> Result<VectorAnswer, RprError> {
-        let reply = self.ask(&Ask::Vector(request)).await?;
+        let reply = self.ask(&RprOperation::Vector(request)).await?;
         read(VectorAnswer::decode(&reply, self.ourselves.vendor))
     }
 
     /// Rights of a device, by an identity as the UE wrote it.
-    pub(crate) async fn rights(&self, user_name: &[u8], wanted: Wanted) -> Result<RightsAnswer, RprError> {
-        let request = RightsRequest { user_name: user_name.to_vec(), wanted };
-        let reply = self.ask(&Ask::Rights(request)).await?;
+    pub(crate) async fn rights(
+        &self,
+        user_name: &[u8],
+        selector: RightsSelector,
+    ) -> Result<RightsAnswer, RprError> {
+        let request = RightsRequest { user_name: user_name.to_vec(), selector };
+        let reply = self.ask(&RprOperation::Rights(request)).await?;
         read(RightsAnswer::decode(&reply, self.ourselves.vendor))
     }
 
     /// The right of a device for one application.
     pub(crate) async fn right(&self, device: &GlobalIdentity, app: &AppId) -> Result<RightsAnswer, RprError> {
-        self.rights(device.value().as_bytes(), Wanted::Only(app.clone())).await
+        self.rights(device.value().as_bytes(), RightsSelector::Only(app.clone())).await
     }
 
     /// An application's registration.
     pub(crate) async fn application(&self, app: &AppId) -> Result<ApplicationAnswer, RprError> {
-        let reply = self.ask(&Ask::Application(ApplicationRequest { app: app.clone() })).await?;
+        let reply = self.ask(&RprOperation::Application(ApplicationRequest { app: app.clone() })).await?;
         let answer = read(ApplicationAnswer::decode(&reply, self.ourselves.vendor))?;
-        if answer.app == *app { Ok(answer) } else { Err(RprError::Unreachable) }
+        if answer.app == *app { Ok(answer) } else { Err(RprError::Unreadable) }
     }
 
     /// The administrator with that credential.
@@ -138,7 +147,7 @@ impl ResourceServer {
         &self,
         request: AdministratorRequest,
     ) -> Result<AdministratorAnswer, RprError> {
-        let reply = self.ask(&Ask::Administrator(request)).await?;
+        let reply = self.ask(&RprOperation::Administrator(request)).await?;
         read(AdministratorAnswer::decode(&reply, self.ourselves.vendor))
     }
 
@@ -186,10 +195,11 @@ impl ResourceServer {
         self.heard.fetch_max(now.max(1), Ordering::Relaxed);
     }
 
-    async fn ask(&self, ask: &Ask) -> Result<Reply, RprError> {
+    async fn ask(&self, operation: &RprOperation) -> Result<Reply, RprError> {
         let mut attributes = Vec::with_capacity(256);
-        let Ourselves { asker, vendor } = &self.ourselves;
-        ask.encode(*vendor, asker, &mut AttributeWriter::for_request(&mut attributes))
+        let Ourselves { client, vendor } = &self.ourselves;
+        operation
+            .encode(*vendor, client, &mut AttributeWriter::for_request(&mut attributes))
             .map_err(|_| RprError::Refused(Refusal::UnknownIdentity))?;
         let reply: Result<Reply, AskError> = match &self.link {
             Link::Udp(client) => client.ask(Code::AccessRequest, &attributes).await,
@@ -266,7 +276,7 @@ fn read<T>(answer: Result<T, AnswerError>) -> Result<T, RprError> {
         }
         AnswerError::Malformed(malformed) => {
             tracing::warn!(%malformed, "an answer on RPR cannot be read");
-            RprError::Unreachable
+            RprError::Unreadable
         }
     })
 }

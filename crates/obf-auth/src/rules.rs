@@ -49,7 +49,7 @@ impl Rules {
     /// The rules of these servers; a server is known by its place among them from then on.
     ///
     /// # Errors
-    /// A rule that is none, one that takes what another server's takes, with both places, or a server without any.
+    /// An invalid rule; two rules that take the same device for different servers (both are named); a server without rules.
     pub(crate) fn new(servers: &[ServerRules<'_>]) -> Result<Self, RuleError> {
         let mut rules = Self {
             prefixes: Vec::new(),
@@ -157,7 +157,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Of one server's prefixes those that another of it covers say nothing; between servers that is an error.
+    /// Drops a server's prefixes that another prefix of the same server covers; between servers that is an error.
     fn sort_prefixes(&mut self, servers: &[ServerRules<'_>]) -> Result<(), RuleError> {
         self.prefixes.sort_unstable();
         let mut kept: Vec<(IdentityKind, Box<str>, usize)> = Vec::with_capacity(self.prefixes.len());
@@ -301,7 +301,7 @@ fn is_derived(user: &str, realm: &str) -> bool {
     })
 }
 
-/// How the IMSIs begin of which that realm is: MNCs of three digits, and of two.
+/// How the IMSIs of the network that a realm names may begin: with an MNC of three digits, or of two.
 fn networks(realm: &str) -> Vec<String> {
     let Some((mcc, mnc)) = home_of(realm) else {
         return Vec::new();

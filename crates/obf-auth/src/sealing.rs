@@ -30,11 +30,11 @@ pub(crate) const LOOK: u64 = 15;
 pub(crate) struct Sealing {
     store: AuthStore,
     vault: Arc<Vault>,
-    known: RwLock<Known>,
+    known: RwLock<KnownRing>,
 }
 
 #[derive(Clone)]
-struct Known {
+struct KnownRing {
     ring: Arc<KeyRing>,
     /// The same keys, newest first, without what they are.
     keys: Vec<SealingKeyFacts>,
@@ -114,7 +114,7 @@ impl std::fmt::Debug for Sealing {
     }
 }
 
-async fn look(store: &AuthStore, vault: &Vault, now: UnixTime) -> Result<Known, SealingError> {
+async fn look(store: &AuthStore, vault: &Vault, now: UnixTime) -> Result<KnownRing, SealingError> {
     let id = u32::from_be_bytes(draw());
     let wrapped = vault.wrap_sealing_key(id, &Secret::new(draw()));
     let kept =
@@ -140,7 +140,7 @@ async fn look(store: &AuthStore, vault: &Vault, now: UnixTime) -> Result<Known, 
     let (current, created) = keys.remove(place);
     let others = keys.into_iter().map(|(key, _)| key).collect();
     let good_until = UnixTime((now.0 + 2 * LOOK).min(created.0 + LIFE));
-    Ok(Known { ring: Arc::new(KeyRing::new(current, others)), keys: facts, good_until })
+    Ok(KnownRing { ring: Arc::new(KeyRing::new(current, others)), keys: facts, good_until })
 }
 
 #[cfg(test)]

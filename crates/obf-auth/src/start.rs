@@ -5,7 +5,7 @@ use crate::{
     admission::Admission,
     audit::AuditTrail,
     bootstrap::{self, Bootstraps},
-    config::{AdminConfig, Checked, Config, ConfigError, Transport, read_key},
+    config::{self, AdminConfig, Checked, Config, ConfigError, Transport, read_key},
     discovery::{self, Discovery},
     error::StartError,
     housekeeping,
@@ -20,7 +20,7 @@ use crate::{
     vault::Vault,
 };
 use obf_admin::Role;
-use obf_admin_http::{Administrator, Administrators, Door, Rates, authentication::CONFIGURED};
+use obf_admin_http::{Administrator, Administrators, Dispatcher, Rates, authentication::CONFIGURED};
 use obf_net::{
     Clock, ConnectionLimits, Drained, Environment, Running, Stopper,
     certificates::{self, CertificateFiles},
@@ -28,7 +28,7 @@ use obf_net::{
     radius::{ReverseRequests, TlsServerSettings, UdpServerSettings, serve_tls, serve_udp_peers},
 };
 use obf_rpb::{Authenticator, server::Settings};
-use obf_rpr::{Asker, Vendor};
+use obf_rpr::{RprClient, Vendor};
 use obf_types::Domain;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
@@ -64,7 +64,7 @@ impl Handle {
     pub async fn replace_resource_servers(&self, config: &Config) -> Result<(), ConfigError> {
         let checked = config.check()?;
         if checked.domain != self.parts.domain {
-            return Err(ConfigError::new("domain", "another one needs another start"));
+            return Err(config::wrong("domain", "another one needs another start"));
         }
         // First: a token that comes over a new link has to find its place in memory.
         checked.servers.iter().for_each(|server| self.parts.tokens.serve(&server.token_domain));
@@ -162,9 +162,9 @@ async fn open(
     let former_token = config.limits.former_token.into();
     let tokens = Tokens::open(store, vault, checked.domain.clone(), stale_after, former_token).await?;
     checked.servers.iter().for_each(|server| tokens.serve(&server.token_domain));
-    let asker = Asker { domain: checked.domain.clone(), node: checked.node };
+    let client = RprClient { domain: checked.domain.clone(), node: checked.node };
     let (locator, reverse) =
-        Locator::open(checked, Ourselves { asker, vendor: Vendor(config.vendor) }).await?;
+        Locator::open(checked, Ourselves { client, vendor: Vendor(config.vendor) }).await?;
     let settings = Settings {
         challenge_life: config.limits.challenge_life,
         max_lifetime: checked.max_lifetime,
@@ -214,8 +214,7 @@ fn serve_rpb(
     let tls = match (&config.rpb.cert_file, &config.rpb.key_file) {
         (Some(chain), Some(key)) => {
             let files = CertificateFiles { chain: chain.clone(), key: key.clone() };
-            let tls =
-                certificates::server(&files).map_err(|error| ConfigError::new("rpb.cert_file", error))?;
+            let tls = certificates::server(&files).map_err(|error| config::wrong("rpb.cert_file", error))?;
             Some(tls)
         }
         _ => None,
@@ -254,7 +253,7 @@ fn serve_rpo(
 ) -> Result<Endpoint, StartError> {
     let files = CertificateFiles { chain: config.rpo.cert_file.clone(), key: config.rpo.key_file.clone() };
     let tls = certificates::mutual_server(&files, &config.rpo.client_ca_file)
-        .map_err(|error| ConfigError::new("rpo.cert_file", error))?;
+        .map_err(|error| config::wrong("rpo.cert_file", error))?;
     let settings = TlsServerSettings { connections: connections(config), ..TlsServerSettings::default() };
     let endpoint = ("rpo", address(&listener, "rpo", config.rpo.listen)?, true);
     let (vendor, locator, tokens) =
@@ -283,7 +282,7 @@ fn serve_das(
 ) -> Result<Endpoint, StartError> {
     if checked.servers.iter().all(|server| server.config.transport != Transport::Udp) {
         let reason = "with transport \"tls\" a Resource Server's notices come on that connection";
-        return Err(ConfigError::new("das", reason).into());
+        return Err(config::wrong("das", reason).into());
     }
     let address =
         socket.local_addr().map_err(|error| StartError::Listen { point: "das", address: wanted, error })?;
@@ -310,14 +309,14 @@ fn serve_admin(
         Some(ca) => certificates::server_that_knows_clients(&files, ca),
         None => certificates::server(&files),
     };
-    let tls = tls.map_err(|error| ConfigError::new("admin.cert_file", error))?;
+    let tls = tls.map_err(|error| config::wrong("admin.cert_file", error))?;
     let configured = admin.token_sha256.iter().map(|token_sha256| Administrator {
         name: CONFIGURED.into(),
         role: Role::Operator,
         token_sha256: token_sha256.clone(),
     });
     let configured = Administrators::new(&configured.collect::<Vec<_>>())
-        .map_err(|error| ConfigError::new("admin.token_sha256", error))?;
+        .map_err(|error| config::wrong("admin.token_sha256", error))?;
     let administration = Administration {
         clock,
         tokens: Arc::clone(&parts.tokens),
@@ -327,14 +326,14 @@ fn serve_admin(
         running: running.clone(),
     };
     let rates = Rates { administrator: admin.requests_per_second, stranger: admin.strangers_per_second };
-    let door = Door::new(administration, configured, rates);
+    let dispatcher = Dispatcher::new(administration, configured, rates);
     let endpoint = ("admin", address(&listener, "admin", admin.listen)?, true);
     running.spawn(http::serve(
         listener,
         Some(tls),
         HttpLimits::default(),
         running.clone(),
-        move |request, peer| door.clone().handle(request, peer),
+        move |request, peer| dispatcher.clone().handle(request, peer),
     ));
     Ok(endpoint)
 }

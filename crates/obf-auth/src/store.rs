@@ -1,7 +1,7 @@
 //! The store that the nodes of a deployment share, opened as the configuration says.
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{self, Config},
     error::StartError,
 };
 use obf_files::secret_line;
@@ -16,7 +16,7 @@ const CONNECTIONS: usize = 16;
 /// Opens it, whichever engine it is.
 pub(crate) async fn open(config: &Config) -> Result<AuthStore, StartError> {
     let failed = |error: &OpenError| {
-        StartError::from(ConfigError::new("database", format_args!("{}: {error}", config.database)))
+        StartError::from(config::wrong("database", format_args!("{}: {error}", config.database)))
     };
     match &config.database {
         Location::File(path) => {
@@ -24,9 +24,9 @@ pub(crate) async fn open(config: &Config) -> Result<AuthStore, StartError> {
         }
         Location::Server(connection) => {
             let password = config.database_password_file.as_deref().map(secret_line).transpose();
-            let password = password.map_err(|error| ConfigError::new("database_password_file", error))?;
+            let password = password.map_err(|error| config::wrong("database_password_file", error))?;
             let options = PostgresOptions::new(connection, password.as_ref().map(SecretBytes::expose))
-                .map_err(|error| ConfigError::new("database", error))?
+                .map_err(|error| config::wrong("database", error))?
                 .connections(CONNECTIONS);
             let connecting = tokio::task::spawn_blocking(move || AuthStore::connect(&options));
             let connected = connecting.await.unwrap_or(Err(StoreError::Closed.into()));

@@ -118,7 +118,7 @@ impl Tokens {
 
     /// Commits a bootstrap: its challenge is spent and its token there, on every node, or neither.
     ///
-    /// Dropped amid it (the device hung up), the token may be in the store and not in memory, where a fetch would bring it;
+    /// If this is dropped halfway (the device hung up), the token may be in the store and not in memory, where a fetch would bring it;
     /// the device, which never saw the `200`, bootstraps again.
     pub(crate) async fn commit(&self, token: &server::NewToken, given: GivenRights) -> CommitAnswer {
         let bootstrap = Arc::new(Bootstrap {
@@ -256,7 +256,7 @@ impl Tokens {
         self.store.list(filter, after, limit, now).await
     }
 
-    /// Counts up when applications may have been left notices.
+    /// Rises when notices for applications may have been stored.
     pub(crate) fn follow(&self) -> watch::Receiver<u64> {
         self.feed.notices()
     }

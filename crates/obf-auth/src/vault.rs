@@ -4,7 +4,7 @@ use crate::random::draw;
 use obf_token::{Ks, SealingKey, TokenId};
 use obf_types::Secret;
 
-/// Which key wraps; one only until it can be rotated.
+/// The id of the key that wraps. There is only one, as it cannot be rotated yet.
 const KEK_ID: u32 = 1;
 
 /// Wraps and unwraps. What is wrapped as one thing does not unwrap as another.

@@ -14,8 +14,8 @@ use obf_files::SecretFile;
 use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpr::{
-    RightsAnswer, RightsRequest, Wanted,
-    request::{Ask, Asker},
+    RightsAnswer, RightsRequest, RightsSelector,
+    request::{RprClient, RprOperation},
 };
 use obf_types::{AppId, Domain, NodeNumber};
 use std::{
@@ -272,11 +272,12 @@ fn grant_all(deployment: &Deployment, count: u64) -> Result<()> {
 }
 
 async fn look_up(client: &RadiusUdpClient, identity: &str) -> Result<()> {
-    let asker = Asker { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
-    let wanted = Wanted::Only(AppId::new(APP)?);
-    let ask = Ask::Rights(RightsRequest { user_name: identity.as_bytes().to_vec(), wanted });
+    let node =
+        RprClient { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
+    let selector = RightsSelector::Only(AppId::new(APP)?);
+    let operation = RprOperation::Rights(RightsRequest { user_name: identity.as_bytes().to_vec(), selector });
     let mut attributes = Vec::new();
-    ask.encode(Vendor::default(), &asker, &mut AttributeWriter::for_request(&mut attributes))?;
+    operation.encode(Vendor::default(), &node, &mut AttributeWriter::for_request(&mut attributes))?;
     let reply = client.ask(Code::AccessRequest, &attributes).await?;
     let answer = RightsAnswer::decode(&reply, Vendor::default())?;
     ensure!(answer.rights.list.len() == 1, "{identity} is not permitted");

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_cpu_grows_with_work() {
+    fn the_cpu_time_of_this_process_grows_with_work() {
         let (process, thread) = (cpu_seconds(std::process::id()).unwrap(), own_thread_seconds().unwrap());
         let mut sum = 0u64;
         while own_thread_seconds().unwrap() < thread + 0.05 {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_alternate() {
+    fn ours_and_the_baseline_go_first_in_turns() {
         let order = std::cell::RefCell::new(String::new());
         let say = |c| {
             order.borrow_mut().push(c);

@@ -16,7 +16,7 @@ use http_body_util::Full;
 use hyper::Request;
 use obf_net::{Stopper, certificates, http::HttpClient, radius::RadiusTlsClient};
 use obf_radius::{AttributeWriter, Code, Vendor};
-use obf_rpo::{KeyRequest, request::Ask};
+use obf_rpo::{KeyRequest, request::RpoOperation};
 use obf_token::TokenId;
 use obf_types::{AppId, UaId};
 use std::{
@@ -158,7 +158,7 @@ impl Site {
             writeln!(
                 config,
                 "\n[[resource.auth_servers]]\ndomain = \"as.obf.example\"\nnode = {node}\naddress = \"127.0.0.1\"\n\
-                 secret_file = \"radius.secret\"\ndae = \"{address}\""
+                 secret_file = \"radius.secret\"\ndas = \"{address}\""
             )?;
             notices.push(address);
         }
@@ -166,10 +166,10 @@ impl Site {
         let mut settings: Vec<String> = UNLIMITED.map(str::to_owned).into();
         settings.extend(postgres.map(|postgres| format!("auth.database={}", postgres.location())));
         let mut running = vec![deployment.serve_on_all_cores("auth", &settings)?];
-        for (node, dae) in (1..nodes).zip(notices) {
+        for (node, das) in (1..nodes).zip(notices) {
             let mut settings = settings.clone();
             settings.push(format!("auth.node={node}"));
-            settings.push(format!("auth.dae.listen={dae}"));
+            settings.push(format!("auth.das.listen={das}"));
             settings.extend(["rpb", "rpo", "admin"].map(|point| format!("auth.{point}.listen=127.0.0.1:0")));
             running.push(deployment.serve_on_all_cores("auth", &settings)?);
         }
@@ -184,7 +184,8 @@ impl Site {
 
 /// Whether the application gets a key of the token.
 async fn permitted(link: &RadiusTlsClient, token: &TokenId) -> Result<bool> {
-    let wanted = Ask::Key(KeyRequest { token: token.clone(), app: AppId::new(APP)?, ua: UaId::TLS13_PSK });
+    let wanted =
+        RpoOperation::Key(KeyRequest { token: token.clone(), app: AppId::new(APP)?, ua: UaId::TLS13_PSK });
     let mut attributes = Vec::new();
     wanted.encode(Vendor::default(), "obf-bench", &mut AttributeWriter::for_request(&mut attributes))?;
     Ok(link.ask(Code::AccessRequest, &attributes, PATIENCE).await?.code() == Code::AccessAccept)

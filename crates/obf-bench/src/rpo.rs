@@ -16,7 +16,7 @@ use obf_net::{
     radius::{LinkEvents, NoRequests, RadiusTlsClient, TlsClientSettings, TlsServerAddress},
 };
 use obf_radius::{AttributeWriter, Code, Vendor};
-use obf_rpo::{KeyGrant, KeyRequest, request::Ask};
+use obf_rpo::{KeyGrant, KeyRequest, request::RpoOperation};
 use obf_token::TokenId;
 use obf_types::{AppId, UaId};
 use std::{
@@ -165,7 +165,7 @@ impl Rpo {
 /// # Errors
 /// They do not fit a packet.
 pub fn key_request(token: TokenId) -> Result<Vec<u8>> {
-    let wanted = Ask::Key(KeyRequest { token, app: AppId::new(APP)?, ua: UaId::TLS13_PSK });
+    let wanted = RpoOperation::Key(KeyRequest { token, app: AppId::new(APP)?, ua: UaId::TLS13_PSK });
     let mut attributes = Vec::new();
     wanted.encode(Vendor::default(), "obf-bench", &mut AttributeWriter::for_request(&mut attributes))?;
     Ok(attributes)

@@ -12,7 +12,7 @@ use obf_auth::vault::Vault;
 use obf_files::SecretFile;
 use obf_net::{Stopper, radius::RadiusTlsClient};
 use obf_radius::{AttributeWriter, Code, Vendor};
-use obf_rpo::{KeyRequest, request::Ask};
+use obf_rpo::{KeyRequest, request::RpoOperation};
 use obf_store::{
     Options,
     auth::{AuthStore, Bootstrap, Committed, RightsSet, TokenStore},
@@ -148,7 +148,7 @@ impl Filled {
 }
 
 async fn fetch(link: RadiusTlsClient, number: u64) -> Result<()> {
-    let wanted = Ask::Key(KeyRequest {
+    let wanted = RpoOperation::Key(KeyRequest {
         token: token_id(number)?,
         app: AppId::new("track.example")?,
         ua: UaId::TLS13_PSK,

@@ -15,7 +15,7 @@ use obf_net::radius::{RadiusUdpClient, RetransmitPolicy, UdpServerAddress};
 use obf_radius::{AttributeWriter, Code, Vendor};
 use obf_rpr::{
     VectorAnswer, VectorRequest,
-    request::{Ask, Asker},
+    request::{RprClient, RprOperation},
 };
 use obf_token::Mode;
 use obf_types::{Domain, NodeNumber};
@@ -125,14 +125,15 @@ fn with_cpu(
 }
 
 async fn ask(client: &RadiusUdpClient, identity: &str) -> Result<()> {
-    let asker = Asker { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
-    let wanted = Ask::Vector(VectorRequest {
+    let node =
+        RprClient { domain: Domain::new("as.obf.example")?, node: NodeNumber::new(0).context("node 0")? };
+    let wanted = RprOperation::Vector(VectorRequest {
         user_name: identity.as_bytes().to_vec(),
         mode: Mode::Aka,
         resynchronisation: None,
     });
     let mut attributes = Vec::new();
-    wanted.encode(Vendor::default(), &asker, &mut AttributeWriter::for_request(&mut attributes))?;
+    wanted.encode(Vendor::default(), &node, &mut AttributeWriter::for_request(&mut attributes))?;
     let reply = client.ask(Code::AccessRequest, &attributes).await?;
     VectorAnswer::decode(&reply, Vendor::default())?;
     Ok(())

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time() {
+    fn writers_of_one_file_take_turns() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("counter");
         std::thread::scope(|scope| {

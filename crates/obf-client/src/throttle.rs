@@ -41,8 +41,8 @@ impl Throttle {
         self.0.get(app).map_or(Duration::ZERO, left)
     }
 
-    /// The server of `app` accepted the key: the wait is the first again. The time since the last bootstrap still
-    /// counts, otherwise a server that alternates would be asked at every turn.
+    /// The server of `app` accepted the key: the wait is the first again. It still runs from the
+    /// last bootstrap, otherwise a server that alternates would be asked at every turn.
     pub fn accepted(&mut self, app: &AppId, now: Instant) {
         if let Some(waiting) = self.0.get_mut(app) {
             waiting.wait = FIRST;

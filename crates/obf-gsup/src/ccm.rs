@@ -108,7 +108,7 @@ impl Ccm {
                 for (tag, value) in
                     [(UNIT_ID, "0/0/0"), (UNIT_NAME, name.as_str()), (SERIAL_NUMBER, name.as_str())]
                 {
-                    // Tag and a zero octet at the end count; at most 65.
+                    // The length covers the tag and a zero octet at the end; at most 65.
                     out.extend_from_slice(&[0, (value.len() + 2) as u8, tag]);
                     out.extend_from_slice(value.as_bytes());
                     out.push(0);

@@ -6,19 +6,19 @@
 
 use crate::{
     Cause, Ccm, DecodeError, Frame, Imsi, Message, PeerName, SendAuthInfoError, SendAuthInfoRequest,
-    SendAuthInfoResult, ccm::CcmError, message::Undecodable,
+    SendAuthInfoResult, ccm::CcmError, error::Undecodable,
 };
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     time::Duration,
 };
 
-/// How long, how much.
+/// Limits of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Silence of the HLR after which it is asked for a sign of life.
     pub heartbeat: Duration,
-    /// How long it may take for its first word, a sign of life or an answer; then the connection counts as dead.
+    /// How long it may take for its first word, a sign of life or an answer; then the connection is taken for dead.
     pub patience: Duration,
     /// Requests on the connection, those that wait for their turn included.
     pub requests: usize,
@@ -55,11 +55,11 @@ pub enum Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full<W>(pub W);
 
-/// Why a connection counts as dead.
+/// Why a connection is taken for dead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Dead {
-    /// The HLR has not asked who is there: it may be something else than an HLR.
+    /// The peer has not asked who is there: it may not be an HLR.
     #[error("no identity request came: is this the GSUP port of an HLR?")]
     NoIdentityRequest,
     /// No sign of life.
@@ -89,7 +89,7 @@ pub enum Event<W> {
     Ignored,
 }
 
-/// The state of one connection. `W` is whoever waits for an answer; times count from the connection's beginning.
+/// The state of one connection. `W` is whoever waits for an answer; times are since the connection's beginning.
 #[derive(Debug)]
 pub struct Exchange<W> {
     name: PeerName,

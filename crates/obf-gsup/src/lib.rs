@@ -15,7 +15,9 @@
 pub mod cause;
 pub mod ccm;
 mod element;
+pub mod error;
 pub mod exchange;
+mod iei;
 pub mod imsi;
 pub mod ipa;
 pub mod message;
@@ -23,11 +25,12 @@ pub mod tuple;
 
 pub use cause::Cause;
 pub use ccm::{Ccm, PeerName, PeerNameError};
+pub use error::{DecodeError, Undecodable};
 pub use exchange::{Dead, Event, Exchange, Failure, Limits, Waiter};
 pub use imsi::{Imsi, ImsiError};
 pub use ipa::{Frame, FrameError, FrameReader, MAX_PAYLOAD};
 pub use message::{
-    CnDomain, DecodeError, Message, MessageClass, Resynchronisation, SendAuthInfoError, SendAuthInfoRequest,
-    SendAuthInfoResult, Undecodable,
+    CnDomain, Message, MessageClass, Resynchronisation, SendAuthInfoError, SendAuthInfoRequest,
+    SendAuthInfoResult,
 };
 pub use tuple::{AuthTuple, Quintet, Triplet};

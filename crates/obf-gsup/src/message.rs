@@ -1,19 +1,17 @@
 //! Send Auth Info (MAP_SEND_AUTHENTICATION_INFO): request, result, error.
 
 use crate::{
-    Cause, Imsi, ImsiError,
+    Cause, Imsi,
     element::{self, Elements, Once},
+    error::{DecodeError, Undecodable},
+    iei::{self, MAX_TUPLES},
     ipa,
     tuple::AuthTuple,
 };
-use std::fmt;
 
 const REQUEST: u8 = 0x08;
 const ERROR: u8 = 0x09;
 const RESULT: u8 = 0x0a;
-
-/// The most tuples in a result (TS 29.002 17.7.1, `maxNumOfAuthenticationVectors`).
-pub const MAX_TUPLES: usize = 5;
 
 /// A GSUP message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +20,7 @@ pub enum Message {
     SendAuthInfoRequest(SendAuthInfoRequest),
     /// Vectors.
     SendAuthInfoResult(SendAuthInfoResult),
-    /// None, and why.
+    /// No vectors, and why.
     SendAuthInfoError(SendAuthInfoError),
     /// A message of another type, by its number: nothing of it is read.
     Other(u8),
@@ -31,7 +29,7 @@ pub enum Message {
 /// Asks for vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendAuthInfoRequest {
-    /// Of whom.
+    /// The subscriber.
     pub imsi: Imsi,
     /// What a card answered instead of RES: the HLR sets its SQN by it before it makes vectors (TS 33.102 6.3.5).
     pub resynchronisation: Option<Resynchronisation>,
@@ -73,7 +71,7 @@ impl MessageClass {
 /// Vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendAuthInfoResult {
-    /// Of whom.
+    /// The subscriber.
     pub imsi: Imsi,
     /// One to five, to be used in this order.
     pub tuples: Vec<AuthTuple>,
@@ -82,97 +80,11 @@ pub struct SendAuthInfoResult {
 /// No vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendAuthInfoError {
-    /// Of whom.
+    /// The subscriber.
     pub imsi: Imsi,
     /// Why.
     pub cause: Cause,
 }
-
-/// Why a message cannot be read. Elements are named as in the OsmoHLR manual.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// A frame without an octet of GSUP.
-    Empty,
-    /// The message ends inside an element.
-    Truncated {
-        /// Its identifier.
-        element: u8,
-        /// The length it announces.
-        length: u8,
-        /// Octets that are there.
-        left: usize,
-    },
-    /// An element of a length that it cannot have, octets.
-    Length {
-        /// Its identifier.
-        element: u8,
-        /// What it has.
-        length: usize,
-        /// The fewest.
-        least: usize,
-        /// The most.
-        most: usize,
-    },
-    /// An element that must be there is not.
-    Missing {
-        /// Its identifier.
-        element: u8,
-    },
-    /// An element that may stand once stands twice.
-    Twice {
-        /// Its identifier.
-        element: u8,
-    },
-    /// The IMSI is none.
-    Imsi(ImsiError),
-    /// More tuples than a result may have.
-    TooManyTuples,
-    /// A value that the element does not have.
-    Value {
-        /// Its identifier.
-        element: u8,
-        /// What stands there.
-        value: u8,
-    },
-}
-
-/// A message that cannot be read, with what could be read of it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("GSUP message {message_type:#04x} cannot be read: {error}")]
-pub struct Undecodable {
-    /// Its type; 0 where there is none.
-    pub message_type: u8,
-    /// Whom it is about, as far as that could be read.
-    pub imsi: Option<Imsi>,
-    /// What is wrong.
-    pub error: DecodeError,
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = element::name;
-        match *self {
-            Self::Empty => f.write_str("nothing is in it"),
-            Self::Truncated { element, length, left } => {
-                write!(f, "{} ({element:#04x}) announces {length} octets, {left} are left", name(element))
-            }
-            Self::Length { element, length, least, most } if least == most => {
-                write!(f, "{} has {length} octets instead of {least}", name(element))
-            }
-            Self::Length { element, length, least, most } => {
-                write!(f, "{} has {length} octets instead of {least} to {most}", name(element))
-            }
-            Self::Missing { element } => write!(f, "{} is missing", name(element)),
-            Self::Twice { element } => write!(f, "{} stands there twice", name(element)),
-            Self::Imsi(error) => error.fmt(f),
-            Self::TooManyTuples => write!(f, "more than {MAX_TUPLES} authentication tuples"),
-            Self::Value { element, value } => write!(f, "{} cannot be {value}", name(element)),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
 
 impl SendAuthInfoRequest {
     /// Asks for one vector of a subscriber.
@@ -189,17 +101,17 @@ impl Message {
             Self::SendAuthInfoRequest(request) => {
                 begin(out, REQUEST, &request.imsi);
                 if let Some(domain) = request.domain {
-                    element::write(out, element::CN_DOMAIN, &[domain as u8]);
+                    element::write(out, iei::CN_DOMAIN, &[domain as u8]);
                 }
                 if let Some(Resynchronisation { rand, auts }) = &request.resynchronisation {
-                    element::write(out, element::AUTS, auts);
-                    element::write(out, element::RAND, rand);
+                    element::write(out, iei::AUTS, auts);
+                    element::write(out, iei::RAND, rand);
                 }
                 if let Some(vectors) = request.vectors {
-                    element::write(out, element::VECTORS, &[vectors]);
+                    element::write(out, iei::VECTORS, &[vectors]);
                 }
                 if let Some(MessageClass(class)) = request.class {
-                    element::write(out, element::MESSAGE_CLASS, &[class]);
+                    element::write(out, iei::MESSAGE_CLASS, &[class]);
                 }
             }
             Self::SendAuthInfoResult(result) => {
@@ -208,7 +120,7 @@ impl Message {
             }
             Self::SendAuthInfoError(SendAuthInfoError { imsi, cause }) => {
                 begin(out, ERROR, imsi);
-                element::write(out, element::CAUSE, &[cause.0]);
+                element::write(out, iei::CAUSE, &[cause.0]);
             }
             Self::Other(message_type) => out.push(*message_type),
         });
@@ -232,42 +144,35 @@ impl Message {
     }
 }
 
-impl Undecodable {
-    /// Whether it answers a Send Auth Info request.
-    pub const fn is_answer(&self) -> bool {
-        matches!(self.message_type, RESULT | ERROR)
-    }
-}
-
 fn begin(out: &mut Vec<u8>, message_type: u8, imsi: &Imsi) {
     out.push(message_type);
     let mut digits = Vec::with_capacity(8);
     imsi.write(&mut digits);
-    element::write(out, element::IMSI, &digits);
+    element::write(out, iei::IMSI, &digits);
 }
 
 fn request(elements: &[u8]) -> Result<SendAuthInfoRequest, DecodeError> {
-    let mut imsi = Once::new(element::IMSI);
-    let (mut rand, mut auts) = (Once::new(element::RAND), Once::new(element::AUTS));
-    let (mut domain, mut vectors) = (Once::new(element::CN_DOMAIN), Once::new(element::VECTORS));
-    let mut class = Once::new(element::MESSAGE_CLASS);
+    let mut imsi = Once::new(iei::IMSI);
+    let (mut rand, mut auts) = (Once::new(iei::RAND), Once::new(iei::AUTS));
+    let (mut domain, mut vectors) = (Once::new(iei::CN_DOMAIN), Once::new(iei::VECTORS));
+    let mut class = Once::new(iei::MESSAGE_CLASS);
     for found in Elements::of(elements) {
         let (kind, value) = found?;
         match kind {
-            element::IMSI => imsi.set(Imsi::read(value).map_err(DecodeError::Imsi)?)?,
-            element::RAND => rand.set(element::array(kind, value)?)?,
-            element::AUTS => auts.set(element::array(kind, value)?)?,
-            element::CN_DOMAIN => domain.set(cn_domain(octet(kind, value)?)?)?,
-            element::VECTORS => vectors.set(number_of_vectors(octet(kind, value)?)?)?,
-            element::MESSAGE_CLASS => class.set(MessageClass(octet(kind, value)?))?,
+            iei::IMSI => imsi.set(Imsi::read(value).map_err(DecodeError::Imsi)?)?,
+            iei::RAND => rand.set(element::array(kind, value)?)?,
+            iei::AUTS => auts.set(element::array(kind, value)?)?,
+            iei::CN_DOMAIN => domain.set(cn_domain(octet(kind, value)?)?)?,
+            iei::VECTORS => vectors.set(number_of_vectors(octet(kind, value)?)?)?,
+            iei::MESSAGE_CLASS => class.set(MessageClass(octet(kind, value)?))?,
             _ => {}
         }
     }
     let resynchronisation = match (rand.optional(), auts.optional()) {
         (None, None) => None,
         (Some(rand), Some(auts)) => Some(Resynchronisation { rand, auts }),
-        (None, Some(_)) => return Err(DecodeError::Missing { element: element::RAND }),
-        (Some(_), None) => return Err(DecodeError::Missing { element: element::AUTS }),
+        (None, Some(_)) => return Err(DecodeError::Missing { element: iei::RAND }),
+        (Some(_), None) => return Err(DecodeError::Missing { element: iei::AUTS }),
     };
     Ok(SendAuthInfoRequest {
         imsi: imsi.required()?,
@@ -279,40 +184,47 @@ fn request(elements: &[u8]) -> Result<SendAuthInfoRequest, DecodeError> {
 }
 
 fn result(elements: &[u8]) -> Result<SendAuthInfoResult, DecodeError> {
-    let mut imsi = Once::new(element::IMSI);
+    let mut imsi = Once::new(iei::IMSI);
     let mut tuples = Vec::with_capacity(MAX_TUPLES);
     for found in Elements::of(elements) {
         let (kind, value) = found?;
         match kind {
-            element::IMSI => imsi.set(Imsi::read(value).map_err(DecodeError::Imsi)?)?,
-            element::AUTH_TUPLE if tuples.len() == MAX_TUPLES => return Err(DecodeError::TooManyTuples),
-            element::AUTH_TUPLE => tuples.push(AuthTuple::read(value)?),
+            iei::IMSI => imsi.set(Imsi::read(value).map_err(DecodeError::Imsi)?)?,
+            iei::AUTH_TUPLE if tuples.len() == MAX_TUPLES => return Err(DecodeError::TooManyTuples),
+            iei::AUTH_TUPLE => tuples.push(AuthTuple::read(value)?),
             _ => {}
         }
     }
     if tuples.is_empty() {
-        return Err(DecodeError::Missing { element: element::AUTH_TUPLE });
+        return Err(DecodeError::Missing { element: iei::AUTH_TUPLE });
     }
     Ok(SendAuthInfoResult { imsi: imsi.required()?, tuples })
 }
 
 fn refusal(elements: &[u8]) -> Result<SendAuthInfoError, DecodeError> {
-    let (mut imsi, mut cause) = (Once::new(element::IMSI), Once::new(element::CAUSE));
+    let (mut imsi, mut cause) = (Once::new(iei::IMSI), Once::new(iei::CAUSE));
     for found in Elements::of(elements) {
         let (kind, value) = found?;
         match kind {
-            element::IMSI => imsi.set(Imsi::read(value).map_err(DecodeError::Imsi)?)?,
-            element::CAUSE => cause.set(Cause(octet(kind, value)?))?,
+            iei::IMSI => imsi.set(Imsi::read(value).map_err(DecodeError::Imsi)?)?,
+            iei::CAUSE => cause.set(Cause(octet(kind, value)?))?,
             _ => {}
         }
     }
     Ok(SendAuthInfoError { imsi: imsi.required()?, cause: cause.required()? })
 }
 
+impl Undecodable {
+    /// Whether it answers a Send Auth Info request.
+    pub const fn is_answer(&self) -> bool {
+        matches!(self.message_type, RESULT | ERROR)
+    }
+}
+
 /// The IMSI of a message that is otherwise in disorder.
 fn imsi_among(elements: &[u8]) -> Option<Imsi> {
     let mut found = Elements::of(elements).map_while(Result::ok);
-    let (_, value) = found.find(|(kind, _)| *kind == element::IMSI)?;
+    let (_, value) = found.find(|(kind, _)| *kind == iei::IMSI)?;
     Imsi::read(value).ok()
 }
 
@@ -324,13 +236,13 @@ const fn cn_domain(value: u8) -> Result<CnDomain, DecodeError> {
     match value {
         1 => Ok(CnDomain::PacketSwitched),
         2 => Ok(CnDomain::CircuitSwitched),
-        value => Err(DecodeError::Value { element: element::CN_DOMAIN, value }),
+        value => Err(DecodeError::Value { element: iei::CN_DOMAIN, value }),
     }
 }
 
 const fn number_of_vectors(value: u8) -> Result<u8, DecodeError> {
     match value {
         1..=5 => Ok(value),
-        value => Err(DecodeError::Value { element: element::VECTORS, value }),
+        value => Err(DecodeError::Value { element: iei::VECTORS, value }),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     element::{self, Elements, Once},
-    message::DecodeError,
+    error::DecodeError,
+    iei,
 };
 use obf_types::{Secret, SecretBytes};
 
@@ -45,18 +46,18 @@ pub struct Quintet {
 impl AuthTuple {
     /// Appends the tuple as an element of a message. `out` then holds keys.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[element::AUTH_TUPLE, 0]);
+        out.extend_from_slice(&[iei::AUTH_TUPLE, 0]);
         let begin = out.len();
-        element::write(out, element::RAND, &self.rand);
+        element::write(out, iei::RAND, &self.rand);
         if let Some(Triplet { sres, kc }) = &self.triplet {
-            element::write(out, element::SRES, sres.expose());
-            element::write(out, element::KC, kc.expose());
+            element::write(out, iei::SRES, sres.expose());
+            element::write(out, iei::KC, kc.expose());
         }
         if let Some(Quintet { autn, xres, ck, ik }) = &self.quintet {
-            element::write(out, element::IK, ik.expose());
-            element::write(out, element::CK, ck.expose());
-            element::write(out, element::AUTN, autn);
-            element::write(out, element::RES, xres.expose());
+            element::write(out, iei::IK, ik.expose());
+            element::write(out, iei::CK, ck.expose());
+            element::write(out, iei::AUTN, autn);
+            element::write(out, iei::RES, xres.expose());
         }
         // 106 octets with RES of 16.
         let length = (out.len() - begin) as u8;
@@ -66,38 +67,38 @@ impl AuthTuple {
     }
 
     pub(crate) fn read(octets: &[u8]) -> Result<Self, DecodeError> {
-        let mut rand = Once::new(element::RAND);
-        let (mut sres, mut kc) = (Once::new(element::SRES), Once::new(element::KC));
-        let (mut autn, mut res) = (Once::new(element::AUTN), Once::new(element::RES));
-        let (mut ck, mut ik) = (Once::new(element::CK), Once::new(element::IK));
+        let mut rand = Once::new(iei::RAND);
+        let (mut sres, mut kc) = (Once::new(iei::SRES), Once::new(iei::KC));
+        let (mut autn, mut res) = (Once::new(iei::AUTN), Once::new(iei::RES));
+        let (mut ck, mut ik) = (Once::new(iei::CK), Once::new(iei::IK));
         for found in Elements::of(octets) {
             let (kind, value) = found?;
             match kind {
-                element::RAND => rand.set(element::array(kind, value)?)?,
-                element::SRES => sres.set(secret(kind, value)?)?,
-                element::KC => kc.set(secret(kind, value)?)?,
-                element::AUTN => autn.set(element::array(kind, value)?)?,
-                element::RES => res.set(response(value)?)?,
-                element::CK => ck.set(secret(kind, value)?)?,
-                element::IK => ik.set(secret(kind, value)?)?,
+                iei::RAND => rand.set(element::array(kind, value)?)?,
+                iei::SRES => sres.set(secret(kind, value)?)?,
+                iei::KC => kc.set(secret(kind, value)?)?,
+                iei::AUTN => autn.set(element::array(kind, value)?)?,
+                iei::RES => res.set(response(value)?)?,
+                iei::CK => ck.set(secret(kind, value)?)?,
+                iei::IK => ik.set(secret(kind, value)?)?,
                 _ => {}
             }
         }
         let triplet = match (sres.optional(), kc.optional()) {
             (None, None) => None,
             (Some(sres), Some(kc)) => Some(Triplet { sres, kc }),
-            (None, Some(_)) => return Err(DecodeError::Missing { element: element::SRES }),
-            (Some(_), None) => return Err(DecodeError::Missing { element: element::KC }),
+            (None, Some(_)) => return Err(DecodeError::Missing { element: iei::SRES }),
+            (Some(_), None) => return Err(DecodeError::Missing { element: iei::KC }),
         };
         let quintet = match (autn.optional(), res.optional(), ck.optional(), ik.optional()) {
             (None, None, None, None) => None,
             (autn, res, ck, ik) => {
                 let missing = |element| DecodeError::Missing { element };
                 Some(Quintet {
-                    autn: autn.ok_or(missing(element::AUTN))?,
-                    xres: res.ok_or(missing(element::RES))?,
-                    ck: ck.ok_or(missing(element::CK))?,
-                    ik: ik.ok_or(missing(element::IK))?,
+                    autn: autn.ok_or(missing(iei::AUTN))?,
+                    xres: res.ok_or(missing(iei::RES))?,
+                    ck: ck.ok_or(missing(iei::CK))?,
+                    ik: ik.ok_or(missing(iei::IK))?,
                 })
             }
         };
@@ -116,6 +117,6 @@ fn response(value: &[u8]) -> Result<SecretBytes, DecodeError> {
     if (least..=most).contains(&length) {
         Ok(value.into())
     } else {
-        Err(DecodeError::Length { element: element::RES, length, least, most })
+        Err(DecodeError::Length { element: iei::RES, length, least, most })
     }
 }

@@ -96,7 +96,7 @@ pub enum FileFault {
     Format {
         /// What was expected.
         wanted: &'static str,
-        /// What shows that it is none.
+        /// What shows that it is not.
         reason: String,
     },
     /// The transport key is another.

@@ -114,7 +114,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes the end, without which a file counts as cut short, and hands back the output.
+    /// Writes the end, without which a file is taken for cut short, and hands back the output.
     ///
     /// # Errors
     /// The output's.

@@ -32,7 +32,7 @@ impl BackupHeader {
     /// Takes the header off the front of `octets`; `None` if more of them are needed.
     ///
     /// # Errors
-    /// It is none.
+    /// What stands in front is not the header of a backup.
     pub fn take(octets: &mut Vec<u8>) -> Result<Option<Self>, NotABackup> {
         let start = octets.get(..MAGIC.len().min(octets.len())).unwrap_or_default();
         if !MAGIC.starts_with(start) {

@@ -85,6 +85,7 @@ impl KmsError {
 #[derive(Clone, Debug)]
 pub struct Kms {
     pub(crate) ring: Arc<Ring>,
+    /// Wakes the work at rotations; rung while that is busy, it is heard afterwards.
     pub(crate) rotating: Arc<tokio::sync::Notify>,
 }
 

@@ -20,6 +20,7 @@ mod kms;
 mod material;
 mod ring;
 pub mod rotation;
+mod rotation_state;
 mod subscriber_key;
 
 pub use header::{BackupHeader, NotABackup};

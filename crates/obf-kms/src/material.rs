@@ -138,7 +138,7 @@ impl KeyMaterial {
         octets
     }
 
-    /// Of a key that is for that algorithm, as the registry says; `None` if it is none.
+    /// From the octets of a key that the registry says is for that algorithm; `None` if they are not of such a key.
     pub(super) fn from_octets(octets: &[u8], algorithm: AkaAlgorithm) -> Option<Self> {
         match (octets.split_first()?, algorithm) {
             ((1, rest), AkaAlgorithm::Milenage) => {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_parts_are_named() {
+    fn key_parts_of_a_wrong_length_or_number_are_named() {
         let k = hex(1, 16);
         let short = KeyMaterial::milenage(&hex(1, 15), Some(&k), None).unwrap_err();
         assert_eq!(short.to_string(), "k: 16 octets are needed, as hex digits");

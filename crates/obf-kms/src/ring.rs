@@ -7,10 +7,10 @@
 use crate::{
     KmsError, drawn,
     kek::{DataKeySecret, Kek, KekError},
-    rotation,
+    rotation_state,
 };
 use obf_net::Clock;
-use obf_store::resource::{Change, DataKey, DataKeys as _, ResourceDb};
+use obf_store::resource::{Change, DataKey, ResourceDb};
 use obf_token::SealingKey;
 use obf_types::Secret;
 use std::{
@@ -35,13 +35,15 @@ pub struct Settings {
     pub records_per_key: u64,
 }
 
+/// Locks: `current` may be held while `looking` is taken, never the other way round; `unwrapped` and `failed` are taken alone, and
+/// not across an `.await`.
 pub(crate) struct Ring {
     pub store: ResourceDb,
     pub clock: Arc<dyn Clock>,
     /// The current one first, then those that data keys may still be wrapped under.
     keks: Vec<Arc<dyn Kek>>,
     settings: Settings,
-    held: RwLock<HashMap<u32, Held>>,
+    unwrapped: RwLock<HashMap<u32, UnwrappedKey>>,
     /// One look-up at a time: the others find its result.
     looking: tokio::sync::Mutex<()>,
     current: tokio::sync::Mutex<Option<Current>>,
@@ -50,7 +52,7 @@ pub(crate) struct Ring {
 }
 
 /// A data key in clear; erased when it is dropped.
-struct Held {
+struct UnwrappedKey {
     key: Arc<SealingKey>,
     until: Option<Instant>,
 }
@@ -74,7 +76,7 @@ impl Ring {
             clock,
             keks,
             settings,
-            held: RwLock::default(),
+            unwrapped: RwLock::default(),
             looking: tokio::sync::Mutex::default(),
             current: tokio::sync::Mutex::default(),
             failed: Mutex::default(),
@@ -118,7 +120,7 @@ impl Ring {
     pub async fn adopt_newest(&self) -> Result<bool, KmsError> {
         let name = self.current_kek()?.name().to_owned();
         // Read before the keys: one that a rotation began with is then among them.
-        let retired = self.store.rotation().await?.map(|document| rotation::retired(&document));
+        let retired = self.store.rotation().await?.map(|document| rotation_state::retired(&document));
         let retired = retired.unwrap_or_default();
         let keys = self.store.data_keys().await?;
         let usable = |key: &&DataKey| key.kek == name && !retired.contains(&key.id);
@@ -140,7 +142,7 @@ impl Ring {
     pub async fn renew(&self) -> Result<(), KmsError> {
         let renewed = self.renew_all().await;
         let now = Instant::now();
-        self.write().retain(|_, held| held.until.is_none_or(|until| now < until));
+        self.write().retain(|_, key| key.until.is_none_or(|until| now < until));
         renewed
     }
 
@@ -186,13 +188,14 @@ impl Ring {
     }
 
     fn cached(&self, id: u32) -> Option<Arc<SealingKey>> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let found = held.get(&id)?;
+        let unwrapped = self.unwrapped.read().unwrap_or_else(PoisonError::into_inner);
+        let found = unwrapped.get(&id)?;
         found.until.is_none_or(|until| Instant::now() < until).then(|| found.key.clone())
     }
 
     async fn look_up(&self, id: u32) -> Result<Arc<SealingKey>, KmsError> {
         let _one = self.looking.lock().await;
+        // Whoever held the lock before may have looked the same key up.
         if let Some(key) = self.cached(id) {
             return Ok(key);
         }
@@ -213,7 +216,7 @@ impl Ring {
     async fn take(&self, wrapped: &DataKey) -> Result<Arc<SealingKey>, KmsError> {
         let until = self.lease_of(&wrapped.kek);
         let key = Arc::new(self.unwrap(wrapped).await?.sealing_key(wrapped.id));
-        self.write().insert(wrapped.id, Held { key: key.clone(), until });
+        self.write().insert(wrapped.id, UnwrappedKey { key: key.clone(), until });
         Ok(key)
     }
 
@@ -228,7 +231,7 @@ impl Ring {
             let made = DataKey { id, kek, wrapped, created_at: self.clock.now() };
             // Numbers are drawn at random: one that was removed does not come back as another key.
             if self.store.add_data_key(made, self.change("")).await? {
-                self.write().insert(id, Held { key: key.clone(), until });
+                self.write().insert(id, UnwrappedKey { key: key.clone(), until });
                 return Ok(key);
             }
         }
@@ -274,6 +277,8 @@ impl Ring {
         let answer = async move {
             let turn = device.acquire_owned().await.ok()?;
             let work = tokio::task::spawn_blocking(move || {
+                // The thread keeps the turn, not the future: given up after `PATIENCE`, the question is still with the HSM, and the
+                // next one must not be put to it beside.
                 let _turn = turn;
                 question(asked.as_ref())
             });
@@ -289,14 +294,14 @@ impl Ring {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<u32, Held>> {
-        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<u32, UnwrappedKey>> {
+        self.unwrapped.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        f.debug_struct("Ring").field("keks", &self.keks).field("data_keys", &held.len()).finish()
+        let unwrapped = self.unwrapped.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("Ring").field("keks", &self.keks).field("data_keys", &unwrapped.len()).finish()
     }
 }

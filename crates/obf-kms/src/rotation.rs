@@ -10,11 +10,13 @@ use crate::{
     Kms, KmsError, drawn,
     kms::{associated, name_of},
 };
+
+pub use crate::rotation_state::{Rotation, State};
+
 use obf_net::Running;
-use obf_store::resource::{Change, DataKeys as _, DeviceId, Rewrapped, WrappedKey};
+use obf_store::resource::{Change, DeviceId, Rewrapped, WrappedKey};
 use obf_token::{SealingKey, envelope::NONCE_LEN};
-use obf_types::UnixTime;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -32,47 +34,6 @@ const ABANDONED: u64 = 15;
 const GRACE: u64 = 3600;
 /// Passes over all devices before giving up on nodes that go on using old data keys.
 const PASSES: u32 = 10;
-
-/// Where a rotation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Under way; after a crash the next node to start goes on with it.
-    Running,
-    /// Everything is under the current keys.
-    Done,
-}
-
-/// A rotation, as it is noted and shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rotation {
-    /// Whether subscriber keys are wrapped anew too.
-    pub full: bool,
-    /// Where it stands.
-    pub state: State,
-    /// The key-encryption key that everything goes under.
-    pub kek: String,
-    /// Data keys that were wrapped under it anew.
-    pub data_keys_done: u64,
-    /// Subscriber keys there were when it began.
-    pub records_total: u64,
-    /// Subscriber keys wrapped anew so far.
-    pub records_done: u64,
-    /// When it began, seconds since 1970.
-    pub started_at: u64,
-    /// When it noted something last.
-    pub updated_at: u64,
-    /// When it was done.
-    pub finished_at: Option<u64>,
-    /// Why it does not get on at present, if it does not.
-    pub problem: Option<String>,
-    /// Data keys that are to be replaced.
-    old: Vec<u32>,
-    /// The device that was reached.
-    after: Option<i64>,
-    /// Passes over all devices so far.
-    pass: u32,
-}
 
 /// The key-encryption and data keys, as an operator sees them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -314,6 +275,7 @@ impl Kms {
             self.ring.store.rewrap(envelopes, rotation.to_document(), opened).await?;
             let took = began.elapsed();
             let pace = Duration::from_secs_f64(read as f64 / PACE).saturating_sub(took);
+            // Between chunks only: a chunk and where the rotation stands are one transaction.
             tokio::select! {
                 () = tokio::time::sleep(pace.max(took.mul_f64(REST))) => {}
                 () = running.stopping() => return Ok(false),
@@ -350,22 +312,6 @@ impl Kms {
         let rotation = Rotation { old: Vec::new(), ..rotation };
         Ok(store.set_rotation(rotation.to_document(), None).await?)
     }
-}
-
-impl Rotation {
-    fn to_document(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// When it began.
-    pub const fn started(&self) -> UnixTime {
-        UnixTime(self.started_at)
-    }
-}
-
-/// The data keys that a rotation replaces: nothing new goes under them.
-pub(super) fn retired(document: &str) -> Vec<u32> {
-    serde_json::from_str::<Rotation>(document).map(|rotation| rotation.old).unwrap_or_default()
 }
 
 /// The devices of a chunk, for the audit: `imsi:001… to imsi:002…`, in the order of their registration.

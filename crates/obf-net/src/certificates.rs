@@ -137,7 +137,7 @@ pub fn mutual_client(own: &CertificateFiles, ca: &Path) -> Result<Arc<ClientConf
     Ok(Arc::new(config))
 }
 
-/// The dNSNames of a certificate in DER, lower-case. The common name does not count, nor does a wildcard
+/// The dNSNames of a certificate in DER, lower-case. The common name is not used, nor is a wildcard
 /// (WIRES "Who may ask"). Empty for what is no certificate.
 pub fn dns_names(certificate: &[u8]) -> Vec<String> {
     let Ok(certificate) = openssl::x509::X509::from_der(certificate) else { return Vec::new() };

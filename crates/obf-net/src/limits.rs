@@ -25,11 +25,11 @@ impl Default for ConnectionLimits {
 #[derive(Clone, Debug)]
 pub struct Gate {
     limits: ConnectionLimits,
-    held: Arc<Mutex<Held>>,
+    open: Arc<Mutex<OpenConnections>>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct OpenConnections {
     total: usize,
     by_source: HashMap<IpAddr, usize>,
 }
@@ -38,47 +38,48 @@ struct Held {
 #[derive(Debug)]
 pub struct Permit {
     source: IpAddr,
-    held: Arc<Mutex<Held>>,
+    open: Arc<Mutex<OpenConnections>>,
 }
 
 impl Gate {
-    /// A gate with nothing held.
+    /// A gate that nobody has passed yet.
     pub fn new(limits: ConnectionLimits) -> Self {
-        Self { limits, held: Arc::default() }
+        Self { limits, open: Arc::default() }
     }
 
     /// A place for `source`, or `None` where a limit is reached.
     pub fn admit(&self, source: IpAddr) -> Option<Permit> {
-        let source = network_of(source);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.total >= self.limits.total {
+        let source = source_network(source);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.total >= self.limits.total {
             return None;
         }
-        let of_source = held.by_source.entry(source).or_default();
+        let of_source = open.by_source.entry(source).or_default();
         if *of_source >= self.limits.per_source {
             return None;
         }
         *of_source += 1;
-        held.total += 1;
-        Some(Permit { source, held: Arc::clone(&self.held) })
+        open.total += 1;
+        Some(Permit { source, open: Arc::clone(&self.open) })
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.total = held.total.saturating_sub(1);
-        if let Some(of_source) = held.by_source.get_mut(&self.source) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.total = open.total.saturating_sub(1);
+        if let Some(of_source) = open.by_source.get_mut(&self.source) {
             *of_source = of_source.saturating_sub(1);
             if *of_source == 0 {
-                held.by_source.remove(&self.source);
+                open.by_source.remove(&self.source);
             }
         }
     }
 }
 
-/// One host has a /64 of IPv6 addresses to itself.
-fn network_of(source: IpAddr) -> IpAddr {
+/// Whose limits a source address shares. One host has a /64 of IPv6 addresses to itself, so that is one source; an IPv4
+/// address is one, however it is written.
+pub fn source_network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => {
             IpAddr::V6(std::net::Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))

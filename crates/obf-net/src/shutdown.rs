@@ -42,7 +42,7 @@ impl Stopper {
         Self { phase, running: Some(Running { phase: receiver, _alive: alive }), all_done }
     }
 
-    /// For a task of the group. After [`Stopper::stop`] has begun there is none; it is not reachable then.
+    /// A handle for a task of the group.
     pub fn running(&self) -> Running {
         #[expect(clippy::expect_used, reason = "only stop(), which consumes self, takes it")]
         self.running.clone().expect("present until stop")
@@ -50,6 +50,7 @@ impl Stopper {
 
     /// Tells every task to finish, waits for it, drops what is left at the deadline.
     pub async fn stop(mut self, deadline: Duration) -> Drained {
+        // Our own handle goes first: `all_done` closes when the last one is dropped, and this one would keep it open.
         self.running = None;
         self.phase.send_replace(Phase::Draining);
         if tokio::time::timeout(deadline, self.all_done.recv()).await.is_ok() {
@@ -84,6 +85,8 @@ impl Running {
         // A connection's future is several kilobytes, and a task is moved four times on its way.
         let task = Box::pin(task);
         tokio::spawn(async move {
+            // A task that can finish when the deadline strikes does. Dropped, it ends wherever it waits: what must not be lost
+            // is in the store before it is acknowledged.
             tokio::select! {
                 biased;
                 () = task => {}

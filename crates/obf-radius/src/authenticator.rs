@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 
 /// Response Authenticator (RFC 2865 3) and, with 16 zero octets, the Request Authenticator of Accounting, CoA and
 /// Disconnect (RFC 5176 2.3): MD5(code ‖ id ‖ length ‖ `authenticator` ‖ attributes ‖ secret).
-/// `packet` is the whole packet; what stands in its Authenticator field does not count.
+/// `packet` is the whole packet; what stands in its Authenticator field makes no difference.
 pub fn packet_hash(packet: &[u8], authenticator: &[u8; 16], secret: &SharedSecret) -> [u8; 16] {
     let mut hash = Md5::new();
     hash.update(packet.get(..4).unwrap_or_default());

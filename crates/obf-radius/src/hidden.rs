@@ -1,4 +1,4 @@
-//! Hidden values: salt encryption of MS-MPPE keys (RFC 2548 2.4.2) and User-Password (RFC 2865 5.2).
+//! Hidden values: salt encryption of MS-MPPE keys (RFC 2548 2.4.2).
 
 use crate::SharedSecret;
 use md5::{Digest, Md5};
@@ -7,9 +7,6 @@ use zeroize::Zeroize;
 
 /// The longest plain value: one length octet before it, 15 blocks of 16 fit behind the salt.
 pub const MAX_SALTED: usize = 239;
-
-/// The longest password (RFC 2865 5.2).
-pub const MAX_PASSWORD: usize = 128;
 
 /// salt ‖ ciphertext, appended to `out`. The salt's top bit is set here; the salts of one packet must differ.
 /// A value over [`MAX_SALTED`] octets is cut there; callers keep to it.
@@ -64,25 +61,6 @@ pub fn salt_decrypt(
     let secret = SecretBytes::new(plain.get(1..=length).unwrap_or_default().to_vec());
     plain.zeroize();
     fits.then_some(secret)
-}
-
-/// The password in a User-Password value; `None` if its length is not 16 to 128 in blocks of 16. Trailing zeros are
-/// padding.
-pub fn password_decrypt(
-    value: &[u8],
-    secret: &SharedSecret,
-    request_authenticator: &[u8; 16],
-) -> Option<SecretBytes> {
-    if value.is_empty() || value.len() > MAX_PASSWORD || !value.len().is_multiple_of(16) {
-        return None;
-    }
-    let first =
-        Md5::new().chain_update(secret.octets()).chain_update(request_authenticator).finalize().into();
-    let mut plain = unchain(value, first, secret);
-    let length = plain.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
-    let password = SecretBytes::new(plain.get(..length).unwrap_or_default().to_vec());
-    plain.zeroize();
-    Some(password)
 }
 
 /// Undoes c(i) = p(i) ⊕ MD5(secret ‖ c(i−1)), the first block with `chain`.

@@ -17,7 +17,7 @@ impl Packet<'_> {
     /// The device's identity, if one is there.
     ///
     /// # Errors
-    /// [`Malformed`] if it is none.
+    /// [`Malformed`] if it is not a valid identity.
     pub fn identity(&self, vendor: Vendor) -> Result<Option<GlobalIdentity>, Malformed> {
         let octets = self.joined(vendor.attribute(ObfAttribute::DeviceIdentity));
         if octets.is_empty() { Ok(None) } else { read(&octets).map(Some) }
@@ -27,7 +27,7 @@ impl Packet<'_> {
     /// stand in any order.
     ///
     /// # Errors
-    /// [`Malformed`] if one lacks the other, or is none.
+    /// [`Malformed`] if an identity lacks its epoch or the other way round, or if one of them is not valid.
     pub fn devices(&self, vendor: Vendor) -> Result<Vec<(GlobalIdentity, Epoch)>, Malformed> {
         let (identity, epoch) =
             (vendor.attribute(ObfAttribute::DeviceIdentity), vendor.attribute(ObfAttribute::Epoch));

@@ -108,7 +108,7 @@ impl<'a> Packet<'a> {
     /// The value of an attribute that may stand there once.
     ///
     /// # Errors
-    /// [`Repeated`] if it stands there more often: which one counts must never be a matter of taste.
+    /// [`Repeated`] if it stands there more often: which of them is meant must never be up to the reader.
     pub fn only(&self, name: Name) -> Result<Option<&'a [u8]>, Repeated> {
         let mut values = self.all(name);
         let first = values.next();

@@ -16,7 +16,7 @@ pub enum Decision {
 /// What an operator decides for all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Seconds that a verification counts after the date by which it was to be repeated; `None`: to its end.
+    /// Seconds that a verification stays valid after the date by which it was to be repeated; `None`: to its end.
     pub reverify_grace: Option<u64>,
 }
 
@@ -100,15 +100,15 @@ fn permit(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_store::resource::{Application, Denied, DeviceId, Holder, KycStanding, Terms};
-    use obf_types::{AppId, Epoch, HomeNetwork};
+    use obf_store::resource::{Application, Denied, DeviceCustodian, DeviceId, KycStanding, Terms};
+    use obf_types::{AppId, Epoch, MncLength};
     use proptest::prelude::*;
 
-    fn device(id: i64, state: State, kyc_expiry: Option<u64>, custodian: Option<Holder>) -> Device {
+    fn device(id: i64, state: State, kyc_expiry: Option<u64>, custodian: Option<DeviceCustodian>) -> Device {
         Device {
             id: DeviceId::from_cursor(id),
             identities: Vec::new(),
-            home_network: HomeNetwork::TwoDigitMnc,
+            mnc_length: MncLength::Two,
             credentials: Vec::new(),
             epoch: Epoch(0),
             state,
@@ -164,11 +164,11 @@ mod tests {
         ])
     }
 
-    fn holder() -> impl Strategy<Value = Option<Holder>> {
+    fn any_custodian() -> impl Strategy<Value = Option<DeviceCustodian>> {
         let date = prop::option::of(0u64..200_000);
         let kyc = prop::collection::vec((1u8..=3, 0u64..200_000, date), 0..3);
         prop::option::of((state(), kyc).prop_map(|(state, kyc)| {
-            Holder {
+            DeviceCustodian {
                 id: "acme".into(),
                 state,
                 kyc: kyc
@@ -189,12 +189,12 @@ mod tests {
         fn permits_exactly_what_everything_permits(
             now in 1000u64..2000, own_state in state(), app_state in state(), is_granted: bool, own: bool,
             withheld in prop::bool::weighted(0.1),
-            kyc in prop::option::of(0u64..200_000), holder in holder(), of_app in 0u8..=3, of_grant in 0u8..=3,
+            kyc in prop::option::of(0u64..200_000), custodian in any_custodian(), of_app in 0u8..=3, of_grant in 0u8..=3,
             grace in prop::option::of(0u64..100_000),
             lifetime in prop::option::of(1u32..=86_400), max in prop::option::of(1u32..=86_400),
             expires in prop::option::of(0u64..200_000), settings in prop::option::of(any::<Vec<u8>>()), denied in denied(),
         ) {
-            let records = holder.clone().map(|holder| holder.kyc).unwrap_or_default();
+            let records = custodian.clone().map(|custodian| custodian.kyc).unwrap_or_default();
             let alive = |end: Option<u64>| end.is_none_or(|end| end > now);
             let level = of_app.max(of_grant);
             let end = |record: &KycStanding| match (record.reverify_by, grace) {
@@ -204,12 +204,12 @@ mod tests {
             let last = |at_least: u8| {
                 records.iter().filter(|r| r.level >= at_least).map(end).filter(|end| *end > now).max()
             };
-            let held = holder.as_ref().is_none_or(|holder| holder.state == State::Active);
+            let held = custodian.as_ref().is_none_or(|custodian| custodian.state == State::Active);
             let terms = Terms {
                 lifetime: lifetime.and_then(Lifetime::from_seconds), expires_at: expires.map(UnixTime),
                 settings: settings.clone(), local_validity: None, kyc_level: of_grant,
             };
-            let device = device(1, own_state, kyc, holder);
+            let device = device(1, own_state, kyc, custodian);
             let grant = granted(if own { 1 } else { 2 }, app_state, withheld, of_app, max, terms);
             let policy = Policy { reverify_grace: grace };
             let entitlement = Entitlement { granted: is_granted.then_some(grant), denied };
@@ -242,11 +242,11 @@ mod tests {
         /// denial that is over changes nothing.
         #[test]
         fn c11_no_grant_permits_what_is_denied(
-            now in 1000u64..2000, own_state in state(), app_state in state(), holder in holder(), level in 0u8..=3,
+            now in 1000u64..2000, own_state in state(), app_state in state(), custodian in any_custodian(), level in 0u8..=3,
             lifetime in prop::option::of(1u32..=86_400), expires in prop::option::of(0u64..200_000),
             left in prop::option::of(1u64..1_000_000), over in 0u64..1000,
         ) {
-            let device = device(1, own_state, None, holder);
+            let device = device(1, own_state, None, custodian);
             let terms = Terms {
                 lifetime: lifetime.and_then(Lifetime::from_seconds), expires_at: expires.map(UnixTime), ..Terms::default()
             };

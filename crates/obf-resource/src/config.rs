@@ -4,9 +4,11 @@ use crate::authorisation::Policy;
 use obf_gsup::PeerName;
 use obf_kms::KekConfig;
 use obf_store::{Location, resource::HlrName};
-use obf_types::{Domain, HomeNetwork, NodeNumber};
+pub use obf_types::ConfigError;
+use obf_types::{Domain, MncLength, NodeNumber};
 use serde::Deserialize;
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
@@ -19,7 +21,7 @@ use std::{
 pub struct Config {
     /// Where everything is kept.
     pub database: Location,
-    /// The password for a PostgreSQL database; whitespace around it is none of it.
+    /// The password for a PostgreSQL database; whitespace around it is ignored.
     pub database_password_file: Option<PathBuf>,
     /// The key-encryption key in a file: 32 octets, or 64 hex digits. Short for a `kms` section with that alone.
     pub kek_file: Option<PathBuf>,
@@ -76,7 +78,7 @@ pub struct KmsConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KycConfig {
-    /// How long a verification still counts after its `reverify_by` if it was not repeated, days; without it, to its
+    /// How long a verification stays valid after its `reverify_by` if it was not repeated, days; without it, to its
     /// `valid_until`, and the date only reminds.
     pub reverify_grace_days: Option<u32>,
 }
@@ -169,36 +171,20 @@ pub struct AuthServerConfig {
     pub node: u8,
     /// UDP: where it asks from.
     pub address: Option<IpAddr>,
-    /// UDP: the secret shared with it; one secret an address. Also for notices to `dae`.
+    /// UDP: the secret shared with it; one secret an address. Also for notices to `das`.
     pub secret_file: Option<PathBuf>,
     /// TLS: a dNSName of its certificate.
     pub cert_name: Option<String>,
-    /// Where it takes RFC 5176 notices over UDP; over TLS they go in reverse on its own connection.
-    pub dae: Option<SocketAddr>,
+    /// Its Dynamic Authorization Server (RFC 5176): where it takes notices over UDP; over TLS they go in reverse on its
+    /// own connection. `dae` is the former name.
+    #[serde(alias = "dae")]
+    pub das: Option<SocketAddr>,
 }
 
-/// What is wrong with a configuration, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The key, as it stands in the file.
-    pub key: &'static str,
-    /// What is wrong with it.
-    pub reason: String,
+/// What is wrong with a key of this section.
+pub(crate) fn wrong(key: impl Into<Cow<'static, str>>, reason: impl fmt::Display) -> ConfigError {
+    ConfigError::new("resource", key, reason)
 }
-
-impl ConfigError {
-    pub(crate) fn new(key: &'static str, reason: impl fmt::Display) -> Self {
-        Self { key, reason: reason.to_string() }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "resource.{}: {}", self.key, self.reason)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 impl Config {
     /// Checks everything that can be checked without touching a file or a socket.
@@ -206,23 +192,23 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first key that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.home_network()?;
+        self.mnc_length()?;
         self.kms()?;
         if !(1..=32).contains(&self.nodes) {
-            return Err(ConfigError::new("nodes", "a number from 1 to 32"));
+            return Err(wrong("nodes", "a number from 1 to 32"));
         }
         if self.node >= self.nodes {
-            return Err(ConfigError::new("node", format_args!("a number from 0 to {}", self.nodes - 1)));
+            return Err(wrong("node", format_args!("a number from 0 to {}", self.nodes - 1)));
         }
         if self.rpr.is_none() && self.rpr_tls.is_none() {
-            return Err(ConfigError::new("rpr", "at least one of rpr and rpr_tls is needed"));
+            return Err(wrong("rpr", "at least one of rpr and rpr_tls is needed"));
         }
         if let Some(udp) = &self.rpr
             && !udp.listen.ip().is_loopback()
             && !udp.allow_udp
         {
             let reason = "RADIUS/UDP is for one host; use rpr_tls, or set allow_udp = true";
-            return Err(ConfigError::new("rpr.listen", reason));
+            return Err(wrong("rpr.listen", reason));
         }
         self.hlrs()?;
         self.auth_servers.iter().try_for_each(AuthServerConfig::validate)
@@ -234,13 +220,12 @@ impl Config {
         let one = self.hlr.iter().map(|hlr| (hlr, &HLR));
         for (hlr, keys) in one.chain(self.hlrs.iter().map(|hlr| (hlr, &HLRS))) {
             let name = hlr.name.as_deref().map_or_else(|| Ok(HlrName::default()), HlrName::new);
-            let name = name.map_err(|error| ConfigError::new(keys.name, error))?;
+            let name = name.map_err(|error| wrong(keys.name, error))?;
             hlr.validate(keys)?;
             let ipa_name = hlr.ipa_name.clone().unwrap_or_else(|| format!("obf-rs-{}", self.node));
-            let ipa_name =
-                PeerName::new(&ipa_name).map_err(|error| ConfigError::new(keys.ipa_name, error))?;
+            let ipa_name = PeerName::new(&ipa_name).map_err(|error| wrong(keys.ipa_name, error))?;
             if named.insert(name.clone(), (hlr, ipa_name)).is_some() {
-                return Err(ConfigError::new(keys.name, format_args!("there are two HLRs named {name}")));
+                return Err(wrong(keys.name, format_args!("there are two HLRs named {name}")));
             }
         }
         Ok(named)
@@ -259,20 +244,17 @@ impl Config {
                 records_per_data_key: hundred_thousand(),
             },
             (None, Some(kms)) => kms.clone(),
-            _ => return Err(ConfigError::new("kms", "exactly one of kek_file and kms is needed")),
+            _ => return Err(wrong("kms", "exactly one of kek_file and kms is needed")),
         };
         if kms.lease == 0 || kms.records_per_data_key == 0 {
-            return Err(ConfigError::new("kms", "lease and records_per_data_key are at least 1"));
+            return Err(wrong("kms", "lease and records_per_data_key are at least 1"));
         }
         Ok(kms)
     }
 
-    pub(crate) fn home_network(&self) -> Result<HomeNetwork, ConfigError> {
-        match self.mnc_digits {
-            2 => Ok(HomeNetwork::TwoDigitMnc),
-            3 => Ok(HomeNetwork::ThreeDigitMnc),
-            _ => Err(ConfigError::new("mnc_digits", "2 or 3")),
-        }
+    pub(crate) fn mnc_length(&self) -> Result<MncLength, ConfigError> {
+        let length = MncLength::from_digits(self.mnc_digits.into());
+        length.ok_or_else(|| wrong("mnc_digits", "2 or 3"))
     }
 }
 
@@ -289,18 +271,15 @@ const HLRS: HlrKeys = HlrKeys { name: "hlrs.name", address: "hlrs.address", ipa_
 impl HlrConfig {
     fn validate(&self, keys: &HlrKeys) -> Result<(), ConfigError> {
         if self.address.port() == 0 {
-            return Err(ConfigError::new(keys.address, "a port is needed; osmo-hlr's is 4222"));
+            return Err(wrong(keys.address, "a port is needed; osmo-hlr's is 4222"));
         }
         if self.address.ip().is_unspecified() {
-            return Err(ConfigError::new(
-                keys.address,
-                "the address of the HLR, not that of every interface",
-            ));
+            return Err(wrong(keys.address, "the address of the HLR, not that of every interface"));
         }
         if !self.address.ip().is_loopback() && !self.allow_plain {
             let reason =
                 "GSUP carries keys in clear: use a tunnel that ends on this host, or set allow_plain = true";
-            return Err(ConfigError::new(keys.address, reason));
+            return Err(wrong(keys.address, reason));
         }
         Ok(())
     }
@@ -312,21 +291,20 @@ impl AuthServerConfig {
         self.node()?;
         if self.address.is_none() && self.cert_name.is_none() {
             let reason = "address (UDP) or cert_name (TLS) is needed";
-            return Err(ConfigError::new("auth_servers", reason));
+            return Err(wrong("auth_servers", reason));
         }
-        if (self.address.is_some() || self.dae.is_some()) && self.secret_file.is_none() {
-            return Err(ConfigError::new("auth_servers.secret_file", "needed for RADIUS/UDP"));
+        if (self.address.is_some() || self.das.is_some()) && self.secret_file.is_none() {
+            return Err(wrong("auth_servers.secret_file", "needed for RADIUS/UDP"));
         }
         Ok(())
     }
 
     pub(crate) fn domain(&self) -> Result<Domain, ConfigError> {
-        Domain::new(&self.domain).map_err(|error| ConfigError::new("auth_servers.domain", error))
+        Domain::new(&self.domain).map_err(|error| wrong("auth_servers.domain", error))
     }
 
     pub(crate) fn node(&self) -> Result<NodeNumber, ConfigError> {
-        NodeNumber::new(self.node)
-            .ok_or_else(|| ConfigError::new("auth_servers.node", "a number from 0 to 31"))
+        NodeNumber::new(self.node).ok_or_else(|| wrong("auth_servers.node", "a number from 0 to 31"))
     }
 }
 
@@ -380,6 +358,15 @@ mod tests {
         config.validate().map_err(|error| error.to_string())?;
         let mut hlrs = config.hlrs().map_err(|error| error.to_string())?;
         Ok(hlrs.remove(&HlrName::default()).unwrap().1)
+    }
+
+    #[test]
+    fn the_das_of_an_authentication_server_has_its_former_name_too() {
+        for key in ["das", "dae"] {
+            let server = json!({ "domain": "as.example", "secret_file": "secret", key: "127.0.0.1:3799" });
+            let server: AuthServerConfig = serde_json::from_value(server).unwrap();
+            assert_eq!(server.das, Some(([127, 0, 0, 1], 3799).into()));
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The node: configuration in, listeners out.
 
 use crate::{
-    admin::{Administration, Administrative, Offer},
-    config::{Config, ConfigError},
+    admin::{Administration, Administrative, DiscoverySettings},
+    config::{self, Config, ConfigError},
     registry::Registry,
-    rpr::{AuthServers, Notices, RprServer, Slice},
+    rpr::{AuthServers, IndPartition, Notices, RprServer},
     vectors::{Hlr, Vectors},
 };
 use obf_admin::Role;
-use obf_admin_http::{Administrator, Administrators, Door, Rates};
+use obf_admin_http::{Administrator, Administrators, Dispatcher, Rates};
 use obf_files::secret_line;
 use obf_kms::{KekError, Kms, KmsError, Settings, kek};
 use obf_net::{
@@ -20,7 +20,7 @@ use obf_net::{
 use obf_radius::Vendor;
 use obf_store::{
     Location, OpenError, Options, PostgresOptions, Statistics, StoreError,
-    resource::{Audit, BecameDue, Change, KycRecords, Registrations, ResourceDb},
+    resource::{BecameDue, Change, ResourceDb},
 };
 use obf_types::{SecretBytes, UnixTime};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -94,7 +94,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let vendor = Vendor(config.vendor);
     let notices = Notices::open(store.clone(), clock.clone(), vendor, &servers)
         .await
-        .map_err(|error| StartError::Listen { point: "dae", address: ([0, 0, 0, 0], 0).into(), error })?;
+        .map_err(|error| StartError::Listen { point: "das", address: ([0, 0, 0, 0], 0).into(), error })?;
     let addressees = servers.iter().map(|server| server.name.to_string()).collect();
     let policy = config.kyc.policy();
     let registry = Registry::new(store.clone(), kms.clone(), addressees).under(policy);
@@ -122,7 +122,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
                 token_sha256: admin.token_sha256.clone(),
             };
             let administrators = Administrators::new(&[administrator])
-                .map_err(|error| ConfigError::new("admin.token_sha256", error))?;
+                .map_err(|error| config::wrong("admin.token_sha256", error))?;
             let server = match &admin.client_ca_file {
                 Some(ca) => certificates::server_that_knows_clients(&own, ca)?,
                 None => certificates::server(&own)?,
@@ -140,7 +140,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
     let rpr = Arc::new(RprServer::new(
         node.store.clone(),
         Vectors::new(kms.clone(), hlrs),
-        Slice { node: config.node, nodes: config.nodes },
+        IndPartition { node: config.node, nodes: config.nodes },
         clock.clone(),
         servers.clone(),
         notices.clone(),
@@ -162,8 +162,8 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         let mut authentication_servers: Vec<String> =
             config.auth_servers.iter().map(|server| server.domain.clone()).collect();
         authentication_servers.dedup();
-        let offer = Offer { addresses: addresses.collect(), authentication_servers };
-        let network = config.home_network()?;
+        let discovery = DiscoverySettings { addresses: addresses.collect(), authentication_servers };
+        let mnc_length = config.mnc_length()?;
         if let Some(admin) = &config.admin {
             let age = u64::from(admin.registrations_expire_days) * 86_400;
             running.spawn(expire_registrations(node.store.clone(), age, clock.clone(), running.clone()));
@@ -171,14 +171,14 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         let most_registrations = config.admin.as_ref().map_or(0, |admin| admin.most_registrations.into());
         let administration = Administration {
             registry,
-            home_network: network,
-            offer: Arc::new(offer),
+            mnc_length,
+            discovery: Arc::new(discovery),
             running: running.clone(),
             clock,
             most_registrations,
         };
-        let door = Door::new(Administrative::new(administration), administrators, rates);
-        let handler = move |request, peer| door.clone().handle(request, peer);
+        let dispatcher = Dispatcher::new(Administrative::new(administration), administrators, rates);
+        let handler = move |request, peer| dispatcher.clone().handle(request, peer);
         running.spawn(http::serve(listener, Some(server), HttpLimits::default(), running.clone(), handler));
     }
     notices.start(&running);
@@ -212,9 +212,9 @@ async fn open(config: &Config) -> Result<ResourceDb, StartError> {
         Location::File(path) => ResourceDb::open(&Options::new(path)).map_err(failed),
         Location::Server(connection) => {
             let password = config.database_password_file.as_deref().map(secret_line).transpose();
-            let password = password.map_err(|error| ConfigError::new("database_password_file", error))?;
+            let password = password.map_err(|error| config::wrong("database_password_file", error))?;
             let options = PostgresOptions::new(connection, password.as_ref().map(SecretBytes::expose))
-                .map_err(|error| ConfigError::new("database", error))?;
+                .map_err(|error| config::wrong("database", error))?;
             let connecting = tokio::task::spawn_blocking(move || ResourceDb::connect(&options));
             connecting.await.unwrap_or(Err(StoreError::Closed.into())).map_err(failed)
         }

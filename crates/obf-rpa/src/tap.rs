@@ -5,14 +5,12 @@
 //! [`ServerTap::MAX_OCTETS`] of them.
 
 use crate::{
-    NeedKey,
     hello::{self, ClientHello, Malformed, ServerHello},
     record::{Message, Messages, RecordError},
 };
 use alloc::vec::Vec;
 use core::fmt;
 use obf_token::TokenId;
-use obf_types::UaId;
 
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
@@ -83,21 +81,6 @@ pub enum TapEvent {
         /// The suite that our ServerHello chose.
         suite: u16,
     },
-}
-
-impl TapEvent {
-    /// The key that the handshake needs before it can go on, if it names a token; `None` where it names none.
-    pub fn need_key(&self) -> Option<NeedKey> {
-        match self {
-            Self::ClientHello(hello) => {
-                let token = hello.psk_identities.iter().find_map(|id| TokenId::from_psk_identity(id).ok())?;
-                hello.tls13.then_some(NeedKey { token, ua: UaId::TLS13_PSK })
-            }
-            Self::KeyExchange { identity, suite } => {
-                Some(NeedKey { token: identity.token()?, ua: UaId::tls12(*suite) })
-            }
-        }
-    }
 }
 
 /// The server's tap.
@@ -220,11 +203,12 @@ fn server_hello(messages: &mut Messages, octets: &[u8]) -> Result<Option<ServerH
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NeedKey;
     use alloc::{
         string::{String, ToString},
         vec,
     };
-    use obf_types::Domain;
+    use obf_types::{Domain, UaId};
     use proptest::prelude::*;
 
     fn token() -> TokenId {
@@ -272,12 +256,25 @@ mod tests {
         records(22, &message(SERVER_HELLO, &body), 1000)
     }
 
+    /// The key that the acceptor looks up before a handshake goes on.
+    fn need_key(event: &TapEvent) -> Option<NeedKey> {
+        match event {
+            TapEvent::ClientHello(hello) => {
+                let token = hello.psk_identities.iter().find_map(|id| TokenId::from_psk_identity(id).ok())?;
+                hello.tls13.then_some(NeedKey { token, ua: UaId::TLS13_PSK })
+            }
+            TapEvent::KeyExchange { identity, suite } => {
+                Some(NeedKey { token: identity.token()?, ua: UaId::tls12(*suite) })
+            }
+        }
+    }
+
     #[test]
     fn r13_tls13_names_the_token_in_its_client_hello() {
         let identity = token().psk_identity();
         let hello = client_hello(&[b"some ticket", identity.as_bytes()], &[3, 4, 3, 3]);
         let event = ServerTap::new().inbound(&records(22, &hello, 50)).unwrap().unwrap();
-        assert_eq!(event.need_key(), Some(NeedKey { token: token(), ua: UaId::TLS13_PSK }));
+        assert_eq!(need_key(&event), Some(NeedKey { token: token(), ua: UaId::TLS13_PSK }));
         let TapEvent::ClientHello(hello) = event else { panic!() };
         assert_eq!(hello.server_name.as_deref(), Some("track.example"));
         assert_eq!(hello.protocols, [b"http/1.1"]);
@@ -289,12 +286,12 @@ mod tests {
     fn r13_tls12_names_it_in_its_key_exchange_and_the_suite_is_ours() {
         let mut tap = ServerTap::new();
         let event = tap.inbound(&records(22, &client_hello(&[], &[3, 3]), 1000)).unwrap().unwrap();
-        assert_eq!(event.need_key(), None);
+        assert_eq!(need_key(&event), None);
         tap.outbound(&server_hello(0x00AA)).unwrap();
         let exchange =
             message(CLIENT_KEY_EXCHANGE, &[vec16(token().to_string().as_bytes()), vec![9; 65]].concat());
         let event = tap.inbound(&records(22, &exchange, 7)).unwrap().unwrap();
-        assert_eq!(event.need_key(), Some(NeedKey { token: token(), ua: UaId::tls12(0x00AA) }));
+        assert_eq!(need_key(&event), Some(NeedKey { token: token(), ua: UaId::tls12(0x00AA) }));
     }
 
     #[test]
@@ -320,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn client_learns_the_suite() {
+    fn the_client_learns_the_suite_from_the_server_hello() {
         let mut tap = ClientTap::new();
         for octet in server_hello(0xCCAC) {
             tap.inbound(&[octet]).unwrap();
@@ -342,7 +339,7 @@ mod tests {
                 rest = later;
                 if let Some(event) = tap.inbound(now).unwrap() {
                     prop_assert!(rest.is_empty());
-                    found = event.need_key();
+                    found = need_key(&event);
                 }
             }
             prop_assert_eq!(found, Some(NeedKey { token: token(), ua: UaId::TLS13_PSK }));

@@ -6,7 +6,7 @@ use obf_types::UnixTime;
 /// What an application adds to the Authentication Server's conditions. It can only shorten them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalPolicy {
-    /// Seconds after its fetch beyond which a key is not used, whatever its expiry; `None`: its expiry alone counts.
+    /// Seconds after its fetch beyond which a key is not used, whatever its expiry; `None`: only its expiry limits its use.
     pub max_age: Option<u32>,
     /// Seconds that known keys go on while no Authentication Server can be reached.
     pub stale_grace: u32,
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a3_the_sooner_of_expiry_and_local_age_counts() {
+    fn a3_a_key_ends_at_the_sooner_of_expiry_and_local_age() {
         let policy = LocalPolicy { max_age: Some(60), ..LocalPolicy::default() };
         assert_eq!(policy.expiry(UnixTime(1_000), UnixTime(100)), UnixTime(160));
         assert_eq!(policy.expiry(UnixTime(120), UnixTime(100)), UnixTime(120));

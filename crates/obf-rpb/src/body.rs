@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_part_is_named() {
+    fn wrong_parts_of_a_body_are_named() {
         let good = info().to_xml();
         for (from, to, error) in [
             ("BootstrappingInfo", "Other", BodyError::Root),

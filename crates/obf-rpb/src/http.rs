@@ -20,7 +20,7 @@ pub struct HttpRequest<'a> {
     pub method: &'a str,
     /// The request target, as written: `/`, or an absolute URI.
     pub target: &'a str,
-    /// The body; it counts into `auth-int`. The shell bounds it.
+    /// The body; `auth-int` covers it. The shell bounds it.
     pub body: &'a [u8],
     pub(crate) authorization: Option<&'a [u8]>,
     pub(crate) user_agent: Option<&'a [u8]>,

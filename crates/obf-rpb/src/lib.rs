@@ -5,7 +5,7 @@
 //! [`sealed`] (what it remembers of a challenge, in `opaque`), [`status`] (the one table from outcomes to HTTP),
 //! [`client`] (the device's machine), [`body`] (BootstrappingInfo), [`offer`] (key schemas), [`xml`] (the bounded reader).
 //!
-//! Invariants: the server keeps nothing between two requests; a challenge counts once, whoever decides that (the
+//! Invariants: the server keeps nothing between two requests; a challenge is accepted once, whoever decides that (the
 //! shell's store) is asked before anything is given out; what cannot prove itself is answered alike, whether the
 //! identity exists or not.
 #![no_std]

@@ -99,7 +99,7 @@ pub(crate) struct SealedChallenge {
     pub(crate) expected: Expected,
     /// The Resource Server's label in token ids.
     pub(crate) rs: Box<str>,
-    /// The registered identity; none in a challenge that nothing answers.
+    /// The registered identity; none in a decoy challenge.
     pub(crate) identity: Option<GlobalIdentity>,
     /// What the shell wants back at the commit; `None` if it was too long.
     pub(crate) carried: Option<Vec<u8>>,

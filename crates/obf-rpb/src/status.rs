@@ -7,7 +7,7 @@
 //! | wrong response, challenge not ours, other realm, algorithm not offered, second `auts` | 401, new challenge | RFC 7616 3.3; WIRES "No oracle" |
 //! | right response to an old, spent or revoked challenge, or not with the first nonce count | 401, new challenge, `stale=true` | RFC 7616 3.3 |
 //! | resynchronised | 401, new challenge | TS 24.109 4.5, RFC 3310 3.4 |
-//! | replayed `auts` | 401, challenge that nothing answers | WIRES "Once": it reaches no Resource Server |
+//! | replayed `auts` | 401, decoy challenge | WIRES "Once": it reaches no Resource Server |
 //! | right response, but the algorithm is below the device's minimum, or its time is over | 403, reason | WIRES "No downgrade", "No oracle" |
 //! | GBA_Digest asked for | 403 | TS 24.109 I.2: a BSF that disallows it rejects |
 //! | grammar, contradictions (other `uri`, `qop` not offered, `nc` 0, two Authorization fields) | 400 | RFC 7616 3.4.6; 2617 3.2.2 |

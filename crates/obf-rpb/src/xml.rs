@@ -249,7 +249,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn elements_attributes_and_text() {
+    fn elements_attributes_and_text_are_read() {
         let document = "\u{feff}<?xml version='1.0'?>\n<!-- a --><g:a xmlns:g=\"u:&lt;\" b = 'x\"y' >t&amp;<c/>&#x41;&#66;<![CDATA[<&]]><!-- <d/> --></g:a >\n";
         let root = parse(document.as_bytes()).unwrap();
         assert_eq!((root.name.as_str(), root.local_name()), ("g:a", "a"));

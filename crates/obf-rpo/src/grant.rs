@@ -12,7 +12,7 @@ use obf_types::{GlobalIdentity, KeySchema, MAX_SETTINGS, UnixTime};
 pub struct KeyGrant {
     /// The key; Ks itself never travels.
     pub key: AppKey,
-    /// From when on it no longer counts.
+    /// When it expires.
     pub expires: UnixTime,
     /// When the device bootstrapped.
     pub bootstrapped_at: UnixTime,
@@ -32,7 +32,7 @@ pub fn done(request: &Request, out: &mut Vec<u8>) {
 
 impl KeyGrant {
     /// Writes the Access-Accept into `out`, which is emptied. Session-Timeout is the whole seconds from `now` to the
-    /// expiry. `salt` is random; its top bit does not count.
+    /// expiry. `salt` is random; its top bit is set whatever it was.
     ///
     /// # Errors
     /// [`PutError`]: the settings are too long for the packet, or the request's Proxy-State leaves no room.

@@ -26,37 +26,37 @@ impl KeyRequest {
 }
 
 /// The first thing on each connection: send me what I have missed. Accepted once every stored notice has been
-/// acknowledged; only then may keys that were cached before count again.
+/// acknowledged; only then may keys that were cached before be used again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resume {
     /// The application.
     pub app: AppId,
 }
 
-/// Whatever an application may ask.
+/// What an application asks for: an OBF-Operation with its attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum RpoOperation {
     /// OBF-Operation Key.
     Key(KeyRequest),
     /// OBF-Operation Resume.
     Resume(Resume),
 }
 
-/// What an Authentication Server receives.
+/// A request as an Authentication Server reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Inquiry {
+pub enum RpoRequest {
     /// Status-Server (RFC 5997): answered with [`crate::grant::done`].
     Heartbeat,
-    /// A question of the instance of the application that NAS-Identifier names.
-    Ask {
+    /// An operation, and the instance of the application that asks for it.
+    Operation {
         /// NAS-Identifier: 1 to 253 octets of text, distinct for each instance of an application.
         instance: String,
-        /// What it asks.
-        ask: Ask,
+        /// What it asks for.
+        operation: RpoOperation,
     },
 }
 
-impl Ask {
+impl RpoOperation {
     /// Writes the request's attributes. A key request's User-Name is the token id again: proxies want one, and its part
     /// behind `@` is a realm that leads to the Authentication Server. `instance` is NAS-Identifier: 1 to 253 octets, distinct for each instance of the
     /// application.
@@ -87,7 +87,7 @@ impl Ask {
     }
 }
 
-impl Inquiry {
+impl RpoRequest {
     /// Reads a request.
     ///
     /// # Errors
@@ -104,18 +104,18 @@ impl Inquiry {
         let malformed = |Malformed(_)| Refusal::MalformedRequest;
         let instance = instance(&packet).map_err(malformed)?;
         let app = || app(&packet, vendor).map_err(malformed);
-        let operation = packet.integer(vendor.attribute(ObfAttribute::Operation));
-        let ask = match Operation::from_number(operation.ok_or(Refusal::MalformedRequest)?) {
+        let number = packet.integer(vendor.attribute(ObfAttribute::Operation));
+        let operation = match Operation::from_number(number.ok_or(Refusal::MalformedRequest)?) {
             Some(Operation::Key) => {
                 let (app, ua) = (app()?, ua(&packet, vendor).map_err(malformed)?);
                 let token = token_text(&packet, vendor).map_err(malformed)?;
                 let token = TokenId::from_psk_identity(token).map_err(|_| Refusal::UnknownToken)?;
-                Ask::Key(KeyRequest { token, app, ua })
+                RpoOperation::Key(KeyRequest { token, app, ua })
             }
-            Some(Operation::Resume) => Ask::Resume(Resume { app: app()? }),
+            Some(Operation::Resume) => RpoOperation::Resume(Resume { app: app()? }),
             _ => return Err(Refusal::UnsupportedOperation),
         };
-        Ok(Self::Ask { instance, ask })
+        Ok(Self::Operation { instance, operation })
     }
 }
 

@@ -8,7 +8,7 @@ use obf_radius::{
     dictionary::{MS_MPPE_RECV_KEY, MS_MPPE_SEND_KEY},
 };
 use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{AppId, Epoch, GlobalIdentity, HomeNetwork, MAX_SETTINGS, UaClass, UnixTime};
+use obf_types::{AppId, Epoch, GlobalIdentity, MAX_SETTINGS, MncLength, UaClass, UnixTime};
 
 /// What an Authentication Server authenticates a device with, by mode. A mode is added here with the code that serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ pub struct DeviceFacts {
     pub epoch: Epoch,
     /// When its custodian's KYC ends; `None` if it does not.
     pub kyc_expiry: Option<UnixTime>,
-    /// How its home network's IMSIs split, if it has one.
-    pub home_network: Option<HomeNetwork>,
+    /// How many digits the MNC in its IMSI has; `None` if it has no IMSI.
+    pub mnc_length: Option<MncLength>,
     /// The weakest digest algorithm that it may use.
     pub minimum_algorithm: Algorithm,
 }
@@ -214,12 +214,8 @@ impl DeviceFacts {
         if let Some(expiry) = self.kyc_expiry {
             to.put_integer64(name(ObfAttribute::KycExpiry), expiry.0)?;
         }
-        if let Some(network) = self.home_network {
-            let digits = match network {
-                HomeNetwork::TwoDigitMnc => 2,
-                HomeNetwork::ThreeDigitMnc => 3,
-            };
-            to.put_integer(name(ObfAttribute::HomeNetwork), digits)?;
+        if let Some(length) = self.mnc_length {
+            to.put_integer(name(ObfAttribute::HomeNetwork), length.digits().into())?;
         }
         to.put_integer(name(ObfAttribute::MinimumAlgorithm), self.minimum_algorithm as u32)
     }
@@ -233,11 +229,9 @@ impl DeviceFacts {
                 Some(UnixTime(u64::from_be_bytes(octets)))
             }
         };
-        let home_network = match packet.integer(name(ObfAttribute::HomeNetwork)) {
+        let mnc_length = match packet.integer(name(ObfAttribute::HomeNetwork)) {
             None => None,
-            Some(2) => Some(HomeNetwork::TwoDigitMnc),
-            Some(3) => Some(HomeNetwork::ThreeDigitMnc),
-            Some(_) => return Err(Malformed("OBF-Home-Network")),
+            Some(digits) => Some(MncLength::from_digits(digits.into()).ok_or(Malformed("OBF-Home-Network"))?),
         };
         let epoch = packet.integer64(name(ObfAttribute::Epoch)).ok_or(Malformed("OBF-Epoch"))?;
         let algorithm = packet.integer(name(ObfAttribute::MinimumAlgorithm));
@@ -246,7 +240,7 @@ impl DeviceFacts {
             identity: packet.identity(vendor)?.ok_or(Malformed("OBF-Device-Identity"))?,
             epoch: Epoch(epoch),
             kyc_expiry,
-            home_network,
+            mnc_length,
             minimum_algorithm: algorithm.ok_or(Malformed("OBF-Minimum-Algorithm"))?,
         })
     }

@@ -19,7 +19,8 @@ pub use administrator::{AdministratorAnswer, AdministratorCredential, Administra
 pub use answer::{ApplicationAnswer, AuthenticationData, RightsAnswer, VectorAnswer};
 pub use notice::Notice;
 pub use request::{
-    ApplicationRequest, Ask, Asker, Inquiry, Resynchronisation, RightsRequest, VectorRequest, Wanted,
+    ApplicationRequest, Resynchronisation, RightsRequest, RightsSelector, RprClient, RprOperation,
+    RprRequest, VectorRequest,
 };
 pub use right::Rights;
 

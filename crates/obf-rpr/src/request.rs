@@ -8,9 +8,9 @@ use obf_radius::{
 use obf_token::Mode;
 use obf_types::{AppId, Domain, NodeNumber, Refusal};
 
-/// Who asks: in every Access-Request.
+/// The Authentication Server node that asks: in every Access-Request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asker {
+pub struct RprClient {
     /// The Authentication Server's domain (NAS-Identifier).
     pub domain: Domain,
     /// Its node's registered number (OBF-Node), which selects the SQN's IND.
@@ -43,12 +43,12 @@ pub struct RightsRequest {
     /// An identity of the device, 1 to 253 octets.
     pub user_name: Vec<u8>,
     /// Which of them.
-    pub wanted: Wanted,
+    pub selector: RightsSelector,
 }
 
-/// Which rights are wanted.
+/// Which of a device's rights an answer is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RightsSelector {
     /// The first that fit.
     First,
     /// Those behind this application.
@@ -64,9 +64,9 @@ pub struct ApplicationRequest {
     pub app: AppId,
 }
 
-/// Whatever an Authentication Server may ask.
+/// What an Authentication Server asks for: an OBF-Operation with its attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum RprOperation {
     /// OBF-Operation Vector or Resynchronise.
     Vector(VectorRequest),
     /// OBF-Operation Rights.
@@ -77,16 +77,16 @@ pub enum Ask {
     Administrator(AdministratorRequest),
 }
 
-/// What a Resource Server receives.
+/// A request as a Resource Server reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Inquiry {
+pub enum RprRequest {
     /// Status-Server (RFC 5997): answered with an Access-Accept that says nothing ([`crate::answer::alive`]).
     Heartbeat,
-    /// A question, and who asks it.
-    Ask(Asker, Ask),
+    /// An operation, and the node that asks for it.
+    Operation(RprClient, RprOperation),
 }
 
-impl Ask {
+impl RprOperation {
     /// Writes the request's attributes.
     ///
     /// # Errors
@@ -94,12 +94,12 @@ impl Ask {
     pub fn encode(
         &self,
         vendor: Vendor,
-        asker: &Asker,
+        client: &RprClient,
         to: &mut AttributeWriter<'_>,
     ) -> Result<(), PutError> {
         let name = |attribute| vendor.attribute(attribute);
-        to.put(NAS_IDENTIFIER, asker.domain.as_str().as_bytes())?;
-        to.put_integer(name(ObfAttribute::Node), asker.node.value().into())?;
+        to.put(NAS_IDENTIFIER, client.domain.as_str().as_bytes())?;
+        to.put_integer(name(ObfAttribute::Node), client.node.value().into())?;
         match self {
             Self::Vector(VectorRequest { user_name, mode, resynchronisation }) => {
                 let operation =
@@ -111,13 +111,17 @@ impl Ask {
                 to.put(name(ObfAttribute::Rand), rand)?;
                 to.put(name(ObfAttribute::Auts), auts)
             }
-            Self::Rights(RightsRequest { user_name, wanted }) => {
+            Self::Rights(RightsRequest { user_name, selector }) => {
                 to.put(USER_NAME, user_name)?;
                 to.put_integer(name(ObfAttribute::Operation), Operation::Rights as u32)?;
-                match wanted {
-                    Wanted::First => Ok(()),
-                    Wanted::After(app) => to.put(name(ObfAttribute::RightCursor), app.as_str().as_bytes()),
-                    Wanted::Only(app) => to.put(name(ObfAttribute::Application), app.as_str().as_bytes()),
+                match selector {
+                    RightsSelector::First => Ok(()),
+                    RightsSelector::After(app) => {
+                        to.put(name(ObfAttribute::RightCursor), app.as_str().as_bytes())
+                    }
+                    RightsSelector::Only(app) => {
+                        to.put(name(ObfAttribute::Application), app.as_str().as_bytes())
+                    }
                 }
             }
             Self::Application(ApplicationRequest { app }) => {
@@ -129,7 +133,7 @@ impl Ask {
     }
 }
 
-impl Inquiry {
+impl RprRequest {
     /// Reads a request and who sent it.
     ///
     /// # Errors
@@ -140,11 +144,11 @@ impl Inquiry {
             Code::StatusServer => Ok(Self::Heartbeat),
             Code::AccessRequest => {
                 let packet = request.packet();
-                let operation = packet.integer(vendor.attribute(ObfAttribute::Operation));
+                let number = packet.integer(vendor.attribute(ObfAttribute::Operation));
                 let reader = Reader { packet, vendor };
-                let read = || Ok((reader.asker()?, reader.ask(operation)?));
-                let (asker, ask) = read().map_err(|Malformed(_)| Refusal::MalformedRequest)?;
-                Ok(Self::Ask(asker, ask.ok_or(Refusal::UnsupportedOperation)?))
+                let read = || Ok((reader.client()?, reader.operation(number)?));
+                let (client, operation) = read().map_err(|Malformed(_)| Refusal::MalformedRequest)?;
+                Ok(Self::Operation(client, operation.ok_or(Refusal::UnsupportedOperation)?))
             }
             _ => Err(Refusal::UnsupportedOperation),
         }
@@ -157,20 +161,20 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn asker(&self) -> Result<Asker, Malformed> {
+    fn client(&self) -> Result<RprClient, Malformed> {
         let domain = self.packet.only(NAS_IDENTIFIER)?.and_then(text).and_then(|text| Domain::new(text).ok());
         let node = self.packet.integer(self.vendor.attribute(ObfAttribute::Node));
         let node = node.and_then(|number| NodeNumber::new(number.try_into().ok()?));
-        Ok(Asker {
+        Ok(RprClient {
             domain: domain.ok_or(Malformed("NAS-Identifier"))?,
             node: node.ok_or(Malformed("OBF-Node"))?,
         })
     }
 
     /// `None`: an operation that is none of RPR's.
-    fn ask(&self, operation: Option<u32>) -> Result<Option<Ask>, Malformed> {
-        Ok(Some(match Operation::from_number(operation.ok_or(Malformed("OBF-Operation"))?) {
-            Some(Operation::Vector) => Ask::Vector(VectorRequest {
+    fn operation(&self, number: Option<u32>) -> Result<Option<RprOperation>, Malformed> {
+        Ok(Some(match Operation::from_number(number.ok_or(Malformed("OBF-Operation"))?) {
+            Some(Operation::Vector) => RprOperation::Vector(VectorRequest {
                 user_name: self.user_name()?,
                 mode: self.mode()?,
                 resynchronisation: None,
@@ -179,28 +183,28 @@ impl Reader<'_> {
                 let rand = self.octets(ObfAttribute::Rand)?.ok_or(Malformed("OBF-RAND"))?;
                 let auts = self.octets(ObfAttribute::Auts)?.ok_or(Malformed("OBF-AUTS"))?;
                 let resynchronisation = Some(Resynchronisation { rand, auts });
-                Ask::Vector(VectorRequest {
+                RprOperation::Vector(VectorRequest {
                     user_name: self.user_name()?,
                     mode: self.mode()?,
                     resynchronisation,
                 })
             }
             Some(Operation::Rights) => {
-                let wanted =
+                let selector =
                     match (self.app(ObfAttribute::RightCursor)?, self.app(ObfAttribute::Application)?) {
-                        (None, None) => Wanted::First,
-                        (Some(cursor), None) => Wanted::After(cursor),
-                        (None, Some(app)) => Wanted::Only(app),
+                        (None, None) => RightsSelector::First,
+                        (Some(cursor), None) => RightsSelector::After(cursor),
+                        (None, Some(app)) => RightsSelector::Only(app),
                         (Some(_), Some(_)) => return Err(Malformed("OBF-Right-Cursor")),
                     };
-                Ask::Rights(RightsRequest { user_name: self.user_name()?, wanted })
+                RprOperation::Rights(RightsRequest { user_name: self.user_name()?, selector })
             }
             Some(Operation::Application) => {
                 let app = self.app(ObfAttribute::Application)?.ok_or(Malformed("OBF-Application"))?;
-                Ask::Application(ApplicationRequest { app })
+                RprOperation::Application(ApplicationRequest { app })
             }
             Some(Operation::Administrator) => {
-                Ask::Administrator(AdministratorRequest::decode(self.packet, self.vendor)?)
+                RprOperation::Administrator(AdministratorRequest::decode(self.packet, self.vendor)?)
             }
             _ => return Ok(None),
         }))

@@ -8,7 +8,7 @@ use obf_types::{AppId, Lifetime, MAX_SETTINGS, Right};
 pub struct Rights {
     /// Those sent.
     pub list: Vec<Right>,
-    /// More follow behind the last of the list: ask with [`crate::Wanted::After`].
+    /// More follow behind the last of the list: ask with [`crate::RightsSelector::After`].
     pub more: bool,
 }
 

@@ -97,33 +97,6 @@ pub struct Verified {
     pub faults: Vec<Fault>,
 }
 
-/// The audit.
-pub trait Audit {
-    /// Writes a row for each of these acts, which change nothing else here; all or none.
-    fn record_acts(
-        &self,
-        acts: Vec<Act>,
-        at: UnixTime,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Up to `limit` rows behind that number, oldest first.
-    fn audit_rows(
-        &self,
-        filter: AuditFilter,
-        after: i64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<AuditRow>, StoreError>> + Send;
-
-    /// Seals what waits; says how many rows it sealed.
-    fn seal_audit(&self, now: UnixTime) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Verifies the whole chain, and that the `noted` hash is in it.
-    fn verify_audit(
-        &self,
-        noted: Option<[u8; 32]>,
-    ) -> impl Future<Output = Result<Verified, StoreError>> + Send;
-}
-
 /// Where transactions are run: an engine, or one that tells who delivers notices of its commits.
 pub(crate) trait Transactions: Sync {
     /// Runs `work` in a transaction and returns its result after what it did is durable.
@@ -158,12 +131,14 @@ impl Transactions for Engine {
 /// The audit in the tables `audit` and `audit_seals` of that database.
 pub(crate) struct Chain<'a, E>(pub &'a E);
 
-impl<E: Transactions> Audit for Chain<'_, E> {
-    async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
+impl<E: Transactions> Chain<'_, E> {
+    /// Writes a row for each of these acts, which change nothing else here; all or none.
+    pub(crate) async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
         self.0.writing(move |s| acts.iter().try_for_each(|act| append_act(s, at, act))).await
     }
 
-    async fn audit_rows(
+    /// Up to `limit` rows behind that number, oldest first.
+    pub(crate) async fn audit_rows(
         &self,
         filter: AuditFilter,
         after: i64,
@@ -188,7 +163,8 @@ impl<E: Transactions> Audit for Chain<'_, E> {
             .await
     }
 
-    async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
+    /// Seals what waits; says how many rows it sealed.
+    pub(crate) async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
         let mut sealed = 0;
         loop {
             let count = self.0.writing(move |s| seal(s, now)).await?;
@@ -199,7 +175,8 @@ impl<E: Transactions> Audit for Chain<'_, E> {
         }
     }
 
-    async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
+    /// Verifies the whole chain, and that the `noted` hash is in it.
+    pub(crate) async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
         let mut verified = Verified { rows: 0, unsealed: 0, head: None, faults: Vec::new() };
         let (mut last, mut missing) = (0, noted);
         loop {

@@ -269,7 +269,7 @@ impl Ran {
     /// Each line of standard output as JSON.
     ///
     /// # Panics
-    /// A line is none.
+    /// A line is not JSON.
     pub fn json_lines(&self) -> Vec<Value> {
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         self.stdout.lines().map(parse).collect()

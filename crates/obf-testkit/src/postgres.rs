@@ -116,7 +116,7 @@ impl PostgresCluster {
     ///
     /// # Panics
     /// The SQL fails.
-    pub fn hold(&self, database: &str, sql: &str) -> Held {
+    pub fn hold(&self, database: &str, sql: &str) -> OpenSession {
         let mut psql = Command::new(binaries().join("psql"));
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]).arg(self.connection_string(database));
         psql.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -124,7 +124,7 @@ impl PostgresCluster {
         let stdin = psql.stdin.as_mut().expect("piped");
         writeln!(stdin, "{sql};\n\\echo held").expect("psql reads");
         let output = BufReader::new(psql.stdout.take().expect("piped"));
-        let mut held = Held { psql, output };
+        let mut held = OpenSession { psql, output };
         held.wait_for("held", sql);
         held
     }
@@ -205,12 +205,12 @@ const GUARD: &str = r#"directory=$1; shift; exec 3<&0; "$@" <&- 3<&- &
 while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; rm -rf "$directory"; } & wait"#;
 
 /// A session that was left open.
-pub struct Held {
+pub struct OpenSession {
     psql: Child,
     output: BufReader<ChildStdout>,
 }
 
-impl Held {
+impl OpenSession {
     /// Runs SQL that answers with no rows in the session.
     ///
     /// # Panics
@@ -228,13 +228,13 @@ impl Held {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for OpenSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Held")
+        f.write_str("OpenSession")
     }
 }
 
-impl Drop for Held {
+impl Drop for OpenSession {
     fn drop(&mut self) {
         let _ = self.psql.kill();
         let _ = self.psql.wait();

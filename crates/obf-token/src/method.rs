@@ -1,46 +1,7 @@
-//! How a device authenticated: mode, algorithm and technology, one octet each. They are on RPR and RPB, in the store and
+//! How a device authenticated: mode, algorithm and technology (`obf_types`), one octet each. They are on RPR and RPB, in the store and
 //! in `obf-1`; an octet that is not listed here is refused, never taken for another.
 
-/// The network technology whose credential authenticated the device (OBF-Technology; P4 of `obf-1`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Technology {
-    /// 3GPP AKA (UMTS and later).
-    ThreeGpp = 1,
-    /// LoRaWAN.
-    LoRaWan = 2,
-    /// None: a key or certificate of the IoT service provider's own (SPEC R10).
-    Standalone = 3,
-}
-
-impl Technology {
-    /// Every technology, by number.
-    pub const ALL: [Self; 3] = [Self::ThreeGpp, Self::LoRaWan, Self::Standalone];
-
-    /// The technology of that number.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::ThreeGpp),
-            2 => Some(Self::LoRaWan),
-            3 => Some(Self::Standalone),
-            _ => None,
-        }
-    }
-
-    /// Its name in JSON and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ThreeGpp => "3gpp",
-            Self::LoRaWan => "lorawan",
-            Self::Standalone => "standalone",
-        }
-    }
-
-    /// The technology of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|technology| technology.name() == name)
-    }
-}
+pub use obf_types::Technology;
 
 /// The mode of a bootstrap (OBF-Mode; first octet of P7 of `obf-1`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -154,7 +115,7 @@ impl Method {
         }
     }
 
-    /// The method of those octets; `None` if it is none that is served here.
+    /// The method of those octets; `None` for a method that is not served here.
     pub const fn from_octets([mode, algorithm]: [u8; 2]) -> Option<Self> {
         match (Mode::from_number(mode), Algorithm::from_number(algorithm)) {
             (Some(Mode::Aka), Some(algorithm)) => Some(Self::Aka(algorithm)),
@@ -186,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn names_read_back() {
+    fn modes_technologies_and_algorithms_read_back_by_name() {
         assert!(Technology::ALL.into_iter().all(|it| Technology::from_name(it.name()) == Some(it)));
         assert!(Mode::ALL.into_iter().all(|it| Mode::from_name(it.name()) == Some(it)));
         assert!(Algorithm::ALL.into_iter().all(|it| Algorithm::from_name(it.name()) == Some(it)));

@@ -218,16 +218,27 @@ impl fmt::Debug for GlobalIdentity {
     }
 }
 
-/// How the home network's IMSIs split into MCC and MNC: needed to derive an IMPI (TS 23.003 13.3).
+/// How many digits the MNC has in the IMSIs of a home network, which an IMSI does not say: needed to derive an IMPI
+/// (TS 23.003 13.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HomeNetwork {
-    /// 2-digit MNC.
-    TwoDigitMnc,
-    /// 3-digit MNC.
-    ThreeDigitMnc,
+pub enum MncLength {
+    /// Two digits.
+    Two = 2,
+    /// Three digits.
+    Three = 3,
 }
 
-impl HomeNetwork {
+impl MncLength {
+    /// Of that many digits; there are two lengths.
+    pub fn from_digits(digits: u64) -> Option<Self> {
+        [Self::Two, Self::Three].into_iter().find(|length| u64::from(length.digits()) == digits)
+    }
+
+    /// 2 or 3.
+    pub const fn digits(self) -> u8 {
+        self as u8
+    }
+
     /// `<IMSI>@ims.mnc<MNC3>.mcc<MCC>.3gppnetwork.org`.
     ///
     /// # Errors
@@ -238,30 +249,11 @@ impl HomeNetwork {
         GlobalIdentity::new(IdentityKind::Impi, &format!("{value}@ims.mnc{mnc}.mcc{mcc}.3gppnetwork.org"))
     }
 
-    /// The IMSI that a derived IMPI contains, or `None` if the IMPI is not the derived one for this network.
-    pub fn imsi_of(self, impi: &str) -> Option<GlobalIdentity> {
-        let (digits, _) = impi.split_once('@')?;
-        let imsi = GlobalIdentity::new(IdentityKind::Imsi, digits).ok()?;
-        (self.impi_of(&imsi).ok()?.value() == impi).then_some(imsi)
-    }
-
-    /// `bsf.mnc<MNC3>.mcc<MCC>.pub.3gppnetwork.org` (TS 23.003 16.2).
-    ///
-    /// # Errors
-    /// [`IdentityError`] if the identity is no IMSI.
-    pub fn bsf_of(self, imsi: &GlobalIdentity) -> Result<String, IdentityError> {
-        let (mcc, mnc) = self.mcc_mnc(imsi)?;
-        Ok(format!("bsf.mnc{mnc}.mcc{mcc}.pub.3gppnetwork.org"))
-    }
-
     fn mcc_mnc(self, imsi: &GlobalIdentity) -> Result<(String, String), IdentityError> {
         if imsi.kind != IdentityKind::Imsi {
             return Err(IdentityError::Character { kind: IdentityKind::Imsi, found: '@' });
         }
-        let end = match self {
-            Self::TwoDigitMnc => 5,
-            Self::ThreeDigitMnc => 6,
-        };
+        let end = 3 + usize::from(self.digits());
         let (mcc, mnc) = (imsi.value.get(..3).unwrap_or(""), imsi.value.get(3..end).unwrap_or(""));
         Ok((mcc.into(), format!("{mnc:0>3}")))
     }
@@ -317,11 +309,10 @@ mod tests {
     #[test]
     fn impi_is_derived_as_23_003_13_3_says() {
         let imsi = GlobalIdentity::new(IdentityKind::Imsi, "234150999999999").unwrap();
-        let impi = HomeNetwork::TwoDigitMnc.impi_of(&imsi).unwrap();
+        let impi = MncLength::Two.impi_of(&imsi).unwrap();
         assert_eq!(impi.value(), "234150999999999@ims.mnc015.mcc234.3gppnetwork.org");
-        assert_eq!(HomeNetwork::TwoDigitMnc.imsi_of(impi.value()), Some(imsi.clone()));
-        assert_eq!(HomeNetwork::ThreeDigitMnc.imsi_of(impi.value()), None);
-        assert_eq!(HomeNetwork::TwoDigitMnc.bsf_of(&imsi).unwrap(), "bsf.mnc015.mcc234.pub.3gppnetwork.org");
+        let impi = MncLength::Three.impi_of(&imsi).unwrap();
+        assert_eq!(impi.value(), "234150999999999@ims.mnc150.mcc234.3gppnetwork.org");
     }
 
     #[test]

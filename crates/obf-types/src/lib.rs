@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`identity`] (global identities, unchanged: SPEC R9), [`name`] (domains and application
 //! ids), [`ua`] (security protocol ids), [`right`] (what a device may do), [`state`] (where a registered object stands),
-//! [`secret`] (keys), [`hex`] (octets as digits), [`time`] (points in time and lifetimes), [`refusal`] (why something was
+//! [`technology`] (of whose network a credential is), [`secret`] (keys), [`hex`] (octets as digits), [`percent`] (octets in URIs and
+//! headers), [`time`] (points in time and lifetimes), [`refusal`] (why something was
 //! refused, with its stable code).
 //!
 //! No clock, no randomness, no I/O: callers pass them in.
@@ -11,22 +12,27 @@
 
 extern crate alloc;
 
+pub mod config;
 pub mod hex;
 pub mod identity;
 pub mod name;
+pub mod percent;
 pub mod refusal;
 pub mod right;
 pub mod secret;
 pub mod state;
+pub mod technology;
 pub mod time;
 pub mod ua;
 
-pub use identity::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind};
+pub use config::ConfigError;
+pub use identity::{GlobalIdentity, IdentityError, IdentityKind, MncLength};
 pub use name::{AppId, Domain, NameError};
 pub use refusal::Refusal;
 pub use right::{MAX_SETTINGS, Right};
 pub use secret::{Secret, SecretBytes};
 pub use state::State;
+pub use technology::Technology;
 pub use time::{Lifetime, UnixTime};
 pub use ua::{NafId, UaClass, UaId, UnknownUaClass};
 
@@ -68,7 +74,7 @@ impl KeySchema {
 }
 
 /// A device's revocation epoch: rises by one whenever its tokens are ended; an authentication begun under
-/// an older epoch does not count.
+/// an older epoch is not valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
 

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_exact() {
+    fn app_ids_and_domains_follow_their_grammar() {
         assert!(AppId::new("track.example").is_ok());
         assert_eq!(AppId::new("Track.example"), Err(NameError::BadCharacter('T')));
         assert_eq!(AppId::new("*.example"), Err(NameError::BadCharacter('*')));

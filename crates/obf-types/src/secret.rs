@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn equality_is_by_value() {
+    fn secrets_are_equal_by_value() {
         assert_eq!(Secret::new([1; 4]), Secret::new([1; 4]));
         assert_ne!(Secret::new([1; 4]), Secret::new([2; 4]));
         assert!(Secret::<4>::from_slice(&[1; 5]).is_none());

@@ -138,7 +138,7 @@ mod tests {
     use alloc::format;
 
     #[test]
-    fn ids_name_their_suite() {
+    fn ua_ids_name_their_cipher_suite() {
         assert_eq!(format!("{}", UaId::tls12(0x00A8)), "01000100a8");
         assert_eq!(UaId::from_hex("01000100A8").unwrap().tls12_suite(), Some(0x00A8));
         assert_eq!(UaId::TLS13_PSK.tls12_suite(), None);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_cover_their_protocols() {
+    fn ua_classes_cover_their_protocols_and_no_others() {
         let gcm = UaId::tls12(0x00A8);
         assert!(UaClass::TlsPsk.covers(UaId::TLS13_PSK) && UaClass::TlsPsk.covers(gcm));
         assert!(!UaClass::TlsPsk.covers(UaId::HTTP_DIGEST));

@@ -83,7 +83,7 @@ impl Configuration {
     /// `[auth]`.
     ///
     /// # Errors
-    /// There is none.
+    /// The configuration has no such section.
     pub fn auth(&self) -> Result<obf_auth::Config, Failure> {
         self.sections.auth.clone().ok_or_else(|| self.no_section(Node::Auth))
     }
@@ -91,7 +91,7 @@ impl Configuration {
     /// `[resource]`.
     ///
     /// # Errors
-    /// There is none.
+    /// The configuration has no such section.
     pub fn resource(&self) -> Result<obf_resource::Config, Failure> {
         self.sections.resource.clone().ok_or_else(|| self.no_section(Node::Resource))
     }
@@ -223,7 +223,7 @@ mod tests {
         for source in
             [include_str!("../../obf-auth/src/config.rs"), include_str!("../../obf-resource/src/config.rs")]
         {
-            let (sections, _) = source.split_once("pub struct ConfigError").unwrap();
+            let (sections, _) = source.split_once("\nimpl Config {").unwrap();
             let keys = sections.lines().filter_map(|line| line.strip_prefix("    pub ")?.split_once(": "));
             for (key, _) in keys {
                 assert!(words.contains(&key), "docs/configuration.md does not say what {key} is");

@@ -102,7 +102,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn cells_read_like_words() {
+    fn table_cells_show_no_json() {
         assert_eq!(cell(Some(&json!(["a", 1, true]))), "a, 1, true");
         assert_eq!(cell(Some(&json!(null))), "-");
         assert_eq!(record(&json!({"a": 1, "long": "x"})), "a     1\nlong  x");

@@ -6,8 +6,16 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Crates whose files stand in no circle. A folder of the crate's root is one file here.
-const CHECKED: &[&str] = &["obf-auth"];
+/// Folders whose files stand in no circle, and what a path from one to another begins with. A folder inside is one file
+/// here.
+const CHECKED: &[(&str, &str)] = &[
+    ("crates/obf-ais140/src/", "crate::"),
+    ("crates/obf-auth/src/", "crate::"),
+    ("crates/obf-gsup/src/", "crate::"),
+    ("crates/obf-kms/src/", "crate::"),
+    ("crates/obf-resource/src/", "crate::"),
+    ("crates/obf-resource/src/rpr/", "super::"),
+];
 
 /// Which file takes from which.
 type Graph = BTreeMap<String, BTreeSet<String>>;
@@ -15,34 +23,33 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 /// Complaints about circles.
 pub fn check(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut complaints = Vec::new();
-    for name in CHECKED {
-        let sources = format!("crates/{name}/src/");
+    for (folder, prefix) in CHECKED {
         let mut graph = Graph::new();
         for file in &workspace.files {
-            let Some(path) = file.strip_prefix(&sources).filter(|path| path.ends_with(".rs")) else {
+            let Some(path) = file.strip_prefix(folder).filter(|path| path.ends_with(".rs")) else {
                 continue;
             };
             let module = path.split(['/', '.']).next().unwrap_or_default();
             // The root names all of them.
-            if !matches!(module, "lib" | "main") {
+            if !matches!(module, "lib" | "main" | "mod") {
                 let code = code_of(&workspace.read(file)?);
-                graph.entry(module.to_owned()).or_default().extend(taken(without_tests(&code)));
+                graph.entry(module.to_owned()).or_default().extend(taken(without_tests(&code), prefix));
             }
         }
-        complaints.extend(circle(graph).map(|files| format!("{sources}: a circle of files: {files}")));
+        complaints.extend(circle(graph).map(|files| format!("{folder}: a circle of files: {files}")));
     }
     Ok(complaints)
 }
 
-/// The first names behind `crate::`, alone or in braces.
-fn taken(code: &str) -> BTreeSet<String> {
+/// The first names behind `prefix`, alone or in braces.
+fn taken(code: &str, prefix: &str) -> BTreeSet<String> {
     let name = |text: &str| {
         let text = text.trim_start();
         let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
         text.get(..end).unwrap_or_default().to_owned()
     };
     let mut names = BTreeSet::new();
-    for path in code.split("crate::").skip(1) {
+    for path in code.split(prefix).skip(1) {
         let Some(group) = path.strip_prefix('{') else {
             names.insert(name(path));
             continue;
@@ -97,8 +104,10 @@ mod tests {
     fn names_behind_crate_are_what_a_file_takes() {
         let code =
             "use crate::{\n    b::{B, c::C},\n    d::D, e,\n};\nuse crate::f::F;\nfn g() { crate::h::i() }";
-        let names: Vec<_> = taken(code).into_iter().collect();
+        let names: Vec<_> = taken(code, "crate::").into_iter().collect();
         assert_eq!(names, ["b", "d", "e", "f", "h"]);
+        let names: Vec<_> = taken("use super::{a, b::B};\nuse crate::c::C;", "super::").into_iter().collect();
+        assert_eq!(names, ["a", "b"]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_count_only_where_they_are_code() {
+    fn words_are_found_only_where_they_are_code() {
         let source = "let a = \"unsafe \\\" x\"; // unsafe\nlet b = 'x'; /* unsafe */ fn f<'a>(c: &'a str) {}\nr#\"unsafe\"# ; '\\''";
         let code = code_of(source);
         assert!(!code.lines().any(|line| has_word(line, "unsafe")), "{code}");

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn advisories_cover_versions_below() {
+    fn an_advisory_covers_the_versions_below_the_fixed_one() {
         let list = "# comment\nring 0.17.12 RUSTSEC-2025-0009\nrsa * RUSTSEC-2023-0071\n";
         assert_eq!(advisory(list, "ring", "0.17.9").unwrap().as_deref(), Some("RUSTSEC-2025-0009"));
         assert_eq!(advisory(list, "ring", "0.17.12").unwrap(), None);

@@ -12,7 +12,7 @@ struct Place {
     home: &'static str,
     /// What shows it.
     words: &'static [&'static str],
-    /// The part of a source in which the words count.
+    /// The part of a source in which the words are looked for.
     of: fn(&str) -> String,
     /// Other files or folders that may have it, each with its reason.
     also: &'static [(&'static str, &'static str)],
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_elsewhere_is_found() {
+    fn sockets_and_sql_outside_their_places_are_found() {
         let [sockets, sql] = PLACES else { panic!("two rules") };
         for (place, file, source, count) in [
             (sockets, "crates/obf-app/src/a.rs", "let l = TcpListener::bind(address).await?;", 1),

@@ -33,7 +33,7 @@ const NOT_IN_CORES: &[&str] = &[
 /// key: those are in clear in `obf-kms` only.
 const EXPOSES: &[(&str, &str)] = &[
     ("crates/obf-resource/src/node.rs", "the password of the database"),
-    ("crates/obf-resource/src/rpr/askers.rs", "the length of a RADIUS secret"),
+    ("crates/obf-resource/src/rpr/auth_servers.rs", "the length of a RADIUS secret"),
     ("crates/obf-resource/src/registry/applications.rs", "security settings, read as hex digits"),
     ("crates/obf-resource/src/vectors/hlr.rs", "the vectors of an HLR"),
 ];

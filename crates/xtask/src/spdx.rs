@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expressions_are_weighed() {
+    fn licence_expressions_are_met_by_allowed_licences_only() {
         let allowed = ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"];
         for (expression, expected) in [
             ("MIT", true),

@@ -2,7 +2,7 @@
 
 use super::{State, slug};
 use crate::{
-    Access, Answer, Body, Operation, Role, Roles, Timestamp, Words,
+    Access, Answer, Body, CliCommand, Operation, Role, Roles, Timestamp,
     parameter::{AFTER_ID, LIMIT},
     pattern,
     schema::of,
@@ -37,7 +37,7 @@ pub struct Administrator {
     pub record: AdministratorRecord,
     /// Its state.
     pub state: State,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -71,10 +71,10 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[AFTER_ID, LIMIT],
         answers: &[Answer::page("administrators", of::<Administrator>())],
         access: READERS,
-        words: Words {
+        cli: CliCommand {
             command: &["administrator", "list"],
             columns: &["administrator", "role", "application_provider", "cert_name", "state"],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -86,10 +86,10 @@ pub const OPERATIONS: &[Operation] = &[
         answers: &[Answer::created(of::<AdministratorToken>()).versioned()],
         problems: &[404],
         secret: true,
-        words: Words {
+        cli: CliCommand {
             command: &["administrator", "add"],
             example: "obf administrator add auditor-1 --role auditor",
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -100,7 +100,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         answers: &[SHOWN],
         access: READERS,
-        words: Words { command: &["administrator", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["administrator", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -110,30 +110,30 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         body: Body::MergePatch(of::<AdministratorRecord>(), &["administrator"]),
         answers: &[SHOWN],
-        words: Words { command: &["administrator", "set"], done: "changed", ..Words::NONE },
+        cli: CliCommand { command: &["administrator", "set"], done: "changed", ..CliCommand::NONE },
         ..Operation::PATCH
     },
     Operation {
         id: "administrators.renew-token",
         path: "/v1/administrators/{administrator}:renew-token",
-        summary: "Give it another token, told this once; the one before counts no more",
+        summary: "Give it another token, told this once; the one before is no longer valid",
         answers: &[TOLD],
         secret: true,
-        words: Words { command: &["administrator", "renew-token"], ..Words::NONE },
+        cli: CliCommand { command: &["administrator", "renew-token"], ..CliCommand::NONE },
         ..ACT
     },
     Operation {
         id: "administrators.suspend",
         path: "/v1/administrators/{administrator}:suspend",
         summary: "Let it do nothing until it is resumed",
-        words: Words { command: &["administrator", "suspend"], done: "suspended", ..Words::NONE },
+        cli: CliCommand { command: &["administrator", "suspend"], done: "suspended", ..CliCommand::NONE },
         ..ACT
     },
     Operation {
         id: "administrators.resume",
         path: "/v1/administrators/{administrator}:resume",
         summary: "Let it do what its role permits again",
-        words: Words { command: &["administrator", "resume"], done: "resumed", ..Words::NONE },
+        cli: CliCommand { command: &["administrator", "resume"], done: "resumed", ..CliCommand::NONE },
         ..ACT
     },
     Operation {
@@ -141,7 +141,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/administrators/{administrator}",
         summary: "Forget an administrator",
         path_parameters: ID,
-        words: Words { command: &["administrator", "remove"], done: "removed", ..Words::NONE },
+        cli: CliCommand { command: &["administrator", "remove"], done: "removed", ..CliCommand::NONE },
         ..Operation::REMOVE
     },
 ];

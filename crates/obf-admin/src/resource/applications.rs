@@ -2,7 +2,7 @@
 
 use super::{APP, PROVIDER, STATE, State};
 use crate::{
-    Access, Answer, Body, Operation, Roles, Timestamp, Words,
+    Access, Answer, Body, CliCommand, Operation, Roles, Timestamp,
     parameter::{AFTER_NAME, LIMIT},
     pattern,
     schema::of,
@@ -59,7 +59,7 @@ pub struct Application {
     pub state: State,
     /// Whether it gets no keys, whatever its state, because its application provider is not active.
     pub withheld: bool,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -98,10 +98,10 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[AFTER_NAME, LIMIT, STATE, PROVIDER],
         answers: &[Answer::page("apps", of::<Application>())],
         access: READERS,
-        words: Words {
+        cli: CliCommand {
             command: &["app", "list"],
             columns: &["app", "cert_names", "ua", "state"],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -117,12 +117,12 @@ pub const OPERATIONS: &[Operation] = &[
         ],
         problems: &[404],
         access: Access::Roles(Roles::APPLICATIONS),
-        words: Words {
+        cli: CliCommand {
             command: &["app", "add"],
             done: "added",
             example: "obf app add track.example --cert-name track.example --ua tls-psk",
             defaults: &[("ua", "tls-psk")],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -133,7 +133,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         answers: &[SHOWN],
         access: READERS,
-        words: Words { command: &["app", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["app", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -143,7 +143,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         body: Body::MergePatch(of::<ApplicationRecord>(), &["app"]),
         answers: &[SHOWN],
-        words: Words { command: &["app", "set"], done: "changed", ..Words::NONE },
+        cli: CliCommand { command: &["app", "set"], done: "changed", ..CliCommand::NONE },
         ..Operation::PATCH
     },
     Operation {
@@ -151,35 +151,35 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/apps/{app}",
         summary: "Forget an application and every grant of it",
         path_parameters: ID,
-        words: Words { command: &["app", "remove"], done: "removed", ..Words::NONE },
+        cli: CliCommand { command: &["app", "remove"], done: "removed", ..CliCommand::NONE },
         ..Operation::REMOVE
     },
     Operation {
         id: "apps.activate",
         path: "/v1/apps/{app}:activate",
         summary: "Give keys for an application that was registered by its provider",
-        words: Words { command: &["app", "activate"], done: "activated", ..Words::NONE },
+        cli: CliCommand { command: &["app", "activate"], done: "activated", ..CliCommand::NONE },
         ..ACT
     },
     Operation {
         id: "apps.suspend",
         path: "/v1/apps/{app}:suspend",
         summary: "Give no more keys for it; those in use end at once",
-        words: Words { command: &["app", "suspend"], done: "suspended", ..Words::NONE },
+        cli: CliCommand { command: &["app", "suspend"], done: "suspended", ..CliCommand::NONE },
         ..ACT
     },
     Operation {
         id: "apps.resume",
         path: "/v1/apps/{app}:resume",
         summary: "Give keys for it again",
-        words: Words { command: &["app", "resume"], done: "resumed", ..Words::NONE },
+        cli: CliCommand { command: &["app", "resume"], done: "resumed", ..CliCommand::NONE },
         ..ACT
     },
     Operation {
         id: "apps.retire",
         path: "/v1/apps/{app}:retire",
         summary: "Give keys for it never again",
-        words: Words { command: &["app", "retire"], done: "retired", ..Words::NONE },
+        cli: CliCommand { command: &["app", "retire"], done: "retired", ..CliCommand::NONE },
         ..ACT
     },
 ];

@@ -1,7 +1,7 @@
 //! The audit: who did what, when and why. Append-only, hash-chained.
 
 use crate::{
-    Access, Answer, Content, Operation, Parameter, Roles, Timestamp, Values, Words,
+    Access, Answer, CliCommand, Content, Operation, Parameter, Roles, Timestamp, Values,
     parameter::{AFTER_NUMBER, LIMIT},
     pattern,
     schema::of,
@@ -69,10 +69,10 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[AFTER_NUMBER, LIMIT, ACTOR, ACTION, OBJECT],
         answers: &[Answer::page("audit", of::<AuditRow>())],
         access: READERS,
-        words: Words {
+        cli: CliCommand {
             command: &["audit", "list"],
             columns: &["seq", "at", "actor", "action", "object", "reason"],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -88,10 +88,10 @@ pub const OPERATIONS: &[Operation] = &[
             versioned: false,
         }],
         access: READERS,
-        words: Words {
+        cli: CliCommand {
             command: &["audit", "export"],
             example: "obf audit export > audit.jsonl",
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -102,7 +102,7 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[HEAD],
         answers: &[Answer::json(of::<AuditVerified>())],
         access: READERS,
-        words: Words { command: &["audit", "verify"], ..Words::NONE },
+        cli: CliCommand { command: &["audit", "verify"], ..CliCommand::NONE },
         ..Operation::GET
     },
 ];

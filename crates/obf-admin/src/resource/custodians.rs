@@ -2,7 +2,7 @@
 
 use super::{CUSTODIAN, STATE, State};
 use crate::{
-    Access, Answer, Body, Operation, Roles, Timestamp, Words,
+    Access, Answer, Body, CliCommand, Operation, Roles, Timestamp,
     parameter::{AFTER_ID, LIMIT},
     pattern,
     schema::of,
@@ -41,7 +41,7 @@ pub struct Custodian {
     pub kyc: Standing,
     /// Its state.
     pub state: State,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -84,10 +84,10 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "All custodians, a page at a time",
         query: &[AFTER_ID, LIMIT, STATE],
         answers: &[Answer::page("custodians", of::<Custodian>())],
-        words: Words {
+        cli: CliCommand {
             command: &["custodian", "list"],
             columns: &["custodian", "name", "kind", "kyc", "state"],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -101,11 +101,11 @@ pub const OPERATIONS: &[Operation] = &[
             Answer::unchanged(of::<Custodian>()).versioned(),
         ],
         access: OFFICERS,
-        words: Words {
+        cli: CliCommand {
             command: &["custodian", "add"],
             done: "added",
             example: "obf custodian add acme-logistics --name 'Acme Logistics Ltd' --kind organisation",
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -115,7 +115,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "One custodian, and what its KYC says",
         path_parameters: ID,
         answers: &[SHOWN],
-        words: Words { command: &["custodian", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["custodian", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -126,7 +126,7 @@ pub const OPERATIONS: &[Operation] = &[
         body: Body::MergePatch(of::<CustodianRecord>(), &["custodian"]),
         answers: &[SHOWN],
         access: OFFICERS,
-        words: Words { command: &["custodian", "set"], done: "changed", ..Words::NONE },
+        cli: CliCommand { command: &["custodian", "set"], done: "changed", ..CliCommand::NONE },
         ..Operation::PATCH
     },
     Operation {
@@ -135,28 +135,28 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Forget a custodian that no device has",
         path_parameters: ID,
         access: OFFICERS,
-        words: Words { command: &["custodian", "remove"], done: "removed", ..Words::NONE },
+        cli: CliCommand { command: &["custodian", "remove"], done: "removed", ..CliCommand::NONE },
         ..Operation::REMOVE
     },
     Operation {
         id: "custodians.suspend",
         path: "/v1/custodians/{custodian}:suspend",
         summary: "End the tokens of its devices and let them bootstrap no more, until resumed",
-        words: Words { command: &["custodian", "suspend"], done: "suspended", ..Words::NONE },
+        cli: CliCommand { command: &["custodian", "suspend"], done: "suspended", ..CliCommand::NONE },
         ..ACT
     },
     Operation {
         id: "custodians.resume",
         path: "/v1/custodians/{custodian}:resume",
         summary: "Let its devices bootstrap again",
-        words: Words { command: &["custodian", "resume"], done: "resumed", ..Words::NONE },
+        cli: CliCommand { command: &["custodian", "resume"], done: "resumed", ..CliCommand::NONE },
         ..ACT
     },
     Operation {
         id: "custodians.retire",
         path: "/v1/custodians/{custodian}:retire",
         summary: "It answers for no device any more",
-        words: Words { command: &["custodian", "retire"], done: "retired", ..Words::NONE },
+        cli: CliCommand { command: &["custodian", "retire"], done: "retired", ..CliCommand::NONE },
         ..ACT
     },
 ];

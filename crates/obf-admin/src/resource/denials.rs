@@ -2,7 +2,7 @@
 
 use super::{APP, DEVICE, GROUP};
 use crate::{
-    Answer, Body, Operation, Parameter, Timestamp, Values, Words,
+    Answer, Body, CliCommand, Operation, Parameter, Timestamp, Values,
     parameter::{AFTER_NUMBER, LIMIT},
     pattern,
     schema::of,
@@ -24,7 +24,7 @@ pub struct DenialRecord {
     /// The application's id.
     #[schemars(regex(pattern = pattern::FQDN), length(max = 241))]
     pub app: String,
-    /// When it is over; then what is granted counts again.
+    /// When it is over; then what is granted applies again.
     pub until: Option<Timestamp>,
 }
 
@@ -45,7 +45,7 @@ pub struct Denial {
     pub over: bool,
     /// The `Obf-Reason` that it was made with.
     pub reason: Option<String>,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was made.
     pub created_at: Timestamp,
@@ -71,10 +71,10 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[AFTER_NUMBER, LIMIT, DEVICE, GROUP, APP],
         answers: &[Answer::page("denials", of::<Denial>())],
         problems: &[404, 409],
-        words: Words {
+        cli: CliCommand {
             command: &["denial", "list"],
             columns: &["denial", "device", "group", "app", "until", "reason"],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -86,11 +86,11 @@ pub const OPERATIONS: &[Operation] = &[
         body: Body::Json(of::<DenialRecord>()),
         answers: &[Answer::created(of::<Denial>()).versioned()],
         problems: &[404, 409],
-        words: Words {
+        cli: CliCommand {
             command: &["denial", "add"],
             example: "obf denial add --device 001010000000001 --app track.example --reason 'ticket 4711: stolen'",
             flags: true,
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -101,15 +101,15 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         answers: &[Answer::json(of::<Denial>()).versioned()],
         problems: &[404],
-        words: Words { command: &["denial", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["denial", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
         id: "denials.remove",
         path: "/v1/denials/{denial}",
-        summary: "Take a denial back: what is granted counts again at the next fetch",
+        summary: "Take a denial back: what is granted applies again at the next fetch",
         path_parameters: ID,
-        words: Words { command: &["denial", "remove"], done: "removed", ..Words::NONE },
+        cli: CliCommand { command: &["denial", "remove"], done: "removed", ..CliCommand::NONE },
         ..Operation::REMOVE
     },
 ];

@@ -2,7 +2,7 @@
 
 use super::{CUSTODIAN, DEVICE, GROUP, STATE, State};
 use crate::{
-    Answer, Body, Content, Operation, Timestamp, Words,
+    Answer, Body, CliCommand, Content, Operation, Timestamp,
     parameter::{AFTER_NUMBER, LIMIT},
     pattern,
     schema::of,
@@ -133,7 +133,7 @@ pub struct Device {
     pub kyc_expiry: Option<Timestamp>,
     /// Its custodian.
     pub custodian: Option<String>,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -249,8 +249,8 @@ const SHOWN: Answer = Answer::json(of::<Device>()).versioned();
 const ACT: Operation =
     Operation { path_parameters: ID, answers: &[SHOWN], problems: &[409], ..Operation::ACT };
 
-const fn act(command: &'static [&'static str], done: &'static str) -> Words {
-    Words { command, done, ..Words::NONE }
+const fn act(command: &'static [&'static str], done: &'static str) -> CliCommand {
+    CliCommand { command, done, ..CliCommand::NONE }
 }
 
 /// What can be done with devices.
@@ -261,10 +261,10 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "All devices, a page at a time",
         query: &[AFTER_NUMBER, LIMIT, STATE, CUSTODIAN, GROUP],
         answers: &[Answer::page("devices", of::<Device>())],
-        words: Words {
+        cli: CliCommand {
             command: &["device", "list"],
             columns: &["device", "algorithm", "state", "epoch"],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -304,7 +304,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         answers: &[SHOWN],
         problems: &[409],
-        words: Words { command: &["device", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["device", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -314,7 +314,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         body: Body::MergePatch(of::<DeviceSettings>(), &[]),
         answers: &[SHOWN],
-        words: act(&["device", "set"], "changed"),
+        cli: act(&["device", "set"], "changed"),
         ..Operation::PATCH
     },
     Operation {
@@ -322,42 +322,42 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/devices/{device}",
         summary: "Forget a device, its keys and its grants",
         path_parameters: ID,
-        words: act(&["device", "remove"], "removed"),
+        cli: act(&["device", "remove"], "removed"),
         ..Operation::REMOVE
     },
     Operation {
         id: "devices.activate",
         path: "/v1/devices/{device}:activate",
         summary: "Take a registered device into use",
-        words: act(&["device", "activate"], "activated"),
+        cli: act(&["device", "activate"], "activated"),
         ..ACT
     },
     Operation {
         id: "devices.suspend",
         path: "/v1/devices/{device}:suspend",
         summary: "End its tokens and let it bootstrap no more, until resumed",
-        words: act(&["device", "suspend"], "suspended"),
+        cli: act(&["device", "suspend"], "suspended"),
         ..ACT
     },
     Operation {
         id: "devices.resume",
         path: "/v1/devices/{device}:resume",
         summary: "Let it bootstrap again",
-        words: act(&["device", "resume"], "resumed"),
+        cli: act(&["device", "resume"], "resumed"),
         ..ACT
     },
     Operation {
         id: "devices.revoke",
         path: "/v1/devices/{device}:revoke",
         summary: "End every token of it, everywhere, at once; it may bootstrap again",
-        words: act(&["device", "revoke"], "revoked"),
+        cli: act(&["device", "revoke"], "revoked"),
         ..ACT
     },
     Operation {
         id: "devices.retire",
         path: "/v1/devices/{device}:retire",
         summary: "End its tokens and let it bootstrap never again",
-        words: act(&["device", "retire"], "retired"),
+        cli: act(&["device", "retire"], "retired"),
         ..ACT
     },
 ];

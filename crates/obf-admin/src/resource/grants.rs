@@ -2,7 +2,7 @@
 
 use super::{APP, DEVICE, GROUP};
 use crate::{
-    Access, Answer, Body, Operation, Parameter, Roles, Timestamp, Values, Words,
+    Access, Answer, Body, CliCommand, Operation, Parameter, Roles, Timestamp, Values,
     parameter::{LIMIT, after},
     pattern,
     schema::of,
@@ -79,10 +79,10 @@ pub const OPERATIONS: &[Operation] = &[
         answers: &[Answer::page("grants", of::<Grant>())],
         problems: &[404, 409],
         access: Access::Roles(Roles::ALL),
-        words: Words {
+        cli: CliCommand {
             command: &["grant", "list"],
             columns: &["device", "group", "app", "lifetime", "local_validity", "kyc_level"],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -94,13 +94,13 @@ pub const OPERATIONS: &[Operation] = &[
         body: Body::Json(of::<GrantRecord>()),
         answers: &[Answer::created(of::<Grant>())],
         problems: &[404],
-        words: Words {
+        cli: CliCommand {
             command: &["grant", "add"],
             done: "added",
             example: ADD,
             flags: true,
             defaults: &[("lifetime", "8h")],
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -109,7 +109,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/grants/{device}/{app}",
         summary: "Take the permission back: keys in use end at once",
         path_parameters: &[DEVICE, APP],
-        words: Words { command: &["grant", "remove"], done: "removed", flags: true, ..Words::NONE },
+        cli: CliCommand { command: &["grant", "remove"], done: "removed", flags: true, ..CliCommand::NONE },
         ..Operation::DELETE
     },
     Operation {
@@ -117,7 +117,12 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/groups/{group}/grants/{app}",
         summary: "Take the permission of a group back: keys in use end at once",
         path_parameters: &[GROUP, APP],
-        words: Words { command: &["grant", "remove-group"], done: "removed", flags: true, ..Words::NONE },
+        cli: CliCommand {
+            command: &["grant", "remove-group"],
+            done: "removed",
+            flags: true,
+            ..CliCommand::NONE
+        },
         ..Operation::DELETE
     },
 ];

@@ -2,7 +2,7 @@
 
 use super::GROUP;
 use crate::{
-    Answer, Body, Operation, Timestamp, Words,
+    Answer, Body, CliCommand, Operation, Timestamp,
     parameter::{AFTER_ID, AFTER_NUMBER, LIMIT},
     pattern,
     schema::of,
@@ -34,7 +34,7 @@ pub struct Group {
     pub record: GroupRecord,
     /// How many devices it has.
     pub members: u64,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was made.
     pub created_at: Timestamp,
@@ -79,7 +79,11 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "All groups, a page at a time",
         query: &[AFTER_ID, LIMIT],
         answers: &[Answer::page("groups", of::<Group>())],
-        words: Words { command: &["group", "list"], columns: &["group", "name", "members"], ..Words::NONE },
+        cli: CliCommand {
+            command: &["group", "list"],
+            columns: &["group", "name", "members"],
+            ..CliCommand::NONE
+        },
         ..Operation::GET
     },
     Operation {
@@ -88,11 +92,11 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Make a group",
         body: Body::Json(of::<GroupRecord>()),
         answers: &[Answer::created(of::<Group>()).versioned(), Answer::unchanged(of::<Group>()).versioned()],
-        words: Words {
+        cli: CliCommand {
             command: &["group", "add"],
             done: "added",
             example: "obf group add fleet-north --name 'Vehicles of the northern depot'",
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -102,7 +106,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "One group",
         path_parameters: ID,
         answers: &[SHOWN],
-        words: Words { command: &["group", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["group", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -112,7 +116,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         body: Body::MergePatch(of::<GroupRecord>(), &["group"]),
         answers: &[SHOWN],
-        words: Words { command: &["group", "set"], done: "changed", ..Words::NONE },
+        cli: CliCommand { command: &["group", "set"], done: "changed", ..CliCommand::NONE },
         ..Operation::PATCH
     },
     Operation {
@@ -120,7 +124,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/groups/{group}",
         summary: "Forget a group and its grants; its devices stay",
         path_parameters: ID,
-        words: Words { command: &["group", "remove"], done: "removed", ..Words::NONE },
+        cli: CliCommand { command: &["group", "remove"], done: "removed", ..CliCommand::NONE },
         ..Operation::REMOVE
     },
     Operation {
@@ -130,7 +134,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         query: &[AFTER_NUMBER, LIMIT],
         answers: &[Answer::page("members", of::<Member>())],
-        words: Words { command: &["group", "members"], columns: &["device"], ..Words::NONE },
+        cli: CliCommand { command: &["group", "members"], columns: &["device"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -140,10 +144,10 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         body: Body::Json(of::<MembersRecord>()),
         answers: &[Answer::json(of::<MembersChange>())],
-        words: Words {
+        cli: CliCommand {
             command: &["group", "join"],
             example: "obf group join fleet-north --device @devices.txt",
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -154,7 +158,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         body: Body::Json(of::<MembersRecord>()),
         answers: &[Answer::json(of::<MembersChange>())],
-        words: Words { command: &["group", "leave"], ..Words::NONE },
+        cli: CliCommand { command: &["group", "leave"], ..CliCommand::NONE },
         ..Operation::DELETE
     },
 ];

@@ -1,7 +1,7 @@
 //! Key management: which keys encrypt which. Never a key.
 
-use super::devices::{AlgorithmName, KeyText};
-use crate::{Answer, Body, Content, Operation, Timestamp, Words, pattern, schema::of};
+use super::devices::{AlgorithmName, KeyText, TechnologyName};
+use crate::{Answer, Body, CliCommand, Content, Operation, Timestamp, pattern, schema::of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,9 @@ pub struct CreationRecord<S = KeyText> {
     /// What the keys are for.
     #[serde(default)]
     pub algorithm: AlgorithmName,
+    /// The technology that the secure elements authenticate as: `standalone` for keys that are their provider's own and of no
+    /// network; `3gpp` if it is absent. The key file says it too.
+    pub technology: Option<TechnologyName>,
     /// Of the key file.
     pub format: KeyFileFormat,
     /// What the maker of the secure elements calls the transport key.
@@ -105,7 +108,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/kms",
         summary: "Which keys encrypt which, and how many subscriber keys are under each",
         answers: &[Answer::json(of::<KmsStatus>())],
-        words: Words { command: &["kms", "status"], ..Words::NONE },
+        cli: CliCommand { command: &["kms", "status"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -123,7 +126,7 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/v1/kms/rotation",
         summary: "What the last rotation is at",
         answers: &[Answer::json(of::<Rotation>())],
-        words: Words { command: &["kms", "rotation"], ..Words::NONE },
+        cli: CliCommand { command: &["kms", "rotation"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {

@@ -2,7 +2,7 @@
 
 use super::CUSTODIAN;
 use crate::{
-    Access, Answer, Body, Operation, Parameter, Roles, Timestamp, Values, Words,
+    Access, Answer, Body, CliCommand, Operation, Parameter, Roles, Timestamp, Values,
     parameter::{AFTER_NUMBER, LIMIT},
     pattern,
     schema::of,
@@ -70,7 +70,7 @@ pub struct Kyc {
     pub state: KycState,
     /// Whether it holds, but should have been verified again by now.
     pub due: bool,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was recorded.
     pub created_at: Timestamp,
@@ -132,7 +132,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "All verifications, those of a custodian, or those to be seen to, a page at a time",
         query: &[AFTER_NUMBER, LIMIT, CUSTODIAN, DUE, WITHIN],
         answers: &[Answer::page("kyc", of::<Kyc>())],
-        words: Words {
+        cli: CliCommand {
             command: &["kyc", "list"],
             columns: &[
                 "record",
@@ -145,7 +145,7 @@ pub const OPERATIONS: &[Operation] = &[
                 "due",
             ],
             example: "obf kyc list --due --within 30",
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -159,12 +159,12 @@ pub const OPERATIONS: &[Operation] = &[
         answers: &[Answer::created(of::<Kyc>()).versioned()],
         problems: &[404],
         access: Access::Roles(Roles::KYC),
-        words: Words {
+        cli: CliCommand {
             command: &["kyc", "add"],
             example: "obf kyc add --custodian acme-logistics --level 2 --method physical --verifier 'branch 12' \
                       --verified-at 2026-01-31T00:00:00Z --valid-until 2028-01-31T00:00:00Z",
             flags: true,
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::POST
     },
@@ -174,7 +174,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "One verification",
         path_parameters: ID,
         answers: &[SHOWN],
-        words: Words { command: &["kyc", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["kyc", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -184,7 +184,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         answers: &[SHOWN],
         access: Access::Roles(Roles::KYC),
-        words: Words { command: &["kyc", "revoke"], done: "revoked", ..Words::NONE },
+        cli: CliCommand { command: &["kyc", "revoke"], done: "revoked", ..CliCommand::NONE },
         ..Operation::ACT
     },
 ];

@@ -2,7 +2,7 @@
 
 use super::{PROVIDER, STATE, State, slug};
 use crate::{
-    Access, Answer, Body, Operation, Parameter, Timestamp, Values, Words,
+    Access, Answer, Body, CliCommand, Operation, Parameter, Timestamp, Values,
     parameter::{AFTER_ID, AFTER_NAME, LIMIT},
     pattern,
     schema::of,
@@ -66,15 +66,16 @@ pub struct ApplicationProviderRecord {
     pub contact: String,
 }
 
-/// What is kept of an object beside its record.
+/// A stakeholder as registered: its record, and what is kept beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Kept<R> {
+#[schemars(rename = "Registered{R}")]
+pub struct Registered<R> {
     /// What was registered.
     #[serde(flatten)]
     pub record: R,
     /// Its state.
     pub state: State,
-    /// Counts its changes.
+    /// Rises by one with each change.
     pub version: u64,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -97,10 +98,10 @@ pub enum ProviderKind {
 pub struct Applicant {
     /// The application provider, not yet approved.
     #[serde(flatten)]
-    pub provider: Kept<ApplicationProviderRecord>,
+    pub provider: Registered<ApplicationProviderRecord>,
     /// Its administrator: `ap-` and its id.
     pub administrator: String,
-    /// The token of its administrator, told this once. It counts from the approval on; only its SHA-256 is kept.
+    /// The token of its administrator, told this once. It is valid from the approval on; only its SHA-256 is kept.
     pub token: String,
 }
 
@@ -127,8 +128,8 @@ macro_rules! kept {
                 path: $path,
                 summary: "All of them, a page at a time",
                 query: &[$after, LIMIT, STATE, $($filter),*],
-                answers: &[Answer::page($rows, of::<Kept<$record>>())],
-                words: Words { command: &[$noun, "list"], columns: $columns, ..Words::NONE },
+                answers: &[Answer::page($rows, of::<Registered<$record>>())],
+                cli: CliCommand { command: &[$noun, "list"], columns: $columns, ..CliCommand::NONE },
                 ..Operation::GET
             },
             Operation {
@@ -137,11 +138,11 @@ macro_rules! kept {
                 summary: "Register one, active at once",
                 body: Body::Json(of::<$record>()),
                 answers: &[
-                    Answer::created(of::<Kept<$record>>()).versioned(),
-                    Answer::unchanged(of::<Kept<$record>>()).versioned(),
+                    Answer::created(of::<Registered<$record>>()).versioned(),
+                    Answer::unchanged(of::<Registered<$record>>()).versioned(),
                 ],
                 problems: &[404],
-                words: Words { command: &[$noun, "add"], done: "added", example: $example, ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "add"], done: "added", example: $example, ..CliCommand::NONE },
                 ..Operation::POST
             },
             Operation {
@@ -149,8 +150,8 @@ macro_rules! kept {
                 path: concat!($path, "/", $id),
                 summary: "One of them",
                 path_parameters: &[$parameter],
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "show"], ..Words::NONE },
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
+                cli: CliCommand { command: &[$noun, "show"], ..CliCommand::NONE },
                 ..Operation::GET
             },
             Operation {
@@ -159,8 +160,8 @@ macro_rules! kept {
                 summary: "Change what is registered of it",
                 path_parameters: &[$parameter],
                 body: Body::MergePatch(of::<$record>(), &[$parameter.name]),
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "set"], done: "changed", ..Words::NONE },
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
+                cli: CliCommand { command: &[$noun, "set"], done: "changed", ..CliCommand::NONE },
                 ..Operation::PATCH
             },
             Operation {
@@ -168,7 +169,7 @@ macro_rules! kept {
                 path: concat!($path, "/", $id),
                 summary: "Forget one that nothing refers to",
                 path_parameters: &[$parameter],
-                words: Words { command: &[$noun, "remove"], done: "removed", ..Words::NONE },
+                cli: CliCommand { command: &[$noun, "remove"], done: "removed", ..CliCommand::NONE },
                 ..Operation::REMOVE
             },
             Operation {
@@ -176,8 +177,8 @@ macro_rules! kept {
                 path: concat!($path, "/", $id, ":suspend"),
                 summary: "Out of use until it is resumed",
                 path_parameters: &[$parameter],
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "suspend"], done: "suspended", ..Words::NONE },
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
+                cli: CliCommand { command: &[$noun, "suspend"], done: "suspended", ..CliCommand::NONE },
                 ..Operation::ACT
             },
             Operation {
@@ -185,8 +186,8 @@ macro_rules! kept {
                 path: concat!($path, "/", $id, ":resume"),
                 summary: "In use again",
                 path_parameters: &[$parameter],
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "resume"], done: "resumed", ..Words::NONE },
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
+                cli: CliCommand { command: &[$noun, "resume"], done: "resumed", ..CliCommand::NONE },
                 ..Operation::ACT
             },
             Operation {
@@ -194,8 +195,8 @@ macro_rules! kept {
                 path: concat!($path, "/", $id, ":retire"),
                 summary: "Out of use for good",
                 path_parameters: &[$parameter],
-                answers: &[Answer::json(of::<Kept<$record>>()).versioned()],
-                words: Words { command: &[$noun, "retire"], done: "retired", ..Words::NONE },
+                answers: &[Answer::json(of::<Registered<$record>>()).versioned()],
+                cli: CliCommand { command: &[$noun, "retire"], done: "retired", ..CliCommand::NONE },
                 ..Operation::ACT
             },
             $($also),*
@@ -234,16 +235,16 @@ pub const APPLICATION_PROVIDERS: &[Operation] = kept!(
             answers: &[Answer::created(of::<Applicant>()).versioned()],
             access: Access::Anyone,
             secret: true,
-            words: Words { command: &["application-provider", "register"], ..Words::NONE },
+            cli: CliCommand { command: &["application-provider", "register"], ..CliCommand::NONE },
             ..Operation::POST
         },
         Operation {
             id: "application-providers.approve",
             path: "/v1/application-providers/{application_provider}:approve",
-            summary: "Approve one that has registered itself: its token counts from now on",
+            summary: "Approve one that has registered itself: its token is valid from now on",
             path_parameters: &[APPLICATION_PROVIDER],
-            answers: &[Answer::json(of::<Kept<ApplicationProviderRecord>>()).versioned()],
-            words: Words { command: &["application-provider", "approve"], done: "approved", ..Words::NONE },
+            answers: &[Answer::json(of::<Registered<ApplicationProviderRecord>>()).versioned()],
+            cli: CliCommand { command: &["application-provider", "approve"], done: "approved", ..CliCommand::NONE },
             ..Operation::ACT
         }
     ]

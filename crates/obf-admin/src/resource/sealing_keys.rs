@@ -1,7 +1,7 @@
 //! Keys under which an Authentication Server seals what it must remember between the two requests of a bootstrap.
 
 use crate::{
-    Answer, Operation, Parameter, Timestamp, Values, Words,
+    Answer, CliCommand, Operation, Parameter, Timestamp, Values,
     parameter::{self, LIMIT},
     schema::of,
 };
@@ -42,10 +42,10 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     details: "For administrators of the first of several Resource Servers: that of the Authentication Server's operator.",
     query: &[AFTER, LIMIT],
     answers: &[Answer::page("sealing-keys", of::<SealingKey>())],
-    words: Words {
+    cli: CliCommand {
         command: &["sealing-key", "list"],
         columns: &["key", "use_now", "created_at"],
-        ..Words::NONE
+        ..CliCommand::NONE
     },
     ..Operation::GET
 }];

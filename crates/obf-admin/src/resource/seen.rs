@@ -1,7 +1,7 @@
 //! Applications that asked an Authentication Server for keys.
 
 use crate::{
-    Answer, Operation, Words,
+    Answer, CliCommand, Operation,
     parameter::{AFTER_NAME, LIMIT},
     schema::of,
 };
@@ -29,6 +29,10 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     details: "Of several Resource Servers, those that the administrator is one of are looked at.",
     query: &[AFTER_NAME, LIMIT],
     answers: &[Answer::page("seen-apps", of::<SeenApp>())],
-    words: Words { command: &["app", "seen"], columns: &["app", "registered_at", "refusal"], ..Words::NONE },
+    cli: CliCommand {
+        command: &["app", "seen"],
+        columns: &["app", "registered_at", "refusal"],
+        ..CliCommand::NONE
+    },
     ..Operation::GET
 }];

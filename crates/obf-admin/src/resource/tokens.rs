@@ -2,7 +2,7 @@
 
 use super::APP;
 use crate::{
-    Answer, Operation, Parameter, Timestamp, Values, Words,
+    Answer, CliCommand, Operation, Parameter, Timestamp, Values,
     parameter::{self, LIMIT},
     pattern,
     schema::of,
@@ -83,11 +83,11 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[DEVICE, APP, AFTER, LIMIT],
         answers: &[Answer::page("tokens", of::<Token>())],
         problems: &[422],
-        words: Words {
+        cli: CliCommand {
             command: &["token", "list"],
             columns: &["id", "device", "schema", "expires"],
             example: "obf token list --device 001010000000001",
-            ..Words::NONE
+            ..CliCommand::NONE
         },
         ..Operation::GET
     },
@@ -98,7 +98,7 @@ pub const OPERATIONS: &[Operation] = &[
         details: "For administrators of the Resource Server whose device has it: its id's domain says which.",
         path_parameters: ID,
         answers: &[Answer::json(of::<Token>())],
-        words: Words { command: &["token", "show"], ..Words::NONE },
+        cli: CliCommand { command: &["token", "show"], ..CliCommand::NONE },
         ..Operation::GET
     },
     Operation {
@@ -110,7 +110,7 @@ pub const OPERATIONS: &[Operation] = &[
         path_parameters: ID,
         answers: &[Answer::json(of::<Revoked>())],
         idempotent: true,
-        words: Words { command: &["token", "revoke"], done: "revoked", ..Words::NONE },
+        cli: CliCommand { command: &["token", "revoke"], done: "revoked", ..CliCommand::NONE },
         ..Operation::POST
     },
 ];

@@ -38,10 +38,7 @@ fn operations_are_unique_and_whole() {
     for operation in operations() {
         let id = operation.id;
         assert!(ids.insert(id) && routes.insert((operation.method, operation.path)), "{id} stands twice");
-        assert!(
-            operation.words.command.is_empty() || commands.insert(operation.words.command),
-            "{id}: command"
-        );
+        assert!(operation.cli.command.is_empty() || commands.insert(operation.cli.command), "{id}: command");
         let in_path: Vec<&str> =
             operation.path.split('{').skip(1).map(|rest| rest.split_once('}').unwrap().0).collect();
         let described: Vec<&str> = operation.path_parameters.iter().map(|parameter| parameter.name).collect();

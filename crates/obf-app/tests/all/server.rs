@@ -11,7 +11,7 @@ use obf_net::{
     },
 };
 use obf_radius::{AttributeWriter, Code, ObfAttribute, Request, Vendor};
-use obf_rpo::{Ask, Inquiry, KeyGrant, KeyRequest, TokenNotice, grant, refuse};
+use obf_rpo::{KeyGrant, KeyRequest, RpoOperation, RpoRequest, TokenNotice, grant, refuse};
 use obf_token::{AppKey, TokenId};
 use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Refusal, UaId, UnixTime};
 use std::{
@@ -87,9 +87,9 @@ impl Handler for AuthenticationServer {
             return None;
         }
         let mut out = Vec::new();
-        match Inquiry::decode(&request, VENDOR).unwrap() {
-            Inquiry::Heartbeat => grant::done(&request, &mut out),
-            Inquiry::Ask { ask: Ask::Resume(resume), .. } => {
+        match RpoRequest::decode(&request, VENDOR).unwrap() {
+            RpoRequest::Heartbeat => grant::done(&request, &mut out),
+            RpoRequest::Operation { operation: RpoOperation::Resume(resume), .. } => {
                 assert!(origin.names.contains(&resume.app.to_string()));
                 if self.strangers.lock().unwrap().contains(&resume.app) {
                     refuse(&request, VENDOR, Refusal::ApplicationNotRegistered, &mut out);
@@ -106,7 +106,7 @@ impl Handler for AuthenticationServer {
                 self.resumed.fetch_add(1, Ordering::SeqCst);
                 grant::done(&request, &mut out);
             }
-            Inquiry::Ask { ask: Ask::Key(asked), .. } => {
+            RpoRequest::Operation { operation: RpoOperation::Key(asked), .. } => {
                 self.fetched.fetch_add(1, Ordering::SeqCst);
                 assert!(asked.token.rs(&Domain::new(&self.domain).unwrap()).is_some(), "{}", asked.token);
                 match self.grant(asked).await {

@@ -1,8 +1,8 @@
-//! From the door to the handlers.
+//! From the dispatcher to the handlers.
 
 use super::{Administration, handlers, standing};
 use obf_admin::Api;
-use obf_admin_http::{Asked, Caller, Credential, Problem, Reply, Service, Target};
+use obf_admin_http::{AdminRequest, Caller, Credential, Problem, Reply, Service, Target};
 
 impl Service for Administration {
     const API: Api = Api::Auth;
@@ -11,7 +11,7 @@ impl Service for Administration {
         standing::find(&self.locator.table(), &credential, target).await
     }
 
-    async fn answer(&self, asked: Asked) -> Reply {
+    async fn answer(&self, asked: AdminRequest) -> Reply {
         handlers::answer(self, asked).await
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn find(table: &Table, credential: &Credential, target: &Target
     }
     let roles = target.operation().map_or(Roles::ALL, roles);
     let may: Vec<&Known<'_>> = known.iter().filter(|(_, one)| roles.contains(one.role)).collect();
-    // With a role that does not suffice the door says so.
+    // With a role that does not suffice the dispatcher says so.
     let Some((served, one)) = may.first().copied().or(known.first()) else {
         return Err(Problem::unauthenticated());
     };

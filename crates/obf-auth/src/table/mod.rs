@@ -119,19 +119,6 @@ impl std::fmt::Debug for LiveToken {
     }
 }
 
-/// A token that was ended: what a notice needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Its id.
-    pub id: TokenId,
-    /// The device's revocation epoch it was bootstrapped under.
-    pub epoch: Epoch,
-    /// When it would have expired.
-    pub expires: UnixTime,
-    /// The applications it had rights for.
-    pub rights: Arc<RightsSet>,
-}
-
 /// The live tokens. Cheap to share behind an `Arc`; every method takes `&self`.
 pub struct TokenTable {
     shards: [Mutex<Shard>; SHARDS],
@@ -233,31 +220,18 @@ impl TokenTable {
         Some(Ks::new(*ks))
     }
 
-    /// Ends one token and says what it was; `None` if it is not here.
-    pub fn end(&self, id: &TokenId) -> Option<Ended> {
-        let domain = self.domain(id.domain())?;
+    /// Ends one token; false if it is not here.
+    pub fn end(&self, id: &TokenId) -> bool {
+        let Some(domain) = self.domain(id.domain()) else { return false };
         let hash = shard::rand_hash_of(&self.seed, id.rand());
-        let mut shard = self.shard(hash);
-        let (record, rights) = shard.find(hash, id.rand(), domain)?;
-        let ended = self.ended(record, rights)?;
-        shard.remove(hash, &self.seed, id.rand(), domain);
-        Some(ended)
+        self.shard(hash).remove(hash, &self.seed, id.rand(), domain)
     }
 
-    /// Ends every token of a device that was bootstrapped under an epoch before `epoch`.
-    pub fn end_device(&self, device: &GlobalIdentity, epoch: Epoch) -> Vec<Ended> {
+    /// Ends every token of a device that was bootstrapped under an epoch before `epoch`; returns how many.
+    pub fn end_device(&self, device: &GlobalIdentity, epoch: Epoch) -> usize {
         let hash = shard::device_hash(&self.seed, device.kind() as u8, device.value());
-        let mut ended = Vec::new();
-        for shard in &self.shards {
-            lock(shard).remove_of_device(hash, &self.seed, device, |record, rights| {
-                let older = View::new(record).epoch_and_counter().0 < epoch;
-                if older {
-                    ended.extend(self.ended(record, rights));
-                }
-                older
-            });
-        }
-        ended
+        let older = |record: &[u8]| View::new(record).epoch_and_counter().0 < epoch;
+        self.shards.iter().map(|shard| lock(shard).remove_of_device(hash, &self.seed, device, older)).sum()
     }
 
     /// After the device's bootstrap number `counter`: every token from before it lives until `until` at most (WIRES
@@ -273,7 +247,7 @@ impl TokenTable {
         let hash = shard::device_hash(&self.seed, device.kind() as u8, device.value());
         let mut counters = Vec::with_capacity(most + 1);
         for shard in &self.shards {
-            lock(shard).each_of_device(hash, device, |record, _| {
+            lock(shard).each_of_device(hash, device, |record| {
                 counters.push(View::new(record).epoch_and_counter().1);
             });
         }
@@ -281,7 +255,7 @@ impl TokenTable {
         let (_, last_to_go, _) = counters.select_nth_unstable(surplus);
         let last_to_go = *last_to_go;
         for shard in &self.shards {
-            lock(shard).remove_of_device(hash, &self.seed, device, |record, _| {
+            lock(shard).remove_of_device(hash, &self.seed, device, |record| {
                 View::new(record).epoch_and_counter().1 <= last_to_go
             });
         }
@@ -292,7 +266,7 @@ impl TokenTable {
         let hash = shard::device_hash(&self.seed, device.kind() as u8, device.value());
         let mut ids = Vec::new();
         for shard in &self.shards {
-            lock(shard).each_of_device(hash, device, |record, _| {
+            lock(shard).each_of_device(hash, device, |record| {
                 let view = View::new(record);
                 if view.expires() > now {
                     ids.extend(self.id_of(view));
@@ -300,21 +274,6 @@ impl TokenTable {
             });
         }
         ids
-    }
-
-    /// The devices and ids of the tokens with rights for which `which` says so; looks at every token, one shard's lock
-    /// at a time.
-    pub fn select(&self, mut which: impl FnMut(&RightsSet) -> bool) -> Vec<(GlobalIdentity, TokenId)> {
-        let mut found = Vec::new();
-        for shard in &self.shards {
-            lock(shard).each(|record, rights| {
-                let view = View::new(record);
-                if which(rights) {
-                    found.extend(identity_of(view).zip(self.id_of(view)));
-                }
-            });
-        }
-        found
     }
 
     /// Erases what has expired by `now`; returns how many. To be called every few seconds.
@@ -342,16 +301,6 @@ impl TokenTable {
     /// Taken after a shard's lock, where both are.
     fn domains(&self) -> RwLockReadGuard<'_, Vec<Domain>> {
         self.domains.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ended(&self, record: &[u8], rights: &Arc<RightsSet>) -> Option<Ended> {
-        let view = View::new(record);
-        Some(Ended {
-            id: self.id_of(view)?,
-            epoch: view.epoch_and_counter().0,
-            expires: view.expires(),
-            rights: Arc::clone(rights),
-        })
     }
 }
 

@@ -195,7 +195,7 @@ mod tests {
     use obf_types::KeySchema;
 
     #[test]
-    fn records_read_back() {
+    fn token_records_read_back() {
         let impi = "234150999999999@ims.mnc015.mcc234.3gppnetwork.org";
         let identity = GlobalIdentity::new(IdentityKind::Imsi, "234150999999999").unwrap();
         for (user_name, epoch, counter) in

@@ -118,38 +118,34 @@ impl Shard {
     }
 
     /// Calls with each record of a device.
-    pub(super) fn each_of_device(
-        &self,
-        hash: u64,
-        device: &GlobalIdentity,
-        mut each: impl FnMut(&[u8], &RightsSet),
-    ) {
+    pub(super) fn each_of_device(&self, hash: u64, device: &GlobalIdentity, mut each: impl FnMut(&[u8])) {
         let found = self.by_device.find(hash, |index| self.is_of(*index, device));
         let mut next = found.copied().unwrap_or(NONE);
         while let Some(slot) = self.slots.get(next as usize) {
-            if let Some(rights) = &slot.rights {
-                each(&slot.record, rights);
-            }
+            each(&slot.record);
             next = slot.next_of_device;
         }
     }
 
-    /// Ends the tokens of a device for which `which` says so, and hands each record to it first.
+    /// Ends the tokens of a device whose records `which` picks; returns how many.
     pub(super) fn remove_of_device(
         &mut self,
         hash: u64,
         seed: &RandomState,
         device: &GlobalIdentity,
-        mut which: impl FnMut(&[u8], &Arc<RightsSet>) -> bool,
-    ) {
+        mut which: impl FnMut(&[u8]) -> bool,
+    ) -> usize {
+        let mut removed = 0;
         let found = self.by_device.find(hash, |index| self.is_of(*index, device));
         let mut next = found.copied().unwrap_or(NONE);
         while let Some(slot) = self.slots.get(next as usize) {
             let index = std::mem::replace(&mut next, slot.next_of_device);
-            if slot.rights.as_ref().is_some_and(|rights| which(&slot.record, rights)) {
+            if which(&slot.record) {
                 self.release(index, seed);
+                removed += 1;
             }
         }
+        removed
     }
 
     /// Lets no token of a device from before its bootstrap `counter` live longer than `until`; returns how many tokens it has.
@@ -198,15 +194,6 @@ impl Shard {
         }
         self.swept = last;
         erased
-    }
-
-    /// Calls with each record.
-    pub(super) fn each(&self, mut each: impl FnMut(&[u8], &RightsSet)) {
-        for slot in &self.slots {
-            if let Some(rights) = &slot.rights {
-                each(&slot.record, rights);
-            }
-        }
     }
 
     fn place(&self, hash: u64, rand: &[u8; 16], domain: u16) -> Option<u32> {

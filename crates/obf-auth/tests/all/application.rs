@@ -10,7 +10,7 @@ use obf_net::{
     },
 };
 use obf_radius::{AnswerError, AttributeWriter, Code, Request, Vendor, notice};
-use obf_rpo::{Ask, KeyGrant, KeyRequest, Resume, TokenNotice};
+use obf_rpo::{KeyGrant, KeyRequest, Resume, RpoOperation, TokenNotice};
 use obf_token::TokenId;
 use obf_types::{AppId, Refusal, UaId};
 use std::{sync::Arc, time::Duration};
@@ -76,9 +76,9 @@ impl Application {
     }
 
     pub async fn key_for(&self, app: AppId, token: &TokenId, ua: UaId) -> Result<KeyGrant, Refusal> {
-        let ask = Ask::Key(KeyRequest { token: token.clone(), app, ua });
+        let operation = RpoOperation::Key(KeyRequest { token: token.clone(), app, ua });
         let reply =
-            self.client.ask(Code::AccessRequest, &attributes(&ask, "instance-1"), TIME).await.unwrap();
+            self.client.ask(Code::AccessRequest, &attributes(&operation, "instance-1"), TIME).await.unwrap();
         KeyGrant::decode(&reply, VENDOR).map_err(|error| match error {
             AnswerError::Refused(refusal) => refusal,
             AnswerError::Malformed(malformed) => panic!("{malformed}"),
@@ -106,15 +106,16 @@ impl LinkEvents for Events {
         if !self.resumes {
             return Ok(());
         }
-        let ask = Ask::Resume(Resume { app: self.app.clone() });
-        let reply = connection.ask(Code::AccessRequest, &attributes(&ask, &self.instance), TIME).await?;
+        let operation = RpoOperation::Resume(Resume { app: self.app.clone() });
+        let reply =
+            connection.ask(Code::AccessRequest, &attributes(&operation, &self.instance), TIME).await?;
         assert_eq!(reply.accepted(VENDOR), Ok(()));
         Ok(())
     }
 }
 
-fn attributes(ask: &Ask, instance: &str) -> Vec<u8> {
+fn attributes(operation: &RpoOperation, instance: &str) -> Vec<u8> {
     let mut attributes = Vec::new();
-    ask.encode(VENDOR, instance, &mut AttributeWriter::for_request(&mut attributes)).unwrap();
+    operation.encode(VENDOR, instance, &mut AttributeWriter::for_request(&mut attributes)).unwrap();
     attributes
 }

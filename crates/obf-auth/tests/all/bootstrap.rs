@@ -1,4 +1,4 @@
-//! RPB (SPEC N3, R14, R15, W2): bootstraps, what is refused, and that a challenge counts once.
+//! RPB (SPEC N3, R14, R15, W2): bootstraps, what is refused, and that a challenge is accepted once.
 
 use crate::{
     deployment::{Deployment, Rpr, TRACK},
@@ -101,6 +101,7 @@ async fn unknown_devices_see_what_known_ones_with_a_wrong_key_see() {
             username: sim.imsi.as_str().into(),
             domain: obf_types::Domain::new(crate::deployment::DOMAIN).unwrap(),
             minimum: Algorithm::AkaV1Md5,
+            strongest: Algorithm::AkaV2Sha256,
             schemas: vec![],
             product: "test/1".into(),
         });
@@ -116,7 +117,7 @@ async fn unknown_devices_see_what_known_ones_with_a_wrong_key_see() {
 }
 
 #[tokio::test]
-async fn a_response_counts_once_on_whichever_node_of_the_deployment() {
+async fn a_response_is_accepted_once_on_whichever_node_of_the_deployment() {
     // Each 401 is a challenge too, and stays unanswered here.
     let deployment = Deployment::start_with(Rpr::Tls, 2, "[limits]\nchallenges = 1000\n").await;
     let sim = Sim::new(1);
@@ -145,7 +146,7 @@ async fn unanswered_challenges_of_an_identity_are_limited_and_then_answered_as_i
     let sim = Sim::new(1);
     deployment.add_device(&sim, &[TRACK]).await;
     let mut ue = Ue::connect(&deployment, 0).await;
-    // Answered ones do not count.
+    // Answered ones are given back.
     for _ in 0..8 {
         ue.bootstrap(&sim).await.unwrap();
     }

@@ -159,7 +159,7 @@ async fn check(deployment: &Deployment, acknowledged: &Mutex<Acknowledged>) {
     };
     for association in &live {
         match application.key(&association.id, UaId::TLS13_PSK).await {
-            Ok(grant) => assert_eq!(grant.key, association.app_key(&naf)),
+            Ok(grant) => assert_eq!(Some(grant.key), association.app_key(&naf)),
             Err(Refusal::TokenExpired) => {
                 let newer = live.iter().chain(&ended).any(|other| {
                     other.identity == association.identity && other.counter > association.counter

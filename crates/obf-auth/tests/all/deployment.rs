@@ -8,7 +8,7 @@ use hyper::Request;
 use obf_net::{OffsetClock, certificates, http::HttpClient};
 use obf_store::{
     Options,
-    resource::{Outbox, ResourceDb},
+    resource::{Lane, ResourceDb},
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub struct Deployment {
     pub auth: Vec<Option<obf_auth::Handle>>,
     rpr: Rpr,
     resource_address: SocketAddr,
-    dae: Vec<SocketAddr>,
+    das: Vec<SocketAddr>,
     directory: tempfile::TempDir,
     extra: String,
     /// In place of the one Resource Server's section.
@@ -83,7 +83,7 @@ impl Deployment {
             auth: Vec::new(),
             rpr,
             resource_address: free_udp(),
-            dae: (0..nodes).map(|_| free_udp()).collect(),
+            das: (0..nodes).map(|_| free_udp()).collect(),
             directory,
             extra: extra.into(),
             servers: None,
@@ -260,7 +260,7 @@ impl Deployment {
         let store = ResourceDb::open(&Options::new(self.file(&format!("{database}.db")))).unwrap();
         let told = async {
             for node in 0..self.auth.len() {
-                while !store.waiting_notices(&format!("{DOMAIN}#{node}"), 0, 1).await.unwrap().is_empty() {
+                while waits(&store, &format!("{DOMAIN}#{node}")).await {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
@@ -337,11 +337,11 @@ impl Deployment {
             ),
         };
         let mut servers = String::new();
-        for (node, dae) in self.dae.iter().enumerate() {
+        for (node, das) in self.das.iter().enumerate() {
             servers += &format!("[[auth_servers]]\ndomain = \"{DOMAIN}\"\nnode = {node}\n");
             servers += &match rpr {
                 Rpr::Udp => format!(
-                    "address = \"127.0.0.1\"\nsecret_file = \"{dir}/{secret}.secret\"\ndae = \"{dae}\"\n"
+                    "address = \"127.0.0.1\"\nsecret_file = \"{dir}/{secret}.secret\"\ndas = \"{das}\"\n"
                 ),
                 Rpr::Tls => format!("cert_name = \"{DOMAIN}\"\n"),
             };
@@ -362,14 +362,14 @@ impl Deployment {
             format!("[resource_server]\nname = \"rs\"\n{link}")
         });
         let admin = self.admin_keys.clone().unwrap_or_else(|| format!("token_sha256 = \"{hash}\"\n"));
-        let dae = match self.rpr {
-            Rpr::Udp => format!("[das]\nlisten = \"{}\"\n", self.dae[node]),
+        let das = match self.rpr {
+            Rpr::Udp => format!("[das]\nlisten = \"{}\"\n", self.das[node]),
             Rpr::Tls => String::new(),
         };
         format!(
             "domain = \"{DOMAIN}\"\nnode = {node}\ndatabase = \"{dir}/auth.db\"\nkek_file = \"{dir}/kek.hex\"\n\
              [rpo]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
-             client_ca_file = \"{dir}/ca.pem\"\n{dae}\
+             client_ca_file = \"{dir}/ca.pem\"\n{das}\
              [admin]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              {admin}{server}\
              [rpb]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n{}",
@@ -406,4 +406,14 @@ fn write_certificates(directory: &Path) {
         std::fs::write(directory.join(format!("{file}.pem")), certificate.pem()).unwrap();
         std::fs::write(directory.join(format!("{file}.key")), key.serialize_pem()).unwrap();
     }
+}
+
+/// Whether notices wait for that node.
+async fn waits(store: &ResourceDb, node: &str) -> bool {
+    for lane in [Lane::Single, Lane::Bulk] {
+        if !store.notices_in(node, lane, 1).await.unwrap().is_empty() {
+            return true;
+        }
+    }
+    false
 }

@@ -46,7 +46,7 @@ async fn the_resource_servers_disconnect_ends_tokens_on_every_node_and_tells_app
         for application in &applications {
             assert_eq!(application.key(&token, UaId::TLS13_PSK).await, Err(Refusal::TokenRevoked));
         }
-        // A challenge from before does not count any more; a new one does.
+        // A challenge from before is not accepted any more; a new one is.
         assert_eq!(late.exchange(&halfway.request).await.status(), 401);
         let next = late.bootstrap(&sim).await.unwrap().id;
         applications[0].key(&next, UaId::TLS13_PSK).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_grant_that_is_removed_ends_that_application_only() {
 }
 
 /// SPEC C11: whatever is granted, a denial of the device or of a group that it is in ends the application's use of the token at
-/// once, and what is granted counts again when the denial is gone.
+/// once, and what is granted applies again when the denial is gone.
 #[tokio::test]
 async fn c11_a_denial_stands_over_every_grant_at_once_and_until_it_is_removed() {
     for rpr in [Rpr::Udp, Rpr::Tls] {
@@ -291,7 +291,7 @@ async fn the_admin_api_wants_its_token() {
 }
 
 #[tokio::test]
-async fn a_bootstrap_that_is_under_way_when_the_device_is_revoked_does_not_count() {
+async fn a_bootstrap_that_is_under_way_when_the_device_is_revoked_yields_no_token() {
     let deployment = Deployment::start(Rpr::Tls).await;
     let sim = Sim::new(1);
     deployment.add_device(&sim, &[TRACK]).await;

@@ -9,7 +9,7 @@ use crate::{
 };
 use obf_rpb::{
     BootstrapError, ClientStep, SecurityAssociation,
-    client::{ClientSettings, SeAnswer},
+    client::{AkaAnswer, ClientSettings},
 };
 use obf_token::{Algorithm, TokenId};
 use obf_types::{Domain, Refusal, UaId};
@@ -223,6 +223,7 @@ async fn an_identity_of_no_resource_server_is_answered_like_an_unknown_one() {
             username: user_name.into(),
             domain: Domain::new(DOMAIN).unwrap(),
             minimum: Algorithm::AkaV1Md5,
+            strongest: Algorithm::AkaV2Sha256,
             schemas: vec![],
             product: "test/1".into(),
         });
@@ -285,6 +286,7 @@ async fn the_resource_servers_are_replaced_while_serving() {
         username: sims[0].imsi.as_str().into(),
         domain: Domain::new(DOMAIN).unwrap(),
         minimum: Algorithm::AkaV1Md5,
+        strongest: Algorithm::AkaV2Sha256,
         schemas: vec![],
         product: "test/1".into(),
     });
@@ -297,10 +299,10 @@ async fn the_resource_servers_are_replaced_while_serving() {
     gate.open();
     let answer = asked.await.unwrap();
     let mut machine = first;
-    let Ok(ClientStep::Authenticate { rand, autn }) = machine.answer(&borrowed(&answer)) else {
+    let Ok(ClientStep::Authenticate { rand, autn, .. }) = machine.answer(&borrowed(&answer)) else {
         panic!("{answer:?}")
     };
-    assert!(matches!(sims[0].answer(&rand, &autn), SeAnswer::Response { .. }), "the north's own challenge");
+    assert!(matches!(sims[0].answer(&rand, &autn), AkaAnswer::HandedOut { .. }), "the north's own challenge");
 }
 
 /// A sign of life is asked for in fewer octets, TLS included; a vector in more.

@@ -1,5 +1,5 @@
 //! Memory per live token (issue "Measures"): RSS at 1,000,000 tokens less RSS at none, with a 50-octet identity, rights
-//! for three applications and every index. A process of its own, so that nothing else counts.
+//! for three applications and every index. A process of its own, so that nothing else is measured.
 
 use obf_auth::table::{NewToken, RightsSet, TokenTable};
 use obf_testkit::in_own_process;

@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn nonces_passwords_and_counts(rand: [u8; 16], autn: [u8; 16], server_data in prop::collection::vec(any::<u8>(), 0..256), count: u32, auts: [u8; 14]) {
+    fn nonces_counts_and_auts_read_back(rand: [u8; 16], autn: [u8; 16], server_data in prop::collection::vec(any::<u8>(), 0..256), count: u32, auts: [u8; 14]) {
         let nonce = AkaNonce { rand, autn, server_data };
         prop_assert_eq!(AkaNonce::parse(nonce.to_string().as_bytes()).unwrap(), nonce);
         prop_assert_eq!(NonceCount::new(count).value(), count);
@@ -193,7 +193,7 @@ fn what_cannot_be_meant_is_refused() {
 }
 
 #[test]
-fn sizes_are_bounded() {
+fn oversized_headers_and_lists_are_refused() {
     let long = format!(r#"Digest username="{}""#, "u".repeat(MAX_HEADER_LEN));
     assert_eq!(Credentials::parse(long.as_bytes()), Err(ParseError::TooLong { len: long.len() }));
     let many: String = (0..=MAX_PARAMETERS).map(|i| format!("p{i}=1,")).collect();
@@ -230,5 +230,22 @@ fn aka_passwords_are_bounded_and_hidden() {
         (Algorithm::AKA_V2_SHA_256, 0),
     ] {
         assert!(AkaPassword::derive(algorithm, &vec![1; res], &[0; 16], &[0; 16]).is_none());
+    }
+}
+
+/// As an element gives it out that keeps IK and CK.
+#[test]
+fn a_password_that_was_computed_elsewhere_has_the_length_of_one() {
+    let (v1, v2) = (Algorithm::AKA_V1_MD5, Algorithm::AKA_V2_SHA_256);
+    let v2_md5 = Algorithm { hash: Hash::Md5, ..v2 };
+    for algorithm in [v1, v2, v2_md5] {
+        let password = AkaPassword::derive(algorithm, &[9; 8], &[1; 16], &[2; 16]).unwrap();
+        let computed = AkaPassword::computed(algorithm, password.expose()).unwrap();
+        assert_eq!(computed.expose(), password.expose());
+    }
+    for (algorithm, length) in
+        [(v1, 3), (v1, 33), (v2, 8), (v2, 24), (v2, 45), (v2_md5, 44), (Algorithm::MD5, 8)]
+    {
+        assert!(AkaPassword::computed(algorithm, &vec![b'A'; length]).is_none(), "{algorithm} {length}");
     }
 }

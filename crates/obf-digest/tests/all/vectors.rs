@@ -36,7 +36,7 @@ fn exchange<'a>(case: &'a Value, algorithm: &str, user: &str) -> Exchange<'a> {
 }
 
 #[test]
-fn published_password_examples() {
+fn published_responses_are_computed_from_passwords() {
     let vectors = vectors();
     let cases = vectors["published"].as_array().unwrap();
     assert_eq!(cases.len(), 10);

@@ -10,19 +10,19 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 const AT_ONCE: Duration = Duration::ZERO;
 
 #[derive(Debug)]
-struct Asker {
+struct TestWaiter {
     number: u32,
     gone: Rc<Cell<bool>>,
 }
 
-impl Waiter for Asker {
+impl Waiter for TestWaiter {
     fn is_gone(&self) -> bool {
         self.gone.get()
     }
 }
 
-fn asker(number: u32) -> Asker {
-    Asker { number, gone: Rc::default() }
+fn asker(number: u32) -> TestWaiter {
+    TestWaiter { number, gone: Rc::default() }
 }
 
 fn limits() -> Limits {
@@ -42,7 +42,7 @@ fn refusal(number: u32) -> Message {
 }
 
 /// A client that has told who it is.
-fn identified() -> Exchange<Asker> {
+fn identified() -> Exchange<TestWaiter> {
     let mut client = Exchange::new(PeerName::new("obf-rs").unwrap(), limits());
     let mut out = Vec::new();
     let event = client.received(AT_ONCE, Frame::Ccm(&[4, 1, 0]), &mut out);
@@ -70,23 +70,23 @@ fn sent(out: &[u8]) -> Vec<String> {
     all
 }
 
-fn receive(client: &mut Exchange<Asker>, message: &Message, out: &mut Vec<u8>) -> Event<Asker> {
+fn receive(client: &mut Exchange<TestWaiter>, message: &Message, out: &mut Vec<u8>) -> Event<TestWaiter> {
     receive_at(client, AT_ONCE, message, out)
 }
 
 fn receive_at(
-    client: &mut Exchange<Asker>,
+    client: &mut Exchange<TestWaiter>,
     now: Duration,
     message: &Message,
     out: &mut Vec<u8>,
-) -> Event<Asker> {
+) -> Event<TestWaiter> {
     let mut stream = Vec::new();
     message.write(&mut stream);
     client.received(now, Frame::Gsup(&stream[4..]), out)
 }
 
 /// Who was answered.
-fn answered(event: Event<Asker>) -> (u32, Result<SendAuthInfoResult, Failure>) {
+fn answered(event: Event<TestWaiter>) -> (u32, Result<SendAuthInfoResult, Failure>) {
     match event {
         Event::Answer(asker, outcome) => (asker.number, outcome),
         other => panic!("{other:?}"),
@@ -209,7 +209,7 @@ fn a_request_left_unanswered_ends_the_connection() {
     client.watch(second(6), &mut out).unwrap();
     assert_eq!(client.watch(second(7), &mut out), Err(Dead::Unanswered(imsi(2))));
 
-    let mut mute = Exchange::<Asker>::new(PeerName::new("obf-rs").unwrap(), limits());
+    let mut mute = Exchange::<TestWaiter>::new(PeerName::new("obf-rs").unwrap(), limits());
     mute.watch(second(4), &mut out).unwrap();
     assert_eq!(mute.watch(second(5), &mut out), Err(Dead::NoIdentityRequest));
 }

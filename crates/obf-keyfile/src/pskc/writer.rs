@@ -1,6 +1,6 @@
 //! Writing.
 
-use super::{BOUND, Bound, DS, OURS, PSKC, XENC, uri};
+use super::{BOUND, DS, MacInput, OURS, PSKC, XENC, uri};
 use crate::{
     Draw,
     record::{Hex, KeyRecord},
@@ -62,16 +62,17 @@ impl<W: Write> PskcWriter<W> {
         let sqn = record.sqn.map(|sqn| Hex(&sqn).to_string());
         let id = record.identities.first().map_or_else(String::new, |primary| primary.to_string());
 
-        let mut bound = Bound::new();
-        bound.add(id.as_bytes());
-        bound.add(uri(record.algorithm).as_bytes());
+        let mut mac_input = MacInput::new();
+        mac_input.add(id.as_bytes());
+        mac_input.add(uri(record.algorithm).as_bytes());
         for identity in &record.identities {
-            bound.add(identity.kind().name().as_bytes());
-            bound.add(identity.value().as_bytes());
+            mac_input.add(identity.kind().name().as_bytes());
+            mac_input.add(identity.value().as_bytes());
         }
-        bound.add(amf.as_deref().unwrap_or_default().as_bytes());
-        bound.add(sqn.as_deref().unwrap_or_default().as_bytes());
-        bound.add(&sealed);
+        mac_input.add(amf.as_deref().unwrap_or_default().as_bytes());
+        mac_input.add(sqn.as_deref().unwrap_or_default().as_bytes());
+        mac_input.add(record.technology.name().as_bytes());
+        mac_input.add(&sealed);
 
         let output = &mut self.output;
         output.write_all(b"<KeyPackage>")?;
@@ -91,13 +92,14 @@ impl<W: Write> PskcWriter<W> {
             let value = escape(identity.value());
             write!(output, "<obf:Identity kind=\"{}\">{value}</obf:Identity>", identity.kind().name())?;
         }
+        write!(output, "<obf:Technology>{}</obf:Technology>", record.technology.name())?;
         if let Some(amf) = amf {
             write!(output, "<obf:Amf>{amf}</obf:Amf>")?;
         }
         if let Some(sqn) = sqn {
             write!(output, "<obf:Sqn>{sqn}</obf:Sqn>")?;
         }
-        let record_mac = base64(&self.mac.mac(&[&bound.0]));
+        let record_mac = base64(&self.mac.mac(&[&mac_input.0]));
         writeln!(output, "<obf:RecordMAC>{record_mac}</obf:RecordMAC></Extensions></Key></KeyPackage>")
     }
 

@@ -1,6 +1,6 @@
 //! The task behind a [`super::GsupClient`]: connects, again and again, and runs one connection at a time.
 
-use super::{Asked, GsupClientSettings, GsupError, State};
+use super::{GsupClientSettings, GsupError, QueuedRequest, State};
 use crate::Running;
 use obf_gsup::{Dead, Event, Exchange, FrameError, FrameReader, SendAuthInfoResult, Waiter};
 use std::{
@@ -21,12 +21,12 @@ const TICK: Duration = Duration::from_millis(250);
 pub(super) struct Keeper {
     settings: GsupClientSettings,
     state: watch::Sender<State>,
-    asked: mpsc::Receiver<Asked>,
+    asked: mpsc::Receiver<QueuedRequest>,
 }
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum Disconnected {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("closed by the HLR")]
@@ -41,11 +41,11 @@ enum Ended {
     Stopping,
 }
 
-/// The client's end of [`Asked`].
+/// The client's end of [`QueuedRequest`].
 #[derive(Debug)]
-struct Asker(oneshot::Sender<Result<SendAuthInfoResult, GsupError>>);
+struct AnswerSender(oneshot::Sender<Result<SendAuthInfoResult, GsupError>>);
 
-impl Waiter for Asker {
+impl Waiter for AnswerSender {
     fn is_gone(&self) -> bool {
         self.0.is_closed()
     }
@@ -56,7 +56,7 @@ struct Link {
     stream: TcpStream,
     begun: Instant,
     reader: FrameReader,
-    exchange: Exchange<Asker>,
+    exchange: Exchange<AnswerSender>,
     out: Vec<u8>,
 }
 
@@ -64,7 +64,7 @@ impl Keeper {
     pub(super) const fn new(
         settings: GsupClientSettings,
         state: watch::Sender<State>,
-        asked: mpsc::Receiver<Asked>,
+        asked: mpsc::Receiver<QueuedRequest>,
     ) -> Self {
         Self { settings, state, asked }
     }
@@ -84,7 +84,7 @@ impl Keeper {
                     self.state.send_replace(State::Connected);
                     let begun = Instant::now();
                     let reason = link.converse(&mut self.asked, group).await;
-                    if matches!(reason, Ended::Stopping) {
+                    if matches!(reason, Disconnected::Stopping) {
                         return;
                     }
                     // A connection that lived gets one attempt at once, for which requests wait.
@@ -123,7 +123,7 @@ impl Keeper {
 
 impl Link {
     /// Connected, and the HLR knows who we are.
-    async fn open(settings: &GsupClientSettings) -> Result<Self, Ended> {
+    async fn open(settings: &GsupClientSettings) -> Result<Self, Disconnected> {
         let opening = async {
             let stream = crate::connect(settings.address, settings.connect_time).await?;
             let mut link = Self {
@@ -141,16 +141,16 @@ impl Link {
             Ok(link)
         };
         let time = settings.connect_time;
-        tokio::time::timeout(time, opening).await.unwrap_or(Err(Ended::TooSlow(time)))
+        tokio::time::timeout(time, opening).await.unwrap_or(Err(Disconnected::TooSlow(time)))
     }
 
     /// Until the connection ends. Whoever waits then hears it when `self` is dropped.
-    async fn converse(mut self, asked: &mut mpsc::Receiver<Asked>, group: &Running) -> Ended {
+    async fn converse(mut self, asked: &mut mpsc::Receiver<QueuedRequest>, group: &Running) -> Disconnected {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             if group.is_stopping() && self.exchange.is_idle() {
-                return Ended::Stopping;
+                return Disconnected::Stopping;
             }
             let stopping = !group.is_stopping();
             let (mut reading, mut writing) = self.stream.split();
@@ -172,7 +172,7 @@ impl Link {
                 }
                 _ = ticks.tick() => {
                     let now = self.begun.elapsed();
-                    self.exchange.watch(now, &mut self.out).map_err(Ended::from)
+                    self.exchange.watch(now, &mut self.out).map_err(Disconnected::from)
                 }
                 () = group.stopping(), if stopping => Ok(()),
             };
@@ -182,13 +182,13 @@ impl Link {
         }
     }
 
-    async fn read(&mut self) -> Result<(), Ended> {
+    async fn read(&mut self) -> Result<(), Disconnected> {
         let octets = self.stream.read(self.reader.room()).await?;
         self.taken(octets)
     }
 
-    fn ask(&mut self, Asked { request, answer }: Asked) {
-        let asker = Asker(answer);
+    fn ask(&mut self, QueuedRequest { request, answer }: QueuedRequest) {
+        let asker = AnswerSender(answer);
         if asker.is_gone() {
             return;
         }
@@ -198,9 +198,9 @@ impl Link {
     }
 
     /// So many octets have been read.
-    fn taken(&mut self, octets: usize) -> Result<(), Ended> {
+    fn taken(&mut self, octets: usize) -> Result<(), Disconnected> {
         if octets == 0 {
-            return Err(Ended::Closed);
+            return Err(Disconnected::Closed);
         }
         self.reader.filled(octets);
         let now = self.begun.elapsed();

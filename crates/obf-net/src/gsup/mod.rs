@@ -70,7 +70,7 @@ pub enum GsupError {
 pub struct GsupClient {
     address: SocketAddr,
     state: watch::Receiver<State>,
-    requests: mpsc::Sender<Asked>,
+    requests: mpsc::Sender<QueuedRequest>,
 }
 
 /// Whether the HLR can be asked.
@@ -84,7 +84,7 @@ enum State {
 }
 
 /// A request and who waits for its answer.
-struct Asked {
+struct QueuedRequest {
     request: SendAuthInfoRequest,
     answer: oneshot::Sender<Result<SendAuthInfoResult, GsupError>>,
 }
@@ -132,7 +132,7 @@ impl GsupClient {
         for _ in 0..tries {
             self.settled().await?;
             let (answer, answered) = oneshot::channel();
-            let asked = Asked { request: request.clone(), answer };
+            let asked = QueuedRequest { request: request.clone(), answer };
             self.requests.send(asked).await.map_err(|_| self.stopped())?;
             if let Ok(outcome) = answered.await {
                 return outcome;

@@ -50,7 +50,8 @@ pub trait KeySource: Send + Sync + 'static {
         None
     }
 
-    /// The key that is not at hand, or `None` for whatever reason. Slow answers delay this handshake only; how many
+    /// The key that is not at hand, or `None` for whatever reason. Dropped where the handshake's time is over. Slow answers
+    /// delay this handshake only; how many
     /// look-ups there may be at once, in all and from one source, is for whoever implements this.
     fn key(&self, query: KeyQuery) -> impl Future<Output = Option<(AppKey, Self::Grant)>> + Send;
 }
@@ -73,7 +74,7 @@ impl PskServer {
     }
 }
 
-/// Why a handshake came to nothing. For our log; the peer learns no more than an alert.
+/// Why a handshake failed. For our log; the peer learns no more than an alert.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PskAcceptError {
@@ -210,6 +211,8 @@ impl PskAcceptor {
         let lookup = Arc::new(Lookup { keys: Arc::clone(keys), app: app.clone(), source });
         let cell = Arc::new(KeyCell::default());
         let grant = GrantCell::default();
+        // OpenSSL asks for the key of TLS 1.3 while it reads the ClientHello, in a callback that cannot wait: it gets none of
+        // the octets before the key is there. For TLS 1.2 `ServerWatch` holds back those that complete the ClientKeyExchange.
         if version == SslVersion::TLS1_3 {
             decide(&lookup, tls13_offer(hello), &cell, &grant).await;
         }
@@ -259,7 +262,8 @@ impl PskAcceptor {
     }
 }
 
-/// The key of one handshake, once it is known. OpenSSL asks for it in a callback that cannot wait.
+/// The key of one handshake, once it is known. OpenSSL asks for it in a callback that cannot wait. The lock is never contended:
+/// the look-up ends before the octets are handed on that make OpenSSL call back, all in one task.
 #[derive(Default)]
 struct KeyCell(Mutex<Option<Decided>>);
 
@@ -298,7 +302,7 @@ impl KeyCell {
 type GrantCell<G> = Arc<Mutex<Option<(NeedKey, G)>>>;
 
 /// What a handshake waits for: the identity as sent, the security protocol, and the token if it names one.
-struct Offer {
+struct PskOffer {
     identity: Vec<u8>,
     ua: UaId,
     token: Option<TokenId>,
@@ -306,8 +310,13 @@ struct Offer {
 
 /// Looks the key up and notes the outcome. Without a key the handshake goes on with a random one, so that an
 /// unknown token looks like a wrong key in everything that the peer sees.
-async fn decide<K: KeySource>(lookup: &Lookup<K>, offer: Offer, cell: &KeyCell, grant: &GrantCell<K::Grant>) {
-    let Offer { identity, ua, token } = offer;
+async fn decide<K: KeySource>(
+    lookup: &Lookup<K>,
+    offer: PskOffer,
+    cell: &KeyCell,
+    grant: &GrantCell<K::Grant>,
+) {
+    let PskOffer { identity, ua, token } = offer;
     let need = token.map(|token| NeedKey { token, ua });
     let found = match &need {
         Some(need) => lookup.find(need.clone()).await,
@@ -358,12 +367,13 @@ struct ServerWatch<K: KeySource> {
 
 impl<K: KeySource> Watch for ServerWatch<K> {
     fn inbound(&mut self, octets: &[u8]) -> io::Result<Option<Hold>> {
+        // The tap has nothing more to find: one handshake has one look-up, and in TLS 1.3 it was before OpenSSL began.
         if self.cell.is_decided() {
             return Ok(None);
         }
         let event = self.tap.inbound(octets).map_err(io::Error::other)?;
         let Some(TapEvent::KeyExchange { identity, suite }) = event else { return Ok(None) };
-        let offer = Offer { token: identity.token(), identity: identity.0, ua: UaId::tls12(suite) };
+        let offer = PskOffer { token: identity.token(), identity: identity.0, ua: UaId::tls12(suite) };
         let (lookup, cell, grant) =
             (Arc::clone(&self.lookup), Arc::clone(&self.cell), Arc::clone(&self.grant));
         Ok(Some(Box::pin(async move { decide(&lookup, offer, &cell, &grant).await })))
@@ -428,14 +438,14 @@ fn version_of(hello: &ClientHello) -> Result<SslVersion, PskAcceptError> {
 }
 
 /// The first identity that names a token; otherwise the first.
-fn tls13_offer(hello: &ClientHello) -> Offer {
+fn tls13_offer(hello: &ClientHello) -> PskOffer {
     let named = hello
         .psk_identities
         .iter()
         .find_map(|identity| Some((identity.clone(), Some(TokenId::from_psk_identity(identity).ok()?))));
     let (identity, token) =
         named.unwrap_or_else(|| (hello.psk_identities.first().cloned().unwrap_or_default(), None));
-    Offer { identity, ua: UaId::TLS13_PSK, token }
+    PskOffer { identity, ua: UaId::TLS13_PSK, token }
 }
 
 /// The first of our names that the client offers too (`offered` as in the extension: length, name, …).

@@ -63,7 +63,7 @@ pub struct Connected<S> {
 #[derive(Clone)]
 pub struct PskConnector {
     context: SslContext,
-    offer: Index<Ssl, Arc<dyn Offer>>,
+    psk_callback: Index<Ssl, Arc<dyn PskCallback>>,
 }
 
 impl fmt::Debug for PskConnector {
@@ -78,7 +78,7 @@ impl PskConnector {
     /// # Errors
     /// [`PskSetupError`] if OpenSSL lacks what RPA needs.
     pub fn new(versions: Versions, protocols: &[&str]) -> Result<Self, PskSetupError> {
-        let offer = Ssl::new_ex_index::<Arc<dyn Offer>>()?;
+        let psk_callback = Ssl::new_ex_index::<Arc<dyn PskCallback>>()?;
         let mut context = setup::context()?;
         // No server of RPA has a certificate; with no root to trust, one that shows any is refused.
         context.set_verify(SslVerifyMode::PEER);
@@ -91,9 +91,12 @@ impl PskConnector {
             context.set_alpn_protos(&wire_names(protocols))?;
         }
         context.set_psk_client_callback(move |ssl, _hint, identity, psk| {
-            Ok(ssl.ex_data(offer).and_then(|offer| offer.answer(identity, psk)).unwrap_or(0))
+            Ok(ssl
+                .ex_data(psk_callback)
+                .and_then(|psk_callback| psk_callback.answer(identity, psk))
+                .unwrap_or(0))
         });
-        Ok(Self { context: context.build(), offer })
+        Ok(Self { context: context.build(), psk_callback })
     }
 
     /// Runs a handshake with the server of `app` over `stream`, offering `token`. `key` derives the application
@@ -114,9 +117,9 @@ impl PskConnector {
         K: Fn(UaId) -> Option<AppKey> + Send + Sync + 'static,
     {
         let tap = Arc::new(Mutex::new(ClientTap::new()));
-        let offer: Arc<dyn Offer> =
-            Arc::new(TokenOffer { identity: token.psk_identity(), key, tap: Arc::clone(&tap) });
-        let ssl = self.prepare(app, offer).map_err(failed)?;
+        let psk_callback: Arc<dyn PskCallback> =
+            Arc::new(TokenPsk { identity: token.psk_identity(), key, tap: Arc::clone(&tap) });
+        let ssl = self.prepare(app, psk_callback).map_err(failed)?;
         let watch = ClientWatch(Arc::clone(&tap));
         let mut stream =
             SslStream::new(ssl, Watched::new(stream, Vec::new(), Box::new(watch))).map_err(failed)?;
@@ -129,28 +132,28 @@ impl PskConnector {
         Ok(Connected { stream: PskStream::established(stream), ua })
     }
 
-    fn prepare(&self, app: &AppId, offer: Arc<dyn Offer>) -> Result<Ssl, ErrorStack> {
+    fn prepare(&self, app: &AppId, psk_callback: Arc<dyn PskCallback>) -> Result<Ssl, ErrorStack> {
         let mut ssl = Ssl::new(&self.context)?;
         ssl.set_hostname(app.as_str())?;
         ssl.set_connect_state();
-        ssl.set_ex_data(self.offer, offer);
+        ssl.set_ex_data(self.psk_callback, psk_callback);
         Ok(ssl)
     }
 }
 
-/// What OpenSSL's callback asks.
-trait Offer: Send + Sync {
+/// What OpenSSL asks for identity and key, whatever the caller's type of a key look-up.
+trait PskCallback: Send + Sync {
     /// Writes the identity, NUL-terminated, and the key; `None` where there is none for what is being negotiated.
     fn answer(&self, identity: &mut [u8], psk: &mut [u8]) -> Option<usize>;
 }
 
-struct TokenOffer<K> {
+struct TokenPsk<K> {
     identity: String,
     key: K,
     tap: Arc<Mutex<ClientTap>>,
 }
 
-impl<K: Fn(UaId) -> Option<AppKey> + Send + Sync> Offer for TokenOffer<K> {
+impl<K: Fn(UaId) -> Option<AppKey> + Send + Sync> PskCallback for TokenPsk<K> {
     fn answer(&self, identity: &mut [u8], psk: &mut [u8]) -> Option<usize> {
         // Before a ServerHello OpenSSL builds a TLS 1.3 ClientHello; afterwards a TLS 1.2 ClientKeyExchange or,
         // behind a HelloRetryRequest, the second ClientHello.
@@ -167,7 +170,7 @@ impl<K: Fn(UaId) -> Option<AppKey> + Send + Sync> Offer for TokenOffer<K> {
     }
 }
 
-/// The security protocol of what a server chose: TLS 1.2 counts only with the extended master secret and one of
+/// The security protocol of what a server chose: TLS 1.2 is accepted only with the extended master secret and one of
 /// our suites.
 fn ua_of(chosen: ServerHello) -> Option<UaId> {
     match chosen.version {

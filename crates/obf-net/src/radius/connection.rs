@@ -154,7 +154,10 @@ impl Connection {
         let random = random()?;
         let (sender, answer) = oneshot::channel();
         let deadline = self.now() + time;
+        // Dropped from here on (the caller's time is over, or it went away), the place in the window comes back at once, the
+        // identifier when its deadline has passed: a late reply must not be taken for another request's.
         {
+            // The machine's lock before the outbox's, here and in `watch`; everywhere else they are taken alone.
             let mut machine = lock(&self.0.machine);
             let mut outbox = lock(&self.0.outbox);
             // Full: requests given up still hold their identifiers; the peer hardly answers.
@@ -197,6 +200,8 @@ impl Connection {
         H: Handler,
     {
         let (reader, writer) = tokio::io::split(stream);
+        // Whichever ends first ends the connection, so it does not matter what the others are dropped amid: half a record is
+        // never followed by another.
         let reason = tokio::select! {
             reason = self.read(reader, handler) => reason,
             reason = self.write(writer) => reason,
@@ -210,6 +215,8 @@ impl Connection {
     async fn write<W: AsyncWrite + Unpin>(&self, mut writer: W) -> ConnectionEnded {
         let mut batch = Vec::new();
         loop {
+            // What is put into the outbox while this writes leaves its notification behind: the inner loop or the next turn
+            // of the outer one takes it.
             self.0.to_write.notified().await;
             loop {
                 batch.clear();
@@ -273,6 +280,7 @@ impl Connection {
     /// A peer that does not read its answers is not read from either.
     async fn wait_for_room(&self) {
         loop {
+            // Made before the look: `notify_waiters` wakes whoever has one by then, polled or not, and keeps nothing for later.
             let written = self.0.written.notified();
             if lock(&self.0.outbox).len() < MAX_OUTBOX {
                 return;
@@ -300,10 +308,13 @@ impl Connection {
             }
             drop(place);
         });
-        // Most requests are answered from memory: those need no task of their own.
+        // Most requests are answered from memory: those need no task of their own. The first poll has no waker; a task polls
+        // again and leaves its own.
         if handling.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             let connection = self.clone();
             tokio::spawn(async move {
+                // Nobody can be answered any more. A handler is dropped wherever it waits, so it keeps what must not be lost in
+                // one step of the store's.
                 let ended = pin!(connection.ended());
                 tokio::select! {
                     () = handling => {}

@@ -63,6 +63,8 @@ impl Overflow {
         if state.further.len() >= MOST || too_soon {
             return Room::Wait;
         }
+        // Under the lock in which nobody else was found to be opening: one at a time. The task is not dropped with the request
+        // that made it, so that `opening` always comes back to false.
         state.opening = true;
         let (this, opening) = (Arc::clone(self), (self.opener)(first));
         tokio::spawn(async move {
@@ -82,6 +84,7 @@ impl Overflow {
 
     /// Resolves when opening has come to an end.
     pub async fn changed(&self) {
+        // Made before the look at `opening`: had opening come to an end in between, this would wait for the next one's.
         let changed = self.changed.notified();
         if self.state().opening {
             changed.await;

@@ -100,6 +100,8 @@ impl RadiusTlsClient {
         let overflow = Overflow::new(further(&keeper));
         let (group, rest) = (running.clone(), Arc::clone(&overflow));
         running.spawn(async move {
+            // Dropped amid connecting, nothing is left; amid a connection, `CloseOnDrop` ends it. Then whoever waits for a
+            // connection hears that there will be none, as `sender` goes with this task.
             tokio::select! {
                 () = keeper.stay_connected(&sender, &rest) => {}
                 () = group.stopping() => {}
@@ -163,7 +165,8 @@ impl RadiusTlsClient {
         }
     }
 
-    /// Waits until the ended `connection` is no longer the current one.
+    /// Waits until the ended `connection` is no longer the current one: who asked on it learns of its end before the keeper
+    /// has taken it away, and would get it again and again.
     async fn gone(&self, connection: &Connection, deadline: tokio::time::Instant) -> Result<(), AskError> {
         let mut current = self.current.clone();
         let other = current.wait_for(|now| now.as_ref().is_none_or(|now| now.id() != connection.id()));

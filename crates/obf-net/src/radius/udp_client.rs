@@ -88,6 +88,8 @@ impl RadiusUdpClient {
         let now = self.shared.now();
         let submitted = self.shared.machine().client.submit(now, sender, code, attributes);
         submitted.map_err(|_| AskError::Unreachable)?;
+        // From here on the machine has the request, whoever waits: dropped amid sending, `drive` repeats it, and its answer goes
+        // to nobody.
         self.shared.send_due().await;
         self.shared.look_in_time();
         answer.await.map_err(|_| AskError::NoAnswer)
@@ -116,7 +118,9 @@ impl Shared {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes [`drive`] if something is due before it looks. Mostly it is awake before the latest question needs it.
+    /// Wakes [`drive`] if something is due before it looks. Mostly it is awake before the latest question needs it. Both note
+    /// and compare under the machine's lock, so that no deadline falls in between; a notification that comes before `drive`
+    /// waits is kept.
     fn look_in_time(&self) {
         let machine = self.machine();
         if machine.client.deadline().is_some_and(|due| due < machine.looked_at) {
@@ -186,7 +190,7 @@ async fn receive(shared: Arc<Shared>, server: usize, port: usize) {
     }
 }
 
-/// They end with the client.
+/// They end with the client. Nothing is lost by aborting them anywhere: whoever waits for an answer holds the client.
 struct Tasks(Vec<AbortHandle>);
 
 impl Drop for Tasks {

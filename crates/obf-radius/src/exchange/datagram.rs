@@ -5,7 +5,7 @@ use crate::{Code, Framing, Pending, Reply};
 use core::time::Duration;
 use std::collections::{BTreeSet, HashMap};
 
-/// When a datagram is sent again, and when a server counts as dead.
+/// When a datagram is sent again, and when a server is taken for dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetransmitPolicy {
     /// Wait before the first repetition (IRT); it doubles each time, ±10 %.
@@ -206,11 +206,6 @@ impl<T> DatagramClient<T> {
     /// When an authentic packet of that server was last received.
     pub fn last_heard(&self, server: usize) -> Option<Duration> {
         self.servers.get(server)?.heard
-    }
-
-    /// Whether that server is asked before those that have stopped answering.
-    pub fn is_alive(&self, server: usize) -> bool {
-        self.servers.get(server).is_some_and(|server| server.alive)
     }
 
     /// Requests in flight, heartbeats included.
@@ -427,7 +422,7 @@ mod tests {
             assert!((wait * 0.89..wait * 1.11).contains(&waited), "{waited} for {wait}");
         }
         assert_eq!((world.answered.as_slice(), world.failed.is_empty()), ([7].as_slice(), true));
-        assert!(!world.client.is_alive(0) && world.client.is_alive(1));
+        assert!(!world.client.servers[0].alive && world.client.servers[1].alive);
     }
 
     #[test]
@@ -446,7 +441,7 @@ mod tests {
         assert_eq!(world.sent.last().unwrap().1, 1, "a dead server is not asked first");
         world.silent[0] = false;
         world.run_until(world.now + Duration::from_secs(30));
-        assert!(world.client.is_alive(0), "Status-Server was answered");
+        assert!(world.client.servers[0].alive, "Status-Server was answered");
         assert!(world.client.last_heard(0).is_some());
         world.submit(101).unwrap();
         world.run();

@@ -34,7 +34,7 @@ pub struct Full<T>(pub T);
 pub struct Watchdog {
     /// Silence after which Status-Server is sent.
     pub interval: Duration,
-    /// Silence after that, at the end of which the connection counts as dead.
+    /// Silence after that, at the end of which the connection is taken for dead.
     pub patience: Duration,
 }
 

@@ -1,7 +1,7 @@
 //! Published and computed RADIUS vectors: `tests/vectors/radius.json` (sources named there).
 
 use obf_radius::{
-    Code, Name, Packet, ParseError, SharedSecret,
+    Code, Packet, ParseError, SharedSecret,
     authenticator::{message_authenticator, packet_hash},
     hidden,
 };
@@ -51,7 +51,7 @@ fn message_authenticator_at(packet: &[u8]) -> Option<usize> {
 fn authenticators_of_every_packet_are_recomputed() {
     let vectors = vectors();
     let packets = vectors["packets"].as_array().unwrap();
-    let (mut replies, mut macs, mut passwords) = (0, 0, 0);
+    let (mut replies, mut macs) = (0, 0);
     for case in packets {
         let name = case["name"].as_str().unwrap();
         let (packet, secret) = (packet_of(case), secret(case));
@@ -75,14 +75,8 @@ fn authenticators_of_every_packet_are_recomputed() {
             assert_eq!(message_authenticator(&packet, at, &over, &secret), packet[at..at + 16], "{name}");
             macs += 1;
         }
-        if let Some(password) = case.get("user_password").and_then(Value::as_str) {
-            let value = parsed.first(Name::standard(2)).unwrap();
-            let found = hidden::password_decrypt(value, &secret, &parsed.authenticator()).unwrap();
-            assert_eq!(found.expose(), password.as_bytes(), "{name}");
-            passwords += 1;
-        }
     }
-    assert_eq!((packets.len(), replies, macs, passwords), (30, 14, 18, 3));
+    assert_eq!((packets.len(), replies, macs), (30, 14, 18));
 }
 
 #[test]

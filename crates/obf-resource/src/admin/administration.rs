@@ -2,7 +2,7 @@
 
 use crate::registry::Registry;
 use obf_net::{Clock, Running};
-use obf_types::{HomeNetwork, UnixTime};
+use obf_types::{MncLength, UnixTime};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The registry, in the name of whoever asks, and what of the node an answer needs. Clones share it.
@@ -10,10 +10,10 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Administration {
     /// The one way to everything that is kept. Whoever asks stands in the audit.
     pub registry: Registry,
-    /// How an IMSI splits if nothing says so.
-    pub home_network: HomeNetwork,
-    /// What discovery says.
-    pub offer: Arc<Offer>,
+    /// How many digits an MNC has where a record does not say.
+    pub mnc_length: MncLength,
+    /// What it says of the node in the discovery document.
+    pub discovery: Arc<DiscoverySettings>,
     /// Exports and imports run in its group.
     pub running: Running,
     /// The node's clock.
@@ -22,9 +22,9 @@ pub struct Administration {
     pub most_registrations: u64,
 }
 
-/// What of a Resource Server's offer its configuration decides.
+/// What the configuration decides of the discovery document.
 #[derive(Clone, Debug, Default)]
-pub struct Offer {
+pub struct DiscoverySettings {
     /// Where it listens, by reference point.
     pub addresses: BTreeMap<String, String>,
     /// The domains of its Authentication Servers.

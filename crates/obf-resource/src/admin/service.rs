@@ -1,4 +1,4 @@
-//! From the door to the handlers: who is an administrator, and a request that is done once however often it comes.
+//! From the dispatcher to the handlers: who is an administrator, and a request that is done once however often it comes.
 
 use super::{Administration, handlers};
 use crate::registry::administrators::Shown;
@@ -7,7 +7,7 @@ use hyper::{
     header::{ETAG, HeaderValue},
 };
 use obf_admin::{Api, Role};
-use obf_admin_http::{Answer, Asked, Caller, Credential, Problem, Reply, Service, Target, body};
+use obf_admin_http::{AdminRequest, Answer, Caller, Credential, Problem, Reply, Service, Target, body};
 use obf_store::{
     StoreError,
     resource::{Claim, KeptAnswer},
@@ -18,7 +18,7 @@ use obf_store::{
 pub struct Administrative(Administration);
 
 impl Administrative {
-    /// On that.
+    /// The operations, with what they work with.
     pub const fn new(administration: Administration) -> Self {
         Self(administration)
     }
@@ -44,7 +44,7 @@ impl Service for Administrative {
         })
     }
 
-    async fn answer(&self, asked: Asked) -> Reply {
+    async fn answer(&self, asked: AdminRequest) -> Reply {
         let acting = self.0.acting(&asked.caller.name, &asked.reason);
         match asked.key.clone() {
             None => handlers::answer(&acting, asked).await,
@@ -57,8 +57,8 @@ impl Service for Administrative {
     }
 }
 
-/// Carries a request out the first time its key comes; afterwards tells what it told then.
-async fn once(work: &Administration, key: &str, asked: Asked) -> Reply {
+/// Carries a request out the first time its Idempotency-Key comes; a repetition is answered as the first was.
+async fn once(work: &Administration, key: &str, asked: AdminRequest) -> Reply {
     let (registry, actor) = (&work.registry, asked.caller.name.clone());
     let request = asked.digest();
     match registry.claim(&actor, key, request, work.now()).await? {

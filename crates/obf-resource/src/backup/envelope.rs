@@ -15,7 +15,7 @@ const MAX_FRAME: usize = 16 * 1024 * 1024;
 /// What is wrong with a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Something else.
+    /// This is not a backup.
     #[error(transparent)]
     NoBackup(#[from] NotABackup),
     /// A part of it was altered, left out, or put elsewhere.

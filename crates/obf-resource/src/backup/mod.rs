@@ -10,7 +10,7 @@ use hyper::body::Body;
 use obf_kms::{BackupHeader, Kms, KmsError};
 use obf_store::{
     StoreError,
-    resource::{Backup as _, Change, ResourceDb, RestoreError},
+    resource::{Change, ResourceDb, RestoreError},
 };
 use std::time::Duration;
 use tokio::{sync::mpsc, time::timeout};

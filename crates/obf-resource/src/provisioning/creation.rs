@@ -4,7 +4,7 @@
 use crate::registry::{DeviceRecord, RecordError, Registration, Registry, RegistryError};
 use obf_kms::creation::{Batch, Creation, CreationError as DrawError};
 use obf_kms::{Format, TransportKey};
-use obf_types::{HomeNetwork, UnixTime};
+use obf_types::{MncLength, UnixTime};
 
 /// Refusals that are named.
 const EXAMPLES: usize = 20;
@@ -16,7 +16,7 @@ pub enum CreationError {
     /// The registry or the key management system failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// A record is not one.
+    /// A record breaks a rule of the registry.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// No key can be drawn, or the file cannot be written.
@@ -46,7 +46,7 @@ pub struct Created {
 pub async fn create<F: Future<Output = bool>>(
     registry: &Registry,
     batch: Batch,
-    network: HomeNetwork,
+    mnc_length: MncLength,
     (format, key): (Format, TransportKey),
     now: impl Fn() -> UnixTime,
     mut take: impl FnMut(Vec<u8>) -> F,
@@ -58,7 +58,7 @@ pub async fn create<F: Future<Output = bool>>(
         if drawn.is_empty() {
             break;
         }
-        let records = drawn.into_iter().map(|device| DeviceRecord::of_keyed(device, network));
+        let records = drawn.into_iter().map(|device| DeviceRecord::of_keyed(device, mnc_length));
         let records = records.collect::<Result<Vec<_>, _>>()?;
         let names: Vec<_> = records
             .iter()

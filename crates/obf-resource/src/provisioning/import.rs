@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use obf_admin::resource::devices::ImportedLine;
 use obf_kms::intake::{LineBatch, LineError, Lines};
 use obf_net::Clock;
-use obf_types::HomeNetwork;
+use obf_types::MncLength;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
@@ -42,7 +42,7 @@ pub enum ImportError {
     Registry(#[from] RegistryError),
 }
 
-/// That, as the report says it.
+/// An error as the report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
     /// A stable code.
@@ -55,8 +55,8 @@ pub struct Explained {
 pub struct Import {
     /// Where the records go.
     pub registry: Registry,
-    /// How an IMSI splits if its record does not say so.
-    pub home_network: HomeNetwork,
+    /// How many digits the MNC has where a record does not say.
+    pub mnc_length: MncLength,
     /// When they go in.
     pub clock: Arc<dyn Clock>,
     /// How the report says what was wrong: as administrators are told elsewhere too.
@@ -111,7 +111,7 @@ impl Import {
 
     async fn collect(&self, mut body: Incoming, reading: mpsc::Sender<Reading>) -> Result<(), Gone> {
         let mut lines = Lines::default();
-        let network = self.home_network;
+        let mnc_length = self.mnc_length;
         while let Some(frame) = timeout(PATIENCE, body.frame()).await.map_err(|_| Gone)? {
             let Ok(data) = frame.map_err(|_| Gone)?.into_data() else { continue };
             let mut rest = data.as_ref();
@@ -119,13 +119,13 @@ impl Import {
                 let (batch, left) = lines.take(rest);
                 rest = left;
                 if let Some(batch) = batch {
-                    let read = self.read(batch.count(), move || records(batch, network)).await;
+                    let read = self.read(batch.count(), move || records(batch, mnc_length)).await;
                     reading.send(read).await.map_err(|_| Gone)?;
                 }
             }
         }
         if let Some(batch) = lines.rest() {
-            let read = self.read(batch.count(), move || records(batch, network)).await;
+            let read = self.read(batch.count(), move || records(batch, mnc_length)).await;
             reading.send(read).await.map_err(|_| Gone)?;
         }
         Ok(())
@@ -193,9 +193,9 @@ impl Import {
     }
 }
 
-fn records(batch: LineBatch, network: HomeNetwork) -> Vec<Numbered> {
+fn records(batch: LineBatch, mnc_length: MncLength) -> Vec<Numbered> {
     let record = |line: Result<_, LineError>| {
-        let record = line.map_err(RecordError::from).and_then(|line| DeviceRecord::read(&line, network));
+        let record = line.map_err(RecordError::from).and_then(|line| DeviceRecord::read(&line, mnc_length));
         record.map_err(RowError::from)
     };
     batch.records().map(|(number, line)| (number, record(line))).collect()

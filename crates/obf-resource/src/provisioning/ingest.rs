@@ -3,7 +3,7 @@
 use crate::registry::{DeviceRecord, RecordError};
 use bytes::Bytes;
 use obf_kms::{Fault, Format, KeyFile, KeyFileError, KeyedDevice, TransportKey};
-use obf_types::HomeNetwork;
+use obf_types::MncLength;
 use std::io::{self, BufReader, Read};
 use tokio::sync::mpsc;
 
@@ -44,7 +44,7 @@ impl RowError {
 pub fn read_key_file(
     format: Format,
     key: TransportKey,
-    network: HomeNetwork,
+    mnc_length: MncLength,
 ) -> (mpsc::Sender<Bytes>, mpsc::Receiver<Vec<Row>>) {
     let (octets, input) = mpsc::channel(WAITING);
     let (output, rows) = mpsc::channel(WAITING);
@@ -60,7 +60,7 @@ pub fn read_key_file(
             }
         };
         for (line, device) in file {
-            batch.push(Row { line, record: registrable(device, network) });
+            batch.push(Row { line, record: registrable(device, mnc_length) });
             if batch.len() >= BATCH {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
                 if output.blocking_send(full).is_err() {
@@ -75,10 +75,10 @@ pub fn read_key_file(
 
 fn registrable(
     device: Result<KeyedDevice, KeyFileError>,
-    network: HomeNetwork,
+    mnc_length: MncLength,
 ) -> Result<DeviceRecord, RowError> {
     match device {
-        Ok(device) => Ok(DeviceRecord::of_keyed(device, network)?),
+        Ok(device) => Ok(DeviceRecord::of_keyed(device, mnc_length)?),
         Err(KeyFileError::File(fault)) => Err(fault.into()),
         Err(KeyFileError::Key(error)) => Err(RecordError::from(error).into()),
     }

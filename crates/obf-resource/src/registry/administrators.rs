@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{AdministratorAccount, AdministratorAccounts, Entries, EntryKind, Outcome, ResourceDb, State},
+    resource::{AdministratorAccount, Outcome, ResourceDb, StakeholderKind, State},
 };
 use obf_types::UnixTime;
 use subtle::ConstantTimeEq;
@@ -41,8 +41,8 @@ pub async fn find(store: &ResourceDb, shown: Shown) -> Result<Option<Found>, Sto
     let Some(account) = account else { return Ok(None) };
     let mut out_of_use = Some(account.state).filter(|state| *state != State::Active);
     if let (None, Some(provider)) = (out_of_use, &account.application_provider) {
-        let entry = store.entry(EntryKind::ApplicationProvider, provider).await?;
-        let state = entry.map_or(State::Retired, |entry| entry.state);
+        let stakeholder = store.stakeholder(StakeholderKind::ApplicationProvider, provider).await?;
+        let state = stakeholder.map_or(State::Retired, |stakeholder| stakeholder.state);
         out_of_use = Some(state).filter(|state| *state != State::Active);
     }
     Ok(Some(Found { account, out_of_use }))

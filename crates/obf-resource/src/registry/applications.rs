@@ -5,7 +5,7 @@ use obf_admin::resource::{
     applications::{ApplicationRecord, Protocol},
     grants::GrantRecord,
 };
-use obf_store::resource::{Application, Applications, State, Terms};
+use obf_store::resource::{Application, State, Terms};
 use obf_types::{AppId, Lifetime, MAX_SETTINGS, UaClass, UnixTime, hex};
 
 /// The most certificate names or Ua classes of one application.

@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{Act, Audit, AuditFilter, AuditRow, Claim, Idempotency, KeptAnswer, Verified},
+    resource::{Act, AuditFilter, AuditRow, Claim, KeptAnswer, Verified},
 };
 use obf_types::UnixTime;
 

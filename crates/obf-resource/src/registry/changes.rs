@@ -3,10 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{
-        Application, ApplicationFilter, Applications, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices,
-        Outcome,
-    },
+    resource::{Application, ApplicationFilter, Device, DeviceFilter, DeviceId, DeviceUpdate, Outcome},
 };
 use obf_types::{AppId, Epoch, UnixTime};
 

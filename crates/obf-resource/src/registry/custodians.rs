@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{Custodian, Custodians, Outcome, State},
+    resource::{Custodian, Outcome, State},
 };
 use obf_types::UnixTime;
 

@@ -11,8 +11,8 @@ use obf_kms::{Envelope, Kms, KmsError, Sealer, rotation::Rotation};
 use obf_store::{
     StoreError,
     resource::{
-        Act, Added, AkaParameters, Audit, Change, Credential, CredentialState, Device, Devices,
-        FIRST_KEY_INDEX, KeyEnvelope, NewDevice, Parameters, ResourceDb, Source,
+        Act, Added, AkaParameters, Change, Credential, CredentialState, Device, FIRST_KEY_INDEX, KeyEnvelope,
+        NewDevice, Parameters, ResourceDb, Source,
     },
 };
 use obf_types::{GlobalIdentity, IdentityKind, UnixTime};
@@ -216,7 +216,7 @@ impl Registry {
         &self.kms
     }
 
-    /// A change by whom this registry acts for.
+    /// A change in the name of whoever this registry acts for.
     pub(crate) fn change(&self, at: UnixTime) -> Change {
         Change {
             actor: self.actor.clone(),
@@ -257,11 +257,12 @@ impl Registry {
     async fn compare(&self, record: &DeviceRecord, device: &Device) -> Result<Registration, RegistryError> {
         let of_device = [
             ("identities", record.identities != device.identities),
-            ("home network", record.home_network != device.home_network),
+            ("home network", record.mnc_length != device.mnc_length),
             ("kyc expiry", record.kyc_expiry != device.kyc_expiry),
             (
                 "custodian",
-                record.custodian.as_deref() != device.custodian.as_ref().map(|holder| holder.id.as_str()),
+                record.custodian.as_deref()
+                    != device.custodian.as_ref().map(|custodian| custodian.id.as_str()),
             ),
         ];
         let mut differs: Vec<_> =
@@ -334,7 +335,7 @@ fn wrapped(record: &DeviceRecord, sealer: &Sealer) -> Result<NewDevice, Registry
     };
     Ok(NewDevice {
         identities: record.identities.clone(),
-        home_network: record.home_network,
+        mnc_length: record.mnc_length,
         credentials: vec![credential],
         state: record.state,
         kyc_expiry: record.kyc_expiry,

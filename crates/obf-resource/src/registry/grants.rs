@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{DeviceId, Grant, Grantee, Grants},
+    resource::{DeviceId, Grant, Grantee},
 };
 use obf_types::{AppId, GlobalIdentity, UnixTime};
 

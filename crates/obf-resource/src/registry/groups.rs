@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{DeviceId, Group, Groups, MembersChanged, Outcome},
+    resource::{DeviceId, Group, MembersChanged, Outcome},
 };
 use obf_types::{GlobalIdentity, UnixTime};
 
@@ -45,7 +45,7 @@ impl Registry {
         self.store.add_group(id, name, self.change(now)).await
     }
 
-    /// Calls it otherwise, if it is at the version `expected`.
+    /// Renames it, if it is at the version `expected`.
     ///
     /// # Errors
     /// The store's.

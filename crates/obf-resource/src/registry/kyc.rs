@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{KycFilter, KycRecord, KycRecords, KycStanding, Outcome},
+    resource::{KycFilter, KycRecord, KycStanding, Outcome},
 };
 use obf_types::UnixTime;
 
@@ -29,7 +29,7 @@ impl Registry {
         self.store.kyc_record(id).await
     }
 
-    /// What stands of a custodian: its records, expired ones included; those that were taken back expired in 1970.
+    /// What is verified of a custodian: its records, expired ones included; those that were taken back expired in 1970.
     ///
     /// # Errors
     /// The store's.

@@ -8,13 +8,13 @@ mod changes;
 mod custodians;
 mod denials;
 mod devices;
-mod entries;
 mod grants;
 mod groups;
 mod kyc;
 mod record;
+mod stakeholders;
 
 pub use applications::{FieldError, application, described, terms};
 pub(crate) use devices::envelope;
 pub use devices::{Prepared, Registration, Registry, RegistryError};
-pub use record::{DeviceRecord, RecordError, RecordSource};
+pub use record::{DeviceRecord, RecordError, RecordSource, technology};

@@ -10,7 +10,7 @@ use obf_kms::{
 };
 use obf_store::resource::{HlrName, State};
 use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{GlobalIdentity, HomeNetwork, IdentityError, IdentityKind, UnixTime};
+use obf_types::{GlobalIdentity, IdentityError, IdentityKind, MncLength, UnixTime};
 
 /// A record whose key only the key management system reads.
 type Described = devices::DeviceRecord<KeyPart>;
@@ -19,7 +19,7 @@ type Described = devices::DeviceRecord<KeyPart>;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The line is none.
+    /// The line is not a JSON object of a device.
     #[error(transparent)]
     Line(#[from] LineError),
     /// An identity breaks the rule of its kind.
@@ -51,13 +51,13 @@ pub enum RecordError {
 pub struct DeviceRecord {
     /// Primary first.
     pub identities: Vec<GlobalIdentity>,
-    /// How its IMSI splits.
-    pub home_network: HomeNetwork,
+    /// How many digits the MNC in its IMSI has.
+    pub mnc_length: MncLength,
     /// The technology that it authenticates as.
     pub technology: Technology,
     /// Where its vectors come from.
     pub source: RecordSource,
-    /// Where it begins.
+    /// The state that it is registered in.
     pub state: State,
     /// AMF of its vectors.
     pub amf: [u8; 2],
@@ -96,20 +96,19 @@ impl DeviceRecord {
     ///
     /// # Errors
     /// [`RecordError`] names the field.
-    pub fn parse(line: &[u8], default_network: HomeNetwork) -> Result<Self, RecordError> {
-        Self::read(&read_line(line)?, default_network)
+    pub fn parse(line: &[u8], default_length: MncLength) -> Result<Self, RecordError> {
+        Self::read(&read_line(line)?, default_length)
     }
 
     /// Of a record that has the described form.
     ///
     /// # Errors
     /// [`RecordError`] names the field.
-    pub fn read(record: &Described, default_network: HomeNetwork) -> Result<Self, RecordError> {
-        let home_network = match record.mnc_digits {
-            None => default_network,
-            Some(2) => HomeNetwork::TwoDigitMnc,
-            Some(3) => HomeNetwork::ThreeDigitMnc,
-            Some(_) => return Err(RecordError::Field { field: "mnc_digits", wanted: "2 or 3" }),
+    pub fn read(record: &Described, default_length: MncLength) -> Result<Self, RecordError> {
+        let mnc_length = match record.mnc_digits {
+            None => default_length,
+            Some(digits) => MncLength::from_digits(digits.into())
+                .ok_or(RecordError::Field { field: "mnc_digits", wanted: "2 or 3" })?,
         };
         if record.keccak_iterations.is_some_and(|iterations| iterations != 1) {
             return Err(RecordError::Field { field: "keccak_iterations", wanted: "1" });
@@ -118,9 +117,9 @@ impl DeviceRecord {
             return Err(RecordError::Field { field: "custodian", wanted: "the id of a custodian" });
         }
         Ok(Self {
-            identities: identities(record, home_network)?,
-            home_network,
-            technology: technology(record)?,
+            identities: identities(record, mnc_length)?,
+            mnc_length,
+            technology: technology(record.technology)?,
             source: source(record)?,
             amf: match &record.amf {
                 None => [0, 0],
@@ -154,12 +153,12 @@ impl DeviceRecord {
     ///
     /// # Errors
     /// [`RecordError`] names the field.
-    pub fn of_keyed(device: KeyedDevice, home_network: HomeNetwork) -> Result<Self, RecordError> {
+    pub fn of_keyed(device: KeyedDevice, mnc_length: MncLength) -> Result<Self, RecordError> {
         let of = |kind| device.identity(kind).cloned();
         let imsi = of(IdentityKind::Imsi);
         let impi = match (of(IdentityKind::Impi), &imsi) {
             (None, Some(imsi)) => Some(
-                home_network.impi_of(imsi).map_err(|error| RecordError::Identity { field: "imsi", error })?,
+                mnc_length.impi_of(imsi).map_err(|error| RecordError::Identity { field: "imsi", error })?,
             ),
             (impi, _) => impi,
         };
@@ -169,8 +168,8 @@ impl DeviceRecord {
         let [a, b, c, d, e, f] = sqn;
         Ok(Self {
             identities,
-            home_network,
-            technology: Technology::ThreeGpp,
+            mnc_length,
+            technology: device.technology,
             source: RecordSource::Kms(device.key),
             state: State::Active,
             amf: device.amf.unwrap_or_default(),
@@ -194,7 +193,7 @@ impl DeviceRecord {
     }
 }
 
-fn identities(record: &Described, home_network: HomeNetwork) -> Result<Vec<GlobalIdentity>, RecordError> {
+fn identities(record: &Described, mnc_length: MncLength) -> Result<Vec<GlobalIdentity>, RecordError> {
     let field = |kind: IdentityKind, value: &Option<String>| {
         let identity = value.as_ref().map(|value| GlobalIdentity::new(kind, value)).transpose();
         identity.map_err(|error| RecordError::Identity { field: kind.name(), error })
@@ -202,7 +201,7 @@ fn identities(record: &Described, home_network: HomeNetwork) -> Result<Vec<Globa
     let imsi = field(IdentityKind::Imsi, &record.imsi)?;
     let impi = match (field(IdentityKind::Impi, &record.impi)?, &imsi) {
         (None, Some(imsi)) => {
-            Some(home_network.impi_of(imsi).map_err(|error| RecordError::Identity { field: "imsi", error })?)
+            Some(mnc_length.impi_of(imsi).map_err(|error| RecordError::Identity { field: "imsi", error })?)
         }
         (impi, _) => impi,
     };
@@ -224,8 +223,11 @@ fn identities(record: &Described, home_network: HomeNetwork) -> Result<Vec<Globa
 }
 
 /// A key of AKA is the network's or its provider's own; LoRaWAN has keys of another kind.
-fn technology(record: &Described) -> Result<Technology, RecordError> {
-    match record.technology {
+///
+/// # Errors
+/// [`RecordError::Field`].
+pub fn technology(name: Option<TechnologyName>) -> Result<Technology, RecordError> {
+    match name {
         None | Some(TechnologyName::ThreeGpp) => Ok(Technology::ThreeGpp),
         Some(TechnologyName::Standalone) => Ok(Technology::Standalone),
         Some(TechnologyName::Lorawan) => {
@@ -266,7 +268,7 @@ mod tests {
     const KEYS: &str = r#""k":"465b5ce8b199b49faa5f0a2ee238a6bc","opc":"cd63cb71954a9f4e48a5994e37a02baf""#;
 
     fn parse(line: &str) -> Result<DeviceRecord, RecordError> {
-        DeviceRecord::parse(line.as_bytes(), HomeNetwork::TwoDigitMnc)
+        DeviceRecord::parse(line.as_bytes(), MncLength::Two)
     }
 
     #[test]
@@ -350,7 +352,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn arbitrary_octets_never_panic(line: Vec<u8>) {
-            let _ = DeviceRecord::parse(&line, HomeNetwork::ThreeDigitMnc);
+            let _ = DeviceRecord::parse(&line, MncLength::Three);
         }
     }
 }

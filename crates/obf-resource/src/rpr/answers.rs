@@ -1,6 +1,6 @@
 //! What is answered: vector and rights in one round trip, resynchronisation, rights, registrations.
 
-use super::Slice;
+use super::IndPartition;
 use crate::{
     authorisation::{self, Decision, Policy},
     registry::administrators::{self, Shown},
@@ -11,19 +11,16 @@ use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    AdministratorAnswer, AdministratorCredential, ApplicationAnswer, Ask, Asker, AuthenticationData,
-    Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, Wanted, answer::DeviceFacts,
+    AdministratorAnswer, AdministratorCredential, ApplicationAnswer, AuthenticationData, Resynchronisation,
+    Rights, RightsAnswer, RightsRequest, RightsSelector, RprClient, RprOperation, VectorAnswer,
+    answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,
-    resource::{
-        self, Application, Applications, Device, Entitlement, KeyUse, ResourceDb, RightsPage,
-        SequenceNumbers, State, Taken, WithRights,
-    },
+    resource::{Application, Device, Entitlement, KeyUse, ResourceDb, RightsPage, State, Taken, WithRights},
 };
 use obf_token::Mode;
-use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, Refusal, Right, UnixTime};
-use resource::Rights as _;
+use obf_types::{AppId, GlobalIdentity, IdentityKind, MncLength, Refusal, Right, UnixTime};
 use std::sync::Arc;
 
 /// Rights read at once: about as many as fit one packet.
@@ -33,7 +30,7 @@ const PAGE: u32 = 128;
 pub struct Answerer {
     pub store: ResourceDb,
     pub vectors: Vectors,
-    pub slice: Slice,
+    pub ind_partition: IndPartition,
     pub clock: Arc<dyn Clock>,
     pub vendor: Vendor,
     pub policy: Policy,
@@ -46,28 +43,28 @@ impl Answerer {
     /// source was to make one, has been fsynced.
     pub async fn answer(
         &self,
-        request: &Request,
-        asker: &Asker,
+        packet: &Request,
+        client: &RprClient,
         name: &Arc<str>,
-        ask: Ask,
+        operation: RprOperation,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        match ask {
-            Ask::Vector(wanted) => {
-                if wanted.mode != Mode::Aka {
+        match operation {
+            RprOperation::Vector(request) => {
+                if request.mode != Mode::Aka {
                     return Err(Refusal::UnsupportedOperation);
                 }
-                let identity = identity_of(&wanted.user_name)?;
-                let ind = self.slice.ind(asker.node);
+                let identity = identity_of(&request.user_name)?;
+                let ind = self.ind_partition.ind(client.node);
                 let key_use = KeyUse { actor: name.clone(), at: self.clock.now() };
-                let taken = match &wanted.resynchronisation {
+                let taken = match &request.resynchronisation {
                     None => self.take(identity, ind, key_use).await?,
                     Some(resynchronisation) => {
                         self.resynchronise(identity, ind, key_use, resynchronisation).await?
                     }
                 };
                 let Taken { subscriber, rights } = taken;
-                let vector = self.vectors.vector(&subscriber, wanted.resynchronisation.as_ref()).await?;
+                let vector = self.vectors.vector(&subscriber, request.resynchronisation.as_ref()).await?;
                 let rights = self.rights(&subscriber.device, rights).await?;
                 let answer = VectorAnswer {
                     data: AuthenticationData::Aka(vector),
@@ -76,21 +73,22 @@ impl Answerer {
                     rights,
                 };
                 let salts = salts()?;
-                answer.encode(request, self.vendor, salts, out).map_err(|error| too_large(&error))
+                answer.encode(packet, self.vendor, salts, out).map_err(|error| too_large(&error))
             }
-            Ask::Rights(wanted) => {
-                let (device, rights) = self.rights_wanted(wanted).await?;
+            RprOperation::Rights(request) => {
+                let (device, rights) = self.selected_rights(request).await?;
                 let answer = RightsAnswer { device: self.facts(&device)?, rights };
-                answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
+                answer.encode(packet, self.vendor, out).map_err(|error| too_large(&error))
             }
-            Ask::Application(wanted) => {
-                let application = self.store.application(wanted.app).await.map_err(|error| failed(&error))?;
+            RprOperation::Application(request) => {
+                let application =
+                    self.store.application(request.app).await.map_err(|error| failed(&error))?;
                 let answer = registration(application.ok_or(Refusal::ApplicationNotRegistered)?)?;
-                answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
+                answer.encode(packet, self.vendor, out).map_err(|error| too_large(&error))
             }
-            Ask::Administrator(wanted) => {
-                let answer = self.administrator(wanted.credential).await?;
-                answer.encode(request, self.vendor, out).map_err(|error| too_large(&error))
+            RprOperation::Administrator(request) => {
+                let answer = self.administrator(request.credential).await?;
+                answer.encode(packet, self.vendor, out).map_err(|error| too_large(&error))
             }
         }
     }
@@ -156,13 +154,13 @@ impl Answerer {
         taken.map_err(|error| failed(&error))?
     }
 
-    async fn rights_wanted(&self, wanted: RightsRequest) -> Result<(Device, Rights), Refusal> {
-        let identity = identity_of(&wanted.user_name)?;
+    async fn selected_rights(&self, request: RightsRequest) -> Result<(Device, Rights), Refusal> {
+        let identity = identity_of(&request.user_name)?;
         let now = self.clock.now();
-        let after = match wanted.wanted {
-            Wanted::First => None,
-            Wanted::After(app) => Some(app),
-            Wanted::Only(app) => {
+        let after = match request.selector {
+            RightsSelector::First => None,
+            RightsSelector::After(app) => Some(app),
+            RightsSelector::Only(app) => {
                 let found = self.store.right(identity, app, now).await.map_err(|error| failed(&error))?;
                 let (device, entitlement) = found.ok_or(Refusal::UnknownIdentity)?;
                 return match authorisation::decide(self.policy, &device, &entitlement, now) {
@@ -179,7 +177,7 @@ impl Answerer {
     }
 
     /// The rights among a page of grants; if none of them is one, among the next pages: an empty list with more behind
-    /// it would leave the asker without a place to go on from.
+    /// it would leave the client without a cursor to go on from.
     async fn rights(&self, device: &Device, mut page: RightsPage) -> Result<Rights, Refusal> {
         let now = self.clock.now();
         loop {
@@ -221,7 +219,7 @@ impl Answerer {
             identity,
             epoch: device.epoch,
             kyc_expiry: authorisation::kyc_expiry(self.policy, device),
-            home_network: Some(device.home_network).filter(|_: &HomeNetwork| has_imsi),
+            mnc_length: Some(device.mnc_length).filter(|_: &MncLength| has_imsi),
             minimum_algorithm: device
                 .active(Mode::Aka)
                 .map(|active| active.aka().minimum_algorithm)

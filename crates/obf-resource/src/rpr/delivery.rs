@@ -1,12 +1,12 @@
 //! One lane of notices to one server: packets in flight side by side, acknowledgements stored together, refusals put off
 //! so that they hold nothing up.
 
-use super::notices::{Answer, Route, Shared};
+use super::route::{Answer, Route, Shared};
 use obf_radius::{AttributeWriter, Code, HEADER, MAX_PACKET, Name};
 use obf_rpr::Notice;
 use obf_store::{
     StoreError,
-    resource::{Lane, Notice as Waiting, NoticeKind, Outbox},
+    resource::{Lane, Notice as Waiting, NoticeKind},
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -62,6 +62,7 @@ pub(super) async fn deliver(shared: &Arc<Shared>, name: &str, route: &Arc<Route>
         }
         delivery.send();
         delivery.store();
+        // Each branch is safe to drop: joining takes a result or nothing, and a bell that rings in between keeps ringing.
         tokio::select! {
             Some(sent) = delivery.sending.join_next() => match sent {
                 Ok((packet, before, answer)) => delivery.answered(packet, before, answer),

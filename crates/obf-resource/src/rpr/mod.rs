@@ -1,11 +1,12 @@
 //! RPR, the Resource Server's end (SPEC P4, R18): who may ask, what is answered, what is told unasked.
 
 mod answers;
-mod askers;
+mod auth_servers;
 mod delivery;
 mod notices;
+mod route;
 
-pub use askers::{AuthServer, AuthServers};
+pub use auth_servers::{AuthServer, AuthServers};
 pub use notices::Notices;
 
 use crate::{authorisation::Policy, vectors::Vectors};
@@ -16,7 +17,7 @@ use obf_net::{
     radius::{Connection, Handler, Origin},
 };
 use obf_radius::{Request, Vendor};
-use obf_rpr::request::Inquiry;
+use obf_rpr::request::RprRequest;
 use obf_store::resource::ResourceDb;
 use obf_types::Refusal;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 /// Answers the requests of the registered Authentication Servers.
 #[derive(Debug)]
 pub struct RprServer {
-    askers: AuthServers,
+    auth_servers: AuthServers,
     answerer: Answerer,
     notices: Notices,
     vendor: Vendor,
@@ -33,14 +34,14 @@ pub struct RprServer {
 /// Which part of the IND space a node of the Resource Server has: with the asking node's number it makes IND, so that
 /// nodes working side by side cause no false resynchronisations (TS 33.102 C.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slice {
+pub struct IndPartition {
     /// This node.
     pub node: u8,
     /// All nodes.
     pub nodes: u8,
 }
 
-impl Slice {
+impl IndPartition {
     /// IND for vectors that an Authentication Server's node asks for, 0 to 31.
     pub const fn ind(self, asking: obf_types::NodeNumber) -> u8 {
         ((asking.value() as u16 * self.nodes as u16 + self.node as u16) % 32) as u8
@@ -53,28 +54,28 @@ impl RprServer {
     pub fn new(
         store: ResourceDb,
         vectors: Vectors,
-        slice: Slice,
+        ind_partition: IndPartition,
         clock: Arc<dyn Clock>,
-        askers: AuthServers,
+        auth_servers: AuthServers,
         notices: Notices,
         vendor: Vendor,
         policy: Policy,
         administrators: Administrators,
     ) -> Self {
-        let answerer = Answerer { store, vectors, slice, clock, vendor, policy, administrators };
-        Self { askers, answerer, notices, vendor }
+        let answerer = Answerer { store, vectors, ind_partition, clock, vendor, policy, administrators };
+        Self { auth_servers, answerer, notices, vendor }
     }
 
     async fn answer(&self, request: &Request, origin: &Origin, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let Inquiry::Ask(asker, ask) = Inquiry::decode(request, self.vendor)? else {
+        let RprRequest::Operation(client, operation) = RprRequest::decode(request, self.vendor)? else {
             obf_rpr::answer::alive(request, out);
             return Ok(());
         };
-        let server = self.askers.registered(origin, &asker).ok_or(Refusal::NodeNotRegistered)?;
+        let server = self.auth_servers.registered(origin, &client).ok_or(Refusal::NodeNotRegistered)?;
         if let Some(connection) = &origin.connection {
             self.notices.connected(server, connection);
         }
-        self.answerer.answer(request, &asker, &server.name, ask, out).await
+        self.answerer.answer(request, &client, &server.name, operation, out).await
     }
 }
 
@@ -89,7 +90,7 @@ impl Handler for RprServer {
     }
 
     fn accepts(&self, connection: &Connection) -> bool {
-        let servers = self.askers.of_certificate(connection.names());
+        let servers = self.auth_servers.of_certificate(connection.names());
         for server in &servers {
             self.notices.connected(server, connection);
         }
@@ -104,10 +105,10 @@ mod tests {
 
     #[test]
     fn nodes_side_by_side_use_different_ind() {
-        let ind = |asking, node| Slice { node, nodes: 2 }.ind(NodeNumber::new(asking).unwrap());
+        let ind = |asking, node| IndPartition { node, nodes: 2 }.ind(NodeNumber::new(asking).unwrap());
         let mut all: Vec<u8> = (0..16).flat_map(|asking| [ind(asking, 0), ind(asking, 1)]).collect();
         all.sort_unstable();
         assert_eq!(all, (0..32).collect::<Vec<_>>());
-        assert_eq!(Slice { node: 31, nodes: 32 }.ind(NodeNumber::new(31).unwrap()), 31);
+        assert_eq!(IndPartition { node: 31, nodes: 32 }.ind(NodeNumber::new(31).unwrap()), 31);
     }
 }

@@ -38,7 +38,7 @@ pub enum HlrError {
     /// None of the device's identities is an IMSI.
     #[error("the device lives in an HLR and has no IMSI")]
     NoImsi,
-    /// The IMSI is not one.
+    /// The IMSI is not valid.
     #[error(transparent)]
     BadImsi(#[from] ImsiError),
     /// The HLR is away, too slow, or has too much to do.
@@ -56,7 +56,7 @@ pub enum HlrError {
     /// The HLR failed, or did not understand us.
     #[error("the HLR failed: {0}")]
     Faulty(Cause),
-    /// The HLR's answer is not one.
+    /// The HLR's answer cannot be read.
     #[error("the HLR's answer cannot be read: {0}")]
     Malformed(DecodeError),
     /// The subscriber has a GSM key only.

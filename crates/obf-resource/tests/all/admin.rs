@@ -203,7 +203,7 @@ async fn an_import_names_every_bad_line_and_takes_the_good_ones() {
 
 /// SPEC R3: TUAK as well as Milenage, with OP as well as OPc.
 #[tokio::test(flavor = "multi_thread")]
-async fn other_key_records_authenticate_too() {
+async fn r3_tuak_keys_and_keys_with_op_authenticate_too() {
     let site = Site::new();
     let rs = site.start(site.config(None)).await;
     let mut admin = rs.admin().await;

@@ -15,7 +15,7 @@ use obf_resource::Environment;
 use obf_rpr::{Notice, VectorAnswer};
 use obf_store::{
     Options,
-    resource::{Claim, Idempotency as _, Outbox as _, ResourceDb},
+    resource::{Claim, ResourceDb},
 };
 use obf_types::{Refusal, SecretBytes, UnixTime};
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ async fn a_clock_that_jumps_repeats_no_sqn_forgets_nothing_and_breaks_no_audit()
         assert_eq!(told, lifetime, "at {now}");
         assert_eq!(answer.device.kyc_expiry, Some(UnixTime(START + 1000)));
         let again = client.resynchronise(IMSI, aka(&stale).rand, auts).await;
-        assert_eq!(refused(again), Refusal::BadResynchronisation, "at {now}: an AUTS counts once");
+        assert_eq!(refused(again), Refusal::BadResynchronisation, "at {now}: an AUTS is accepted once");
         assert_eq!(add_group(&rs, &site, "one", "fleet").await, first, "at {now}");
     }
     clock.to(START + 1000);
@@ -174,17 +174,17 @@ async fn a_clock_that_jumps_repeats_no_sqn_forgets_nothing_and_breaks_no_audit()
 async fn notices_wait_while_the_clock_is_wrong_and_go_out_when_it_is_right() {
     let site = Site::new();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let dae = socket.local_addr().unwrap();
+    let das = socket.local_addr().unwrap();
     let (heard, mut notices) = mpsc::unbounded_channel();
     let stopper = Stopper::new();
     let running = stopper.running();
     let secret = SecretBytes::from(SECRET.as_bytes());
-    let peers = vec![UdpPeer { source: dae.ip(), secret, names: Vec::new() }];
+    let peers = vec![UdpPeer { source: das.ip(), secret, names: Vec::new() }];
     let taker = Arc::new(Taker(heard));
     running.spawn(serve_udp(socket, peers, UdpServerSettings::default(), running.clone(), taker));
 
     let clock = Arc::new(Set(AtomicU64::new(START - MONTH)));
-    let rs = site.start_in(site.config(Some(dae)), Environment { clock: clock.clone() }).await;
+    let rs = site.start_in(site.config(Some(das)), Environment { clock: clock.clone() }).await;
     let mut admin = rs.admin().await;
     admin.done("POST", "/v1/devices", record(IMSI)).await;
     admin.done("POST", &format!("/v1/devices/{IMSI}:revoke"), Value::Null).await;
@@ -194,7 +194,7 @@ async fn notices_wait_while_the_clock_is_wrong_and_go_out_when_it_is_right() {
     assert!(old.contains("the clocks of the servers differ"), "{old}");
     assert!(next().await.is_err(), "it is tried again");
     let store = ResourceDb::open(&Options::new(site.path("rs.db"))).unwrap();
-    assert_eq!(store.waiting_notices("as.example#1", 0, 10).await.unwrap().len(), 1, "it is kept");
+    assert_eq!(outbox(&store, "as.example#1").await.len(), 1, "it is kept");
     clock.to(START + 10);
     let arrived = loop {
         if let Ok(notice) = next().await {
@@ -203,7 +203,7 @@ async fn notices_wait_while_the_clock_is_wrong_and_go_out_when_it_is_right() {
     };
     assert!(matches!(arrived, Notice::DeviceEnded { .. }), "{arrived:?}");
     let empty = async {
-        while !store.waiting_notices("as.example#1", 0, 10).await.unwrap().is_empty() {
+        while !outbox(&store, "as.example#1").await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

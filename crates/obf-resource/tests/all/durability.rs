@@ -3,12 +3,9 @@
 //!
 //! Power loss, where even what the system had taken is gone, is tested in `obf-store`.
 
-use crate::common::{Admin, LONG, POLICY, RprClient, Usim};
-use obf_rpr::{Asker, VectorAnswer};
-use obf_store::{
-    Options,
-    resource::{DataKeys as _, ResourceDb},
-};
+use crate::common::{Admin, LONG, POLICY, RprUdpClient, Usim};
+use obf_rpr::{RprClient, VectorAnswer};
+use obf_store::{Options, resource::ResourceDb};
 use obf_testkit::{Deployment, Sim};
 use obf_token::SealingKey;
 use obf_types::{Domain, NodeNumber};
@@ -73,10 +70,11 @@ fn import(deployment: &Deployment) {
     deployment.obf_with_input(&["device", "import", "-"], lines.as_bytes()).expect_success();
 }
 
-async fn client(deployment: &Deployment, servers: &[SocketAddr]) -> RprClient {
+async fn client(deployment: &Deployment, servers: &[SocketAddr]) -> RprUdpClient {
     let secret = std::fs::read_to_string(deployment.file("radius.secret")).unwrap();
-    let asker = Asker { domain: Domain::new("as.obf.example").unwrap(), node: NodeNumber::new(0).unwrap() };
-    RprClient::with(servers, secret.trim().as_bytes(), asker).await
+    let client =
+        RprClient { domain: Domain::new("as.obf.example").unwrap(), node: NodeNumber::new(0).unwrap() };
+    RprUdpClient::with(servers, secret.trim().as_bytes(), client).await
 }
 
 async fn admin(deployment: &Deployment) -> Admin {
@@ -86,7 +84,7 @@ async fn admin(deployment: &Deployment) -> Admin {
 }
 
 /// Takes vectors, one after the other, as long as it is answered.
-async fn take_vectors(client: Arc<RprClient>, ledger: Arc<Ledger>, lane: u32) {
+async fn take_vectors(client: Arc<RprUdpClient>, ledger: Arc<Ledger>, lane: u32) {
     for step in 0.. {
         let device = (lane * 7 + step) % DEVICES;
         let Ok(reply) = client.send(&crate::common::vector_for(&Sim::number(device).imsi)).await else {

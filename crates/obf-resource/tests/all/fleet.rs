@@ -1,10 +1,10 @@
 //! Issue 4 sentence 3: a fleet of 50,000 is granted in one call, and the Authentication Server is told of every device.
 
-use crate::common::{Admin, RprClient};
-use obf_rpr::{AnswerError, Asker};
+use crate::common::{Admin, RprUdpClient, outbox};
+use obf_rpr::{AnswerError, RprClient};
 use obf_store::{
     Options,
-    resource::{Lane, Outbox as _, ResourceDb},
+    resource::{Lane, ResourceDb},
 };
 use obf_testkit::{Deployment, Sim};
 use obf_types::{Domain, NodeNumber, Refusal};
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 async fn told(store: &ResourceDb) -> Duration {
     let begun = Instant::now();
     let empty = async {
-        while !store.waiting_notices(AUTH_SERVER, 0, 1).await.unwrap().is_empty() {
+        while !outbox(store, AUTH_SERVER).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -61,9 +61,10 @@ async fn a_fleet_of_50_000_is_granted_in_one_call_and_the_authentication_server_
 
     // At once for whoever asks, long before the last notice is out.
     let secret = std::fs::read_to_string(deployment.file("radius.secret")).unwrap();
-    let asker = Asker { domain: Domain::new("as.obf.example").unwrap(), node: NodeNumber::new(0).unwrap() };
+    let client =
+        RprClient { domain: Domain::new("as.obf.example").unwrap(), node: NodeNumber::new(0).unwrap() };
     let rpr = [deployment.endpoint("resource", "rpr")];
-    let client = RprClient::with(&rpr, secret.trim().as_bytes(), asker).await;
+    let client = RprUdpClient::with(&rpr, secret.trim().as_bytes(), client).await;
     let rights =
         async |number: u32| client.vector(&Sim::number(number).imsi).await.unwrap().rights.list.len();
     assert_eq!((rights(0).await, rights(FLEET - 1).await), (1, 1));

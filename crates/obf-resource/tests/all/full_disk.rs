@@ -4,10 +4,10 @@
 
 use crate::common::full_disk::*;
 use crate::common::{
-    Admin, RprClient,
+    Admin, RprUdpClient,
     load::{DEVICES, Load, imsi},
 };
-use obf_rpr::Asker;
+use obf_rpr::RprClient;
 use obf_testkit::{Deployment, Sim, SmallDisk, deployment::binary};
 use obf_types::{Domain, NodeNumber};
 
@@ -45,10 +45,11 @@ async fn r5_a_full_disk_loses_and_repeats_no_sqn_and_serving_goes_on_with_room_a
     check(&mut self::admin(&deployment).await, &highest).await;
 }
 
-async fn client(deployment: &Deployment) -> RprClient {
+async fn client(deployment: &Deployment) -> RprUdpClient {
     let secret = std::fs::read_to_string(deployment.file("radius.secret")).unwrap();
-    let asker = Asker { domain: Domain::new("as.obf.example").unwrap(), node: NodeNumber::new(0).unwrap() };
-    RprClient::with(&[deployment.endpoint("resource", "rpr")], secret.trim().as_bytes(), asker).await
+    let client =
+        RprClient { domain: Domain::new("as.obf.example").unwrap(), node: NodeNumber::new(0).unwrap() };
+    RprUdpClient::with(&[deployment.endpoint("resource", "rpr")], secret.trim().as_bytes(), client).await
 }
 
 async fn admin(deployment: &Deployment) -> Admin {

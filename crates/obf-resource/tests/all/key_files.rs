@@ -13,13 +13,13 @@ use obf_resource::{
 };
 use obf_store::{
     Options,
-    resource::{Change, DataKey, DataKeys, Device, KeyEnvelope, ResourceDb},
+    resource::{Change, DataKey, Device, KeyEnvelope, ResourceDb},
 };
 use obf_token::SealingKey;
-use obf_types::{HomeNetwork, IdentityKind, Secret, SecretBytes};
+use obf_types::{IdentityKind, MncLength, Secret, SecretBytes};
 use std::{path::Path, sync::Arc, time::Duration};
 
-const NETWORK: HomeNetwork = HomeNetwork::TwoDigitMnc;
+const NETWORK: MncLength = MncLength::Two;
 const KEK: &[u8; 32] = b"a key-encryption key of 32 octet";
 const FORMATS: [Format; 2] = [Format::Csv, Format::Pskc];
 

@@ -6,9 +6,9 @@ use obf_net::{Clock, Stopper, SystemClock};
 use obf_resource::registry::{DeviceRecord, Registry};
 use obf_store::{
     Options,
-    resource::{Change, DataKeys, KeyEnvelope, ResourceDb},
+    resource::{Change, KeyEnvelope, ResourceDb},
 };
-use obf_types::{HomeNetwork, Secret, UnixTime};
+use obf_types::{MncLength, Secret, UnixTime};
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -52,7 +52,7 @@ fn imsi(number: usize) -> String {
 fn device(number: usize) -> DeviceRecord {
     let mut line = record(&imsi(number));
     line["k"] = format!("{:032x}", 0x1111_2222_3333_4444_u128 + number as u128).into();
-    DeviceRecord::parse(line.to_string().as_bytes(), HomeNetwork::TwoDigitMnc).unwrap()
+    DeviceRecord::parse(line.to_string().as_bytes(), MncLength::Two).unwrap()
 }
 
 async fn register(store: &ResourceDb, kms: &Kms, numbers: std::ops::Range<usize>) {
@@ -191,7 +191,7 @@ async fn r8_vectors_are_served_while_every_record_is_wrapped_anew() {
     let mut lanes = tokio::task::JoinSet::new();
     for lane in 0..16 {
         let (served, stop, client) =
-            (served.clone(), stop.clone(), crate::common::RprClient::open(&addresses).await);
+            (served.clone(), stop.clone(), crate::common::RprUdpClient::open(&addresses).await);
         lanes.spawn(async move {
             let mut number = lane;
             while !stop.load(Relaxed) {

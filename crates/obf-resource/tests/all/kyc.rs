@@ -3,7 +3,7 @@
 use crate::common::*;
 use obf_net::{Clock as _, OffsetClock};
 use obf_resource::Environment;
-use obf_rpr::{AnswerError, Ask, RightsAnswer, RightsRequest, Wanted};
+use obf_rpr::{AnswerError, RightsAnswer, RightsRequest, RightsSelector, RprOperation};
 use obf_types::{AppId, Refusal, UnixTime};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
@@ -11,9 +11,9 @@ use std::{sync::Arc, time::Duration};
 const IMSI: &str = "001010000000001";
 const DAY: u64 = 86_400;
 
-async fn right(client: &RprClient, app: &str) -> Result<u32, Refusal> {
-    let wanted = Wanted::Only(AppId::new(app).unwrap());
-    let reply = client.ask(&Ask::Rights(RightsRequest { user_name: IMSI.into(), wanted })).await;
+async fn right(client: &RprUdpClient, app: &str) -> Result<u32, Refusal> {
+    let selector = RightsSelector::Only(AppId::new(app).unwrap());
+    let reply = client.ask(&RprOperation::Rights(RightsRequest { user_name: IMSI.into(), selector })).await;
     match RightsAnswer::decode(&reply, VENDOR) {
         Ok(answer) => Ok(answer.rights.list[0].lifetime.seconds()),
         Err(AnswerError::Refused(refusal)) => Err(refusal),

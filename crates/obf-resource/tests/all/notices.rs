@@ -8,7 +8,6 @@ use obf_net::{
 use obf_radius::{Request, dictionary::ErrorCause};
 use obf_resource::Environment;
 use obf_rpr::Notice;
-use obf_store::resource::Outbox;
 use obf_types::{SecretBytes, UnixTime};
 use serde_json::{Value, json};
 use std::{
@@ -59,15 +58,15 @@ async fn told(
     says: impl Fn(&[Notice]) -> Says + Send + Sync + 'static,
 ) -> (Rs, mpsc::UnboundedReceiver<Vec<Notice>>, Stopper) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let dae = socket.local_addr().unwrap();
+    let das = socket.local_addr().unwrap();
     let (heard, notices) = mpsc::unbounded_channel();
     let stopper = Stopper::new();
     let running = stopper.running();
     let secret = SecretBytes::from(SECRET.as_bytes());
-    let peers = vec![UdpPeer { source: dae.ip(), secret, names: Vec::new() }];
+    let peers = vec![UdpPeer { source: das.ip(), secret, names: Vec::new() }];
     let handler = Arc::new(Choosy { says, heard });
     running.spawn(serve_udp(socket, peers, UdpServerSettings::default(), running.clone(), handler));
-    (site.start(site.config(Some(dae))).await, notices, stopper)
+    (site.start(site.config(Some(das))).await, notices, stopper)
 }
 
 const FLEET: u64 = 600;
@@ -146,7 +145,7 @@ async fn notices_that_are_refused_or_swallowed_hold_no_others_up() {
     let expected: Vec<_> = [ODD, ODD].concat().into_iter().map(member).collect();
     let only_they_are_left = async {
         loop {
-            let left = store.waiting_notices("as.example#1", 0, 10_000).await.unwrap();
+            let left = outbox(&store, "as.example#1").await;
             let left = left.iter().map(|notice| notice.device.clone().unwrap().0.value().to_owned());
             if left.collect::<Vec<_>>() == expected {
                 break;
@@ -205,7 +204,7 @@ async fn what_waits_for_a_server_that_is_gone_is_dropped_when_it_is_a_day_old() 
 
     config["auth_servers"][0]["node"] = json!(2);
     let store = obf_store::resource::ResourceDb::open(&obf_store::Options::new(site.path("rs.db"))).unwrap();
-    let waiting = async |name: &str| store.waiting_notices(name, 0, 10).await.unwrap().len();
+    let waiting = async |name: &str| outbox(&store, name).await.len();
     clock.advance(23 * 3600);
     let rs = site.start_in(config.clone(), environment()).await;
     let mut admin = rs.admin().await;
@@ -265,16 +264,16 @@ impl Handler for Taker {
 async fn a_disconnect_is_repeated_until_acknowledged_even_after_a_restart() {
     let site = Site::new();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let dae = socket.local_addr().unwrap();
+    let das = socket.local_addr().unwrap();
     let (heard, mut notices) = mpsc::unbounded_channel();
     let taker = Arc::new(Taker { acknowledges: AtomicBool::new(false), heard });
     let stopper = Stopper::new();
     let running = stopper.running();
     let secret = SecretBytes::from(SECRET.as_bytes());
-    let peers = vec![UdpPeer { source: dae.ip(), secret, names: Vec::new() }];
+    let peers = vec![UdpPeer { source: das.ip(), secret, names: Vec::new() }];
     running.spawn(serve_udp(socket, peers, UdpServerSettings::default(), running.clone(), taker.clone()));
 
-    let rs = site.start(site.config(Some(dae))).await;
+    let rs = site.start(site.config(Some(das))).await;
     let mut admin = rs.admin().await;
     let begun = epoch(&admin.done("POST", "/v1/devices", record(IMSI)).await);
     admin.done("POST", &format!("/v1/devices/{IMSI}:revoke"), Value::Null).await;
@@ -290,7 +289,7 @@ async fn a_disconnect_is_repeated_until_acknowledged_even_after_a_restart() {
     rs.handle.shutdown().await;
     while notices.try_recv().is_ok() {}
 
-    let rs = site.start(site.config(Some(dae))).await;
+    let rs = site.start(site.config(Some(das))).await;
     assert_eq!(next(&mut notices).await, first, "unacknowledged, so sent again");
     taker.acknowledges.store(true, Ordering::SeqCst);
     let mut admin = rs.admin().await;
@@ -299,7 +298,7 @@ async fn a_disconnect_is_repeated_until_acknowledged_even_after_a_restart() {
     // Acknowledged ones are forgotten: the outbox empties.
     let store = obf_store::resource::ResourceDb::open(&obf_store::Options::new(site.path("rs.db"))).unwrap();
     let empty = async {
-        while !store.waiting_notices("as.example#1", 0, 10).await.unwrap().is_empty() {
+        while !outbox(&store, "as.example#1").await.is_empty() {
             tokio::task::yield_now().await;
         }
     };

@@ -5,7 +5,7 @@ use obf_kms::{Kek, Kms, LocalKek, Settings};
 use obf_net::{Clock as _, SystemClock};
 use obf_store::{
     Options,
-    resource::{Change, DataKey, DataKeys as _, ResourceDb},
+    resource::{Change, DataKey, ResourceDb},
 };
 use obf_testkit::{Deployment, Sim};
 use obf_types::Secret;

@@ -9,12 +9,10 @@ use obf_net::{
 use obf_radius::{AnswerError, Code, Framing, Pending, Request};
 use obf_rpr::{
     AdministratorAnswer, AdministratorCredential, AdministratorRequest, ApplicationAnswer,
-    ApplicationRequest, Ask, Notice, RightsAnswer, RightsRequest, VectorAnswer, Wanted,
+    ApplicationRequest, Notice, RightsAnswer, RightsRequest, RightsSelector, RprOperation, VectorAnswer,
 };
-use obf_store::resource::{
-    Application, Applications, Change, DeviceId, Devices, Grant, Grantee, Grants, ResourceDb, State, Terms,
-};
-use obf_types::{AppId, Epoch, HomeNetwork, Lifetime, Refusal, SecretBytes, UnixTime};
+use obf_store::resource::{Application, Change, DeviceId, Grant, Grantee, ResourceDb, State, Terms};
+use obf_types::{AppId, Epoch, Lifetime, MncLength, Refusal, SecretBytes, UnixTime};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -30,8 +28,8 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, AnswerError>) -> Refusal {
     }
 }
 
-fn rights(wanted: Wanted) -> Ask {
-    Ask::Rights(RightsRequest { user_name: IMSI.into(), wanted })
+fn rights(selector: RightsSelector) -> RprOperation {
+    RprOperation::Rights(RightsRequest { user_name: IMSI.into(), selector })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +53,7 @@ async fn a_vector_and_rights_come_in_one_round_trip() {
         usim.accepts(&answer);
         assert_eq!(aka(&answer).autn[6..8], [0x39, 0xb9]);
         assert_eq!(answer.device.identity.value(), IMSI);
-        assert_eq!(answer.device.home_network, Some(HomeNetwork::TwoDigitMnc));
+        assert_eq!(answer.device.mnc_length, Some(MncLength::Two));
         assert_eq!(answer.device.epoch, begun);
         let [right] = &answer.rights.list[..] else { panic!("{:?}", answer.rights) };
         assert_eq!((right.app.as_str(), right.lifetime.seconds()), (APP, 600));
@@ -86,7 +84,7 @@ async fn what_may_not_authenticate_is_refused_with_its_code_and_costs_no_sqn() {
     admin.done("POST", &format!("/v1/devices/{IMSI}:resume"), Value::Null).await;
     assert_eq!(client.vector(IMSI).await.unwrap().device.epoch, Epoch(begun.0 + 1));
     // Domain and node number must be those registered for where the packet comes from.
-    client.asker = asker(2);
+    client.from = auth_server(2);
     assert_eq!(refused(client.vector(IMSI).await), Refusal::NodeNotRegistered);
     rs.handle.shutdown().await;
 }
@@ -107,8 +105,8 @@ async fn one_right_is_decided_as_the_list_is() {
         .await;
     let client = rs.client().await;
     let only = async |app: &str| {
-        let ask = rights(Wanted::Only(AppId::new(app).unwrap()));
-        RightsAnswer::decode(&client.ask(&ask).await, VENDOR)
+        let operation = rights(RightsSelector::Only(AppId::new(app).unwrap()));
+        RightsAnswer::decode(&client.ask(&operation).await, VENDOR)
     };
     let listed = async || client.vector(IMSI).await.unwrap().rights.list.len();
     let answer = only(APP).await.unwrap();
@@ -120,8 +118,8 @@ async fn one_right_is_decided_as_the_list_is() {
     assert_eq!(refused(only(APP).await), Refusal::ApplicationSuspended);
     assert_eq!(listed().await, 0);
     let registration = async |app: &str| {
-        let ask = Ask::Application(ApplicationRequest { app: AppId::new(app).unwrap() });
-        ApplicationAnswer::decode(&client.ask(&ask).await, VENDOR)
+        let operation = RprOperation::Application(ApplicationRequest { app: AppId::new(app).unwrap() });
+        ApplicationAnswer::decode(&client.ask(&operation).await, VENDOR)
     };
     assert_eq!(refused(registration(APP).await), Refusal::ApplicationSuspended);
     assert_eq!(refused(registration("none.example").await), Refusal::ApplicationNotRegistered);
@@ -195,7 +193,9 @@ async fn a_thousand_granted_applications_all_arrive() {
             break;
         }
         let last = all.list.last().unwrap().app.clone();
-        all = RightsAnswer::decode(&client.ask(&rights(Wanted::After(last))).await, VENDOR).unwrap().rights;
+        all = RightsAnswer::decode(&client.ask(&rights(RightsSelector::After(last))).await, VENDOR)
+            .unwrap()
+            .rights;
         round_trips += 1;
     }
     assert_eq!((seen.len(), seen.contains(&AppId::new("application-0999.example").unwrap())), (800, true));
@@ -205,7 +205,7 @@ async fn a_thousand_granted_applications_all_arrive() {
 
 /// WIRES "Resynchronisation": MAC-S verified, (identity, RAND) once, SQN_HE moved only if it must be.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resynchronisation_counts_once_and_only_if_authentic() {
+async fn a_resynchronisation_is_accepted_once_and_only_if_authentic() {
     let site = Site::new();
     let rs = site.start(site.config(None)).await;
     rs.admin().await.provision(IMSI, APP).await;
@@ -242,7 +242,7 @@ async fn an_authentication_server_is_told_who_administers() {
     let mut admin = rs.admin().await;
     let client = rs.client().await;
     let ask = async |credential| {
-        let ask = Ask::Administrator(AdministratorRequest { credential });
+        let ask = RprOperation::Administrator(AdministratorRequest { credential });
         AdministratorAnswer::decode(&client.ask(&ask).await, VENDOR)
     };
     let token = |token: &str| AdministratorCredential::TokenSha256(Sha256::digest(token).into());
@@ -276,7 +276,7 @@ async fn a_repeated_request_gets_the_same_answer() {
     socket.connect(rs.endpoint("rpr")).await.unwrap();
     let framing = Framing::with_secret(SecretBytes::from(SECRET.as_bytes()));
     let (mut packet, mut answers) = (Vec::new(), Vec::new());
-    let attributes = encoded(&vector_for(IMSI), &asker(1));
+    let attributes = encoded(&vector_for(IMSI), &auth_server(1));
     let pending = Pending::begin(&framing, Code::AccessRequest, 7, [9; 16], &attributes, &mut packet);
     for _ in 0..3 {
         socket.send(&packet).await.unwrap();
@@ -347,7 +347,7 @@ async fn radius_tls_serves_registered_certificates_and_carries_notices_back() {
     assert!(waited.contains(&Notice::RightsChanged { device: device.clone(), epoch: begun }), "{waited:?}");
     assert!(waited.contains(&Notice::DeviceEnded { device, epoch: ended }), "{waited:?}");
 
-    let attributes = encoded(&vector_for(IMSI), &asker(1));
+    let attributes = encoded(&vector_for(IMSI), &auth_server(1));
     let reply = client.ask(Code::AccessRequest, &attributes, LONG).await.unwrap();
     let answer = VectorAnswer::decode(&reply, VENDOR).unwrap();
     Usim::new().accepts(&answer);
@@ -365,7 +365,7 @@ async fn radius_tls_serves_registered_certificates_and_carries_notices_back() {
     let stranger = link("stranger", "stranger.example", Taker(sender.clone()));
     let short = Duration::from_millis(500);
     assert!(stranger.ask(Code::AccessRequest, &attributes, short).await.is_err());
-    let other = encoded(&vector_for(IMSI), &asker(5));
+    let other = encoded(&vector_for(IMSI), &auth_server(5));
     let reply = client.ask(Code::AccessRequest, &other, LONG).await.unwrap();
     assert_eq!(refused(VectorAnswer::decode(&reply, VENDOR)), Refusal::NodeNotRegistered);
     drop((client, stranger, running));

@@ -65,7 +65,7 @@ pub(super) fn respond(context: Context<'_>, mut answer: Answer<'_>) -> Step {
     finish(context, answer, verified, spend)
 }
 
-/// Why a second request counts for nothing.
+/// Why a second request is not accepted.
 struct Wrong {
     outcome: Outcome,
     /// Its challenge was of a bootstrap that was resynchronised before.
@@ -160,7 +160,7 @@ impl AwaitSpend {
             SpendAnswer::Fresh => {
                 AwaitVector::new(self.spec, Outcome::Resynchronised).ask(Some(self.resynchronise))
             }
-            SpendAnswer::Used => Step::Reply(self.spec.conceal(context, Outcome::ReplayedAuts)),
+            SpendAnswer::Used => Step::Reply(self.spec.decoy(context, Outcome::ReplayedAuts)),
             SpendAnswer::Revoked => AwaitVector::new(self.spec, Outcome::ResynchronisationRefused).ask(None),
             SpendAnswer::Failed => Step::Reply(Reply::plain(Outcome::StorageFailed)),
         }

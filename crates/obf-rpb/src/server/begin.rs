@@ -63,7 +63,7 @@ impl Context<'_> {
         Ok(respond(self, Answer { credentials, method: request.method, body: request.body, offer, spec }))
     }
 
-    /// For requests without credentials: a challenge that shows what is wanted, but that nothing answers.
+    /// For requests without credentials: a decoy challenge, which shows what a request must carry.
     fn invite(self, draw: Draw, strongest_first: bool) -> Step {
         let spec = ChallengeSpec {
             username: Box::from(""),
@@ -72,7 +72,7 @@ impl Context<'_> {
             stale: false,
             resynchronised: false,
         };
-        Step::Reply(spec.conceal(self, Outcome::NoCredentials))
+        Step::Reply(spec.decoy(self, Outcome::NoCredentials))
     }
 }
 

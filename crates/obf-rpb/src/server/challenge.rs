@@ -59,7 +59,7 @@ impl AwaitVector {
                     Outcome::Challenged => Outcome::Concealed,
                     other => other,
                 };
-                return Step::Reply(self.spec.conceal(context, outcome));
+                return Step::Reply(self.spec.decoy(context, outcome));
             }
         };
         let reply = self.spec.challenge(context, self.outcome, &vector);
@@ -93,8 +93,9 @@ impl ChallengeSpec {
         self.reply(context, outcome, &aka.rand, &aka.autn, &sealed)
     }
 
-    /// A challenge that nothing answers: RAND, AUTN (but for the deployment's AMF), XRES and keys are drawn.
-    pub(super) fn conceal(&self, context: Context<'_>, outcome: Outcome) -> Reply {
+    /// A decoy challenge, which no secure element can answer: RAND, AUTN (but for the deployment's AMF), XRES and keys
+    /// are random.
+    pub(super) fn decoy(&self, context: Context<'_>, outcome: Outcome) -> Reply {
         let mut autn = self.draw.autn;
         autn.iter_mut().skip(6).zip(context.server.settings.amf).for_each(|(to, amf)| *to = amf);
         let sealed = SealedChallenge {
@@ -160,7 +161,7 @@ pub(super) const fn digest_algorithm(algorithm: Algorithm) -> obf_digest::Algori
     }
 }
 
-/// Until when a challenge issued then counts at some node, clocks apart included.
+/// When a challenge issued then is over at every node, however far their clocks are apart.
 pub(super) const fn over_at(issued: UnixTime, life: u64) -> UnixTime {
     UnixTime(issued.0.saturating_add(life))
 }

@@ -26,7 +26,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 pub struct Settings {
     /// The server's domain: the realm, and the tail of every token id.
     pub domain: Domain,
-    /// The AMF in challenges that nothing answers: the registry's default, so that they look like others.
+    /// The AMF in decoy challenges: the registry's default, so that they look like others.
     pub amf: [u8; 2],
     /// How long a challenge can be answered, seconds; at most [`Settings::MAX_CHALLENGE_LIFE`].
     pub challenge_life: u32,
@@ -99,7 +99,7 @@ pub struct Context<'a> {
 pub struct Draw {
     /// The nonce of the seal.
     pub(crate) seal: [u8; 24],
-    // Of a challenge that nothing answers.
+    // Of a decoy challenge.
     pub(crate) rand: [u8; 16],
     pub(crate) autn: [u8; 16],
     pub(crate) xres: [u8; 16],

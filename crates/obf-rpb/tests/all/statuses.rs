@@ -12,7 +12,7 @@ const IMSI: &str = "001010000000001";
 fn second_request(world: &mut World, device: &mut Device) -> ClientRequest {
     let mut bootstrap = Bootstrap::new(device.settings.clone());
     let reply = world.serve_client(&bootstrap.first_request().unwrap());
-    let ClientStep::Authenticate { rand, autn } = bootstrap.answer(&response(&reply)).unwrap() else {
+    let ClientStep::Authenticate { rand, autn, .. } = bootstrap.answer(&response(&reply)).unwrap() else {
         panic!("no challenge")
     };
     bootstrap.authenticated(device.authenticate(&rand, &autn), world.random.octets()).unwrap()
@@ -66,7 +66,7 @@ fn tampering_with_any_field_gets_its_status() {
         let reply = world.serve_client(&tampered);
         assert_eq!(reply.outcome, outcome, "{from} -> {to}");
         assert_eq!((world.tokens.len(), world.spent.len()), (tokens, tokens), "{from} -> {to}");
-        // Nothing was spent: what the device really sent still counts.
+        // Nothing was spent: what the device really sent is still accepted.
         assert_eq!(world.serve_client(&request).outcome, Outcome::Bootstrapped, "{from} -> {to}");
     }
 }

@@ -5,8 +5,8 @@ use obf_radius::{
     dictionary::{MS_MPPE_RECV_KEY, NAS_IDENTIFIER, SESSION_TIMEOUT},
 };
 use obf_rpo::{
-    AnswerError, Ask, Inquiry, KeyGrant, KeyRequest, NoticeError, Resume, TokenNotice, Vendor, grant::done,
-    refuse,
+    AnswerError, KeyGrant, KeyRequest, NoticeError, Resume, RpoOperation, RpoRequest, TokenNotice, Vendor,
+    grant::done, refuse,
 };
 use obf_token::{AppKey, TokenId};
 use obf_types::{AppId, Domain, Epoch, GlobalIdentity, IdentityKind, KeySchema, Refusal, UaId, UnixTime};
@@ -23,8 +23,8 @@ fn token() -> TokenId {
     TokenId::new([0x23; 16], Domain::new("rs1.as.operator.example").unwrap())
 }
 
-fn key_request() -> Ask {
-    Ask::Key(KeyRequest { token: token(), app: app(), ua: UaId::TLS13_PSK })
+fn key_request() -> RpoOperation {
+    RpoOperation::Key(KeyRequest { token: token(), app: app(), ua: UaId::TLS13_PSK })
 }
 
 fn grant() -> KeyGrant {
@@ -56,16 +56,16 @@ fn answered(framing: &Framing, pending: &Pending, encode: impl FnOnce(&mut Vec<u
 }
 
 #[test]
-fn every_question_reads_back() {
-    for ask in [key_request(), Ask::Resume(Resume { app: app() })] {
+fn every_rpo_request_reads_back() {
+    for operation in [key_request(), RpoOperation::Resume(Resume { app: app() })] {
         let (_, request) = sent(&Framing::radsec(), Code::AccessRequest, |to| {
-            ask.encode(VENDOR, "host1", to).unwrap();
+            operation.encode(VENDOR, "host1", to).unwrap();
         });
-        let expected = Inquiry::Ask { instance: "host1".into(), ask };
-        assert_eq!(Inquiry::decode(&request, VENDOR), Ok(expected));
+        let expected = RpoRequest::Operation { instance: "host1".into(), operation };
+        assert_eq!(RpoRequest::decode(&request, VENDOR), Ok(expected));
     }
     let (_, heartbeat) = sent(&Framing::radsec(), Code::StatusServer, |_| {});
-    assert_eq!(Inquiry::decode(&heartbeat, VENDOR), Ok(Inquiry::Heartbeat));
+    assert_eq!(RpoRequest::decode(&heartbeat, VENDOR), Ok(RpoRequest::Heartbeat));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_question_that_lacks_or_repeats_something_is_malformed() {
         let (_, request) = sent(&Framing::radsec(), Code::AccessRequest, |to| {
             attributes.iter().for_each(|(name, value)| to.put(*name, value).unwrap());
         });
-        Inquiry::decode(&request, VENDOR)
+        RpoRequest::decode(&request, VENDOR)
     };
     assert!(decode(&whole).is_ok());
     for place in 0..whole.len() {
@@ -163,7 +163,7 @@ proptest! {
             }
         };
         let (_, request) = sent(&framing, code, write);
-        let _ = Inquiry::decode(&request, VENDOR);
+        let _ = RpoRequest::decode(&request, VENDOR);
         let _ = TokenNotice::decode(&request, VENDOR, NOW);
         let (pending, request) = asked(&framing);
         let reply = answered(&framing, &pending, |out| {

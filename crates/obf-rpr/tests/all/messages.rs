@@ -8,13 +8,13 @@ use obf_radius::{
 };
 use obf_rpr::{
     AdministratorAnswer, AdministratorCredential, AdministratorRequest, AnswerError, ApplicationAnswer,
-    ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Malformed, Notice, NoticeError,
-    Resynchronisation, Rights, RightsAnswer, RightsRequest, VectorAnswer, VectorRequest, Vendor, Wanted,
-    answer::DeviceFacts, refuse,
+    ApplicationRequest, AuthenticationData, Malformed, Notice, NoticeError, Resynchronisation, Rights,
+    RightsAnswer, RightsRequest, RightsSelector, RprClient, RprOperation, RprRequest, VectorAnswer,
+    VectorRequest, Vendor, answer::DeviceFacts, refuse,
 };
 use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, IdentityKind, Lifetime, NodeNumber, Refusal, Right,
+    AppId, Domain, Epoch, GlobalIdentity, IdentityKind, Lifetime, MncLength, NodeNumber, Refusal, Right,
     SecretBytes, UaClass, UaId, UnixTime,
 };
 use proptest::prelude::*;
@@ -34,8 +34,8 @@ fn device() -> GlobalIdentity {
     GlobalIdentity::new(IdentityKind::Imsi, "001010000000001").unwrap()
 }
 
-fn asker() -> Asker {
-    Asker { domain: Domain::new("as.operator.example").unwrap(), node: NodeNumber::new(3).unwrap() }
+fn client() -> RprClient {
+    RprClient { domain: Domain::new("as.operator.example").unwrap(), node: NodeNumber::new(3).unwrap() }
 }
 
 fn facts() -> DeviceFacts {
@@ -43,7 +43,7 @@ fn facts() -> DeviceFacts {
         identity: device(),
         epoch: Epoch(u64::MAX - 1),
         kyc_expiry: Some(UnixTime(NOW.0 + 5)),
-        home_network: Some(HomeNetwork::ThreeDigitMnc),
+        mnc_length: Some(MncLength::Three),
         minimum_algorithm: Algorithm::AkaV2Sha256,
     }
 }
@@ -75,8 +75,8 @@ fn sent(code: Code, write: impl FnOnce(&mut AttributeWriter<'_>)) -> (Pending, R
     (pending, Request::authenticate(&framing(), &packet).unwrap())
 }
 
-fn asked(ask: &Ask) -> (Pending, Request) {
-    sent(Code::AccessRequest, |to| ask.encode(VENDOR, &asker(), to).unwrap())
+fn asked(operation: &RprOperation) -> (Pending, Request) {
+    sent(Code::AccessRequest, |to| operation.encode(VENDOR, &client(), to).unwrap())
 }
 
 fn answered(pending: &Pending, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
@@ -87,35 +87,43 @@ fn answered(pending: &Pending, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
 }
 
 #[test]
-fn every_question_reads_back() {
+fn every_rpr_request_reads_back() {
     let user_name = b"001010000000001@ims.mnc001.mcc001.3gppnetwork.org".to_vec();
-    let rights = |wanted| Ask::Rights(RightsRequest { user_name: user_name.clone(), wanted });
+    let rights = |selector| RprOperation::Rights(RightsRequest { user_name: user_name.clone(), selector });
     let resynchronisation = Some(Resynchronisation { rand: [7; 16], auts: [8; 14] });
-    let administrator = |credential| Ask::Administrator(AdministratorRequest { credential });
-    for ask in [
-        Ask::Vector(VectorRequest { user_name: user_name.clone(), mode: Mode::Aka, resynchronisation: None }),
-        Ask::Vector(VectorRequest { user_name: user_name.clone(), mode: Mode::Aka, resynchronisation }),
+    let administrator = |credential| RprOperation::Administrator(AdministratorRequest { credential });
+    for operation in [
+        RprOperation::Vector(VectorRequest {
+            user_name: user_name.clone(),
+            mode: Mode::Aka,
+            resynchronisation: None,
+        }),
+        RprOperation::Vector(VectorRequest {
+            user_name: user_name.clone(),
+            mode: Mode::Aka,
+            resynchronisation,
+        }),
         // R9: octets as the UE wrote them, also those that no identity has.
-        Ask::Vector(VectorRequest {
+        RprOperation::Vector(VectorRequest {
             user_name: vec![0xFF, 0, b'"'],
             mode: Mode::Pki,
             resynchronisation: None,
         }),
-        rights(Wanted::First),
-        rights(Wanted::After(app("track.example"))),
-        rights(Wanted::Only(app("track.example"))),
-        Ask::Application(ApplicationRequest { app: app("track.example") }),
+        rights(RightsSelector::First),
+        rights(RightsSelector::After(app("track.example"))),
+        rights(RightsSelector::Only(app("track.example"))),
+        RprOperation::Application(ApplicationRequest { app: app("track.example") }),
         administrator(AdministratorCredential::TokenSha256([9; 32])),
         administrator(AdministratorCredential::Certificate(vec![
             "ops.example".into(),
             "alice.ops.example".into(),
         ])),
     ] {
-        let (_, request) = asked(&ask);
-        assert_eq!(Inquiry::decode(&request, VENDOR), Ok(Inquiry::Ask(asker(), ask)));
+        let (_, request) = asked(&operation);
+        assert_eq!(RprRequest::decode(&request, VENDOR), Ok(RprRequest::Operation(client(), operation)));
     }
     let (_, heartbeat) = sent(Code::StatusServer, |_| {});
-    assert_eq!(Inquiry::decode(&heartbeat, VENDOR), Ok(Inquiry::Heartbeat));
+    assert_eq!(RprRequest::decode(&heartbeat, VENDOR), Ok(RprRequest::Heartbeat));
 }
 
 #[test]
@@ -133,7 +141,7 @@ fn a_question_that_lacks_or_repeats_something_is_malformed() {
         let (_, request) = sent(Code::AccessRequest, |to| {
             attributes.iter().for_each(|(name, value)| to.put(*name, value).unwrap());
         });
-        Inquiry::decode(&request, VENDOR)
+        RprRequest::decode(&request, VENDOR)
     };
     assert!(decode(&whole).is_ok());
     for place in 0..whole.len() {
@@ -153,11 +161,14 @@ fn a_question_that_lacks_or_repeats_something_is_malformed() {
     other[3].1 = vec![0, 0, 0, 5];
     assert_eq!(decode(&other), Err(Refusal::UnsupportedOperation), "an operation of RPO");
     let (_, accounting) = sent(Code::AccountingRequest, |_| {});
-    assert_eq!(Inquiry::decode(&accounting, VENDOR), Err(Refusal::UnsupportedOperation));
-    let long =
-        Ask::Vector(VectorRequest { user_name: vec![b'1'; 254], mode: Mode::Aka, resynchronisation: None });
+    assert_eq!(RprRequest::decode(&accounting, VENDOR), Err(Refusal::UnsupportedOperation));
+    let long = RprOperation::Vector(VectorRequest {
+        user_name: vec![b'1'; 254],
+        mode: Mode::Aka,
+        resynchronisation: None,
+    });
     let mut buffer = Vec::new();
-    assert!(long.encode(VENDOR, &asker(), &mut AttributeWriter::for_request(&mut buffer)).is_err());
+    assert!(long.encode(VENDOR, &client(), &mut AttributeWriter::for_request(&mut buffer)).is_err());
 }
 
 #[test]
@@ -172,12 +183,12 @@ fn r18_a_vector_and_its_rights_come_in_one_answer_and_its_keys_are_hidden() {
             more: false,
         },
     };
-    let ask = Ask::Vector(VectorRequest {
+    let operation = RprOperation::Vector(VectorRequest {
         user_name: b"001010000000001".to_vec(),
         mode: Mode::Aka,
         resynchronisation: None,
     });
-    let (pending, request) = asked(&ask);
+    let (pending, request) = asked(&operation);
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [0x81, 1]], out).unwrap());
     assert_eq!(VectorAnswer::decode(&reply, VENDOR), Ok(answer));
     let packet = reply.packet();
@@ -195,9 +206,11 @@ fn a_thousand_rights_come_in_pages_in_order_each_whole() {
         .collect();
     let (mut got, mut pages): (Vec<Right>, usize) = (Vec::new(), 0);
     loop {
-        let wanted = got.last().map_or(Wanted::First, |last| Wanted::After(last.app.clone()));
-        let ask = Ask::Rights(RightsRequest { user_name: b"001010000000001".to_vec(), wanted });
-        let (pending, request) = asked(&ask);
+        let selector =
+            got.last().map_or(RightsSelector::First, |last| RightsSelector::After(last.app.clone()));
+        let operation =
+            RprOperation::Rights(RightsRequest { user_name: b"001010000000001".to_vec(), selector });
+        let (pending, request) = asked(&operation);
         // The Resource Server looks up at most 200 behind the cursor.
         let list: Vec<Right> = all.iter().skip(got.len()).take(200).cloned().collect();
         let more = got.len() + list.len() < all.len();
@@ -225,12 +238,12 @@ fn small_rights_fill_the_packet() {
         device: facts(),
         rights: Rights { list, more: false },
     };
-    let ask = Ask::Vector(VectorRequest {
+    let operation = RprOperation::Vector(VectorRequest {
         user_name: b"001010000000001".to_vec(),
         mode: Mode::Aka,
         resynchronisation: None,
     });
-    let (pending, request) = asked(&ask);
+    let (pending, request) = asked(&operation);
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [2, 1]], out).unwrap());
     let decoded = VectorAnswer::decode(&reply, VENDOR).unwrap();
     assert!(decoded.rights.more);
@@ -248,7 +261,8 @@ fn an_application_reads_back() {
         settings: vec![1; 2048].into(),
         discloses_identity: true,
     };
-    let (pending, request) = asked(&Ask::Application(ApplicationRequest { app: app("track.example") }));
+    let (pending, request) =
+        asked(&RprOperation::Application(ApplicationRequest { app: app("track.example") }));
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, out).unwrap());
     assert_eq!(ApplicationAnswer::decode(&reply, VENDOR), Ok(answer));
 }
@@ -256,7 +270,7 @@ fn an_application_reads_back() {
 #[test]
 fn an_administrator_reads_back_and_a_credential_that_is_none_is_malformed() {
     let answer = AdministratorAnswer { name: "alice".into(), role: "auditor".into() };
-    let ask = Ask::Administrator(AdministratorRequest {
+    let ask = RprOperation::Administrator(AdministratorRequest {
         credential: AdministratorCredential::TokenSha256([9; 32]),
     });
     let (pending, request) = asked(&ask);
@@ -279,18 +293,18 @@ fn an_administrator_reads_back_and_a_credential_that_is_none_is_malformed() {
             to.put_integer(name(ObfAttribute::Operation), 11).unwrap();
             shown.iter().for_each(|(name, value)| to.put(*name, value).unwrap());
         });
-        assert_eq!(Inquiry::decode(&request, VENDOR), Err(Refusal::MalformedRequest), "{shown:?}");
+        assert_eq!(RprRequest::decode(&request, VENDOR), Err(Refusal::MalformedRequest), "{shown:?}");
     }
 }
 
 #[test]
 fn a_refusal_is_its_code_to_every_question() {
-    let ask = Ask::Vector(VectorRequest {
+    let operation = RprOperation::Vector(VectorRequest {
         user_name: b"001010000000009".to_vec(),
         mode: Mode::Aka,
         resynchronisation: None,
     });
-    let (pending, request) = asked(&ask);
+    let (pending, request) = asked(&operation);
     let reply = answered(&pending, |out| refuse(&request, VENDOR, Refusal::UnknownIdentity, out));
     let refused = AnswerError::Refused(Refusal::UnknownIdentity);
     assert_eq!(VectorAnswer::decode(&reply, VENDOR).unwrap_err(), refused);
@@ -400,7 +414,7 @@ proptest! {
             }
         };
         let (_, request) = sent(code, write);
-        let _ = Inquiry::decode(&request, VENDOR);
+        let _ = RprRequest::decode(&request, VENDOR);
         let _ = Notice::decode(&request, VENDOR, NOW);
         let (pending, request) = sent(Code::AccessRequest, |_| {});
         let reply = answered(&pending, |out| {
@@ -429,8 +443,8 @@ fn p4_mode_and_technology_are_octets_without_a_default_for_the_unknown() {
             to.put(VENDOR.attribute(ObfAttribute::Mode), value).unwrap();
         }
         Pending::begin(&framing(), Code::AccessRequest, 1, [0; 16], &attributes, &mut out);
-        match Inquiry::decode(&Request::authenticate(&framing(), &out).unwrap(), VENDOR) {
-            Ok(Inquiry::Ask(_, Ask::Vector(request))) => Ok(request.mode),
+        match RprRequest::decode(&Request::authenticate(&framing(), &out).unwrap(), VENDOR) {
+            Ok(RprRequest::Operation(_, RprOperation::Vector(request))) => Ok(request.mode),
             Ok(other) => panic!("{other:?}"),
             Err(refusal) => Err(refusal),
         }
@@ -450,7 +464,7 @@ fn p4_an_answer_of_another_mode_or_an_unknown_technology_is_none() {
         device: facts(),
         rights: Rights::default(),
     };
-    let ask = Ask::Vector(VectorRequest {
+    let operation = RprOperation::Vector(VectorRequest {
         user_name: b"001010000000001".to_vec(),
         mode: Mode::Aka,
         resynchronisation: None,
@@ -461,7 +475,7 @@ fn p4_an_answer_of_another_mode_or_an_unknown_technology_is_none() {
         (ObfAttribute::Technology, "OBF-Technology", 0),
         (ObfAttribute::Technology, "OBF-Technology", 4),
     ] {
-        let (pending, request) = asked(&ask);
+        let (pending, request) = asked(&operation);
         let reply = answered(&pending, |out| {
             let mut builder = request.reply(Code::AccessAccept, out);
             builder.put_secret(MS_MPPE_RECV_KEY, &[7; 32], [0x80, 1]).unwrap();
@@ -475,7 +489,7 @@ fn p4_an_answer_of_another_mode_or_an_unknown_technology_is_none() {
         let decoded = VectorAnswer::decode(&reply, VENDOR);
         assert_eq!(decoded, Err(AnswerError::Malformed(Malformed(name))), "{number}");
     }
-    let (pending, request) = asked(&ask);
+    let (pending, request) = asked(&operation);
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, [[1, 1], [2, 1]], out).unwrap());
     assert_eq!(VectorAnswer::decode(&reply, VENDOR).unwrap().technology, Technology::Standalone);
 }

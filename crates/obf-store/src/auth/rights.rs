@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_read_back() {
+    fn stored_rights_read_back() {
         let set =
             RightsSet::new(vec![right("b.example", 60, &[1, 2]), right("a.example", 86_400, &[])], true);
         assert_eq!(RightsSet::from_octets(&set.to_octets()), Some(set.clone()));

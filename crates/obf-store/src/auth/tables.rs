@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Engine, Statistics, StoreError,
-    audit::{self, Act, Audit, AuditFilter, AuditRow, Chain, Verified},
+    audit::{self, Act, AuditFilter, AuditRow, Chain, Verified},
     sql::Session,
 };
 use obf_token::TokenId;

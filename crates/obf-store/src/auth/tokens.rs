@@ -27,9 +27,9 @@ pub struct Bootstrap {
 /// What became of a bootstrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
-    /// Committed, as the device's so-many-th; P6 of `obf-1`.
+    /// Committed.
     Done {
-        /// The device's bootstrap counter, from 1.
+        /// How many bootstraps of the device that makes, from 1: P6 of `obf-1`.
         counter: u64,
     },
     /// The challenge was used before.

@@ -1,4 +1,4 @@
-//! What PostgreSQL writes differently from SQLite, done by words: the statements are ours and use no others.
+//! What PostgreSQL writes differently from SQLite, put in by replacing words: the statements are ours and use no others.
 
 use std::borrow::Cow;
 

@@ -63,6 +63,7 @@ fn run(config: &Config, channel: &str, heard: &Notify, over: &AtomicBool) {
             && client.batch_execute(&format!("LISTEN {channel}")).is_ok()
         {
             pause = AGAIN.0;
+            // What was said before this connection listened has been missed: look.
             heard.notify_one();
             listen(&mut client, heard, over);
         }

@@ -180,7 +180,7 @@ impl Pool {
         worker.transact(Transaction::Snapshot, work)
     }
 
-    /// Transactions of this process so far; how many fsyncs they took is the server's secret.
+    /// Transactions of this process so far; how many fsyncs they took only the server knows.
     pub fn statistics(&self) -> Statistics {
         let commits = self.inner.shared.commits.load(Ordering::Relaxed);
         let round_trips = self.inner.shared.round_trips.load(Ordering::Relaxed);
@@ -216,6 +216,7 @@ impl Pool {
         &self,
         work: impl FnOnce(&mut Worker) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
+        // A caller that is dropped while it waits takes nothing back: the job is done, and its answer goes to nobody.
         let (answer, receiver) = oneshot::channel();
         let job: Job = Box::new(move |worker| {
             let result = catch_unwind(AssertUnwindSafe(|| work(worker)));
@@ -244,6 +245,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.queue = None;
         for thread in self.threads.drain(..) {
+            // The last handle may be dropped by a job, on a thread that cannot wait for its own end.
             if thread.thread().id() != std::thread::current().id() {
                 let _ = thread.join();
             }

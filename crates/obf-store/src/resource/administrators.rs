@@ -6,7 +6,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
-use std::future::Future;
 
 /// An administrator as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub struct AdministratorAccount {
     pub token_sha256: [u8; 32],
     /// A dNSName of its client certificate.
     pub cert_name: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Rises with every change.
     pub version: u64,
@@ -31,64 +30,14 @@ pub struct AdministratorAccount {
     pub updated_at: UnixTime,
 }
 
-/// The administrators.
-pub trait AdministratorAccounts {
-    /// Adds it, at version 1; false, and nothing changed, if its name or its certificate's is taken.
-    fn add_administrator(
-        &self,
-        account: AdministratorAccount,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// The administrator of that name.
-    fn administrator(
-        &self,
-        id: &str,
-    ) -> impl Future<Output = Result<Option<AdministratorAccount>, StoreError>> + Send;
-
-    /// The administrator whose token has that hash.
-    fn administrator_of_token(
-        &self,
-        token_sha256: [u8; 32],
-    ) -> impl Future<Output = Result<Option<AdministratorAccount>, StoreError>> + Send;
-
-    /// The administrator whose certificate has one of those names.
-    fn administrator_of_certificate(
-        &self,
-        names: Vec<String>,
-    ) -> impl Future<Output = Result<Option<AdministratorAccount>, StoreError>> + Send;
-
-    /// Up to `limit` administrators in order of their names behind `after`.
-    fn list_administrators(
-        &self,
-        after: &str,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<AdministratorAccount>, StoreError>> + Send;
-
-    /// Puts everything of `account` but its name in place of what stands there, if that is at the version `expected`;
-    /// [`Outcome::InUse`] if another has its certificate's name.
-    fn replace_administrator(
-        &self,
-        account: AdministratorAccount,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<AdministratorAccount>, StoreError>> + Send;
-
-    /// Removes it.
-    fn remove_administrator(
-        &self,
-        id: &str,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-}
-
 const COLUMNS: &str =
     "id, role, application_provider, token_sha256, cert_name, state, version, created_at, updated_at";
 const STANDING: &str = "SELECT version, state FROM administrators WHERE id = ?1";
 
-impl AdministratorAccounts for ResourceDb {
-    async fn add_administrator(
+/// The administrators.
+impl ResourceDb {
+    /// Adds it, at version 1; false, and nothing changed, if its name or its certificate's is taken.
+    pub async fn add_administrator(
         &self,
         account: AdministratorAccount,
         change: Change,
@@ -105,12 +54,14 @@ impl AdministratorAccounts for ResourceDb {
             .await
     }
 
-    async fn administrator(&self, id: &str) -> Result<Option<AdministratorAccount>, StoreError> {
+    /// The administrator of that name.
+    pub async fn administrator(&self, id: &str) -> Result<Option<AdministratorAccount>, StoreError> {
         let id = id.to_owned();
         self.engine.read(move |s| find(s, &id)).await
     }
 
-    async fn administrator_of_token(
+    /// The administrator whose token has that hash.
+    pub async fn administrator_of_token(
         &self,
         token_sha256: [u8; 32],
     ) -> Result<Option<AdministratorAccount>, StoreError> {
@@ -118,7 +69,8 @@ impl AdministratorAccounts for ResourceDb {
         self.engine.read(move |s| s.one(&sql, values![&token_sha256], read)).await
     }
 
-    async fn administrator_of_certificate(
+    /// The administrator whose certificate has one of those names.
+    pub async fn administrator_of_certificate(
         &self,
         names: Vec<String>,
     ) -> Result<Option<AdministratorAccount>, StoreError> {
@@ -135,7 +87,8 @@ impl AdministratorAccounts for ResourceDb {
             .await
     }
 
-    async fn list_administrators(
+    /// Up to `limit` administrators in order of their names behind `after`.
+    pub async fn list_administrators(
         &self,
         after: &str,
         limit: u32,
@@ -145,7 +98,9 @@ impl AdministratorAccounts for ResourceDb {
         self.engine.read(move |s| s.all(&sql, values![&after, limit], read)).await
     }
 
-    async fn replace_administrator(
+    /// Puts everything of `account` but its name in place of what stands there, if that is at the version `expected`;
+    /// [`Outcome::InUse`] if another has its certificate's name.
+    pub async fn replace_administrator(
         &self,
         account: AdministratorAccount,
         expected: Option<u64>,
@@ -154,7 +109,8 @@ impl AdministratorAccounts for ResourceDb {
         self.engine.write(move |s| replace(s, &account, expected, &change)).await
     }
 
-    async fn remove_administrator(
+    /// Removes it.
+    pub async fn remove_administrator(
         &self,
         id: &str,
         expected: Option<u64>,
@@ -180,7 +136,7 @@ pub(super) fn find(s: &mut dyn Session, id: &str) -> Result<Option<Administrator
     s.one(&format!("SELECT {COLUMNS} FROM administrators WHERE id = ?1"), values![id], read)
 }
 
-/// As [`AdministratorAccounts::replace_administrator`], in a transaction of others.
+/// As [`ResourceDb::replace_administrator`], in a transaction of others.
 pub(super) fn replace(
     s: &mut dyn Session,
     account: &AdministratorAccount,

@@ -8,7 +8,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::{AppId, Lifetime, UnixTime};
-use std::future::Future;
 
 /// An application as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub struct Application {
     pub settings: Vec<u8>,
     /// Whether it is told the device's identity.
     pub discloses_identity: bool,
-    /// Where it stands: only an active application gets keys.
+    /// Its state: only an active application gets keys.
     pub state: State,
     /// Its application provider is out of use, so it gets none either. Written by the store alone.
     pub withheld: bool,
@@ -52,48 +51,16 @@ pub struct ApplicationFilter {
     pub state: Option<State>,
 }
 
-/// The registry of applications.
-pub trait Applications {
-    /// Adds it, at version 1; false, and nothing changed, if one of that id is there.
-    fn add_application(
-        &self,
-        application: Application,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// The application of that id.
-    fn application(&self, id: AppId) -> impl Future<Output = Result<Option<Application>, StoreError>> + Send;
-
-    /// Up to `limit` applications in order of their ids, after that one.
-    fn list_applications(
-        &self,
-        filter: ApplicationFilter,
-        after: Option<AppId>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Application>, StoreError>> + Send;
-
-    /// Puts everything of `application` but its id in place of what stands there, if that is at the version
-    /// `expected`, and tells the Authentication Servers.
-    fn replace_application(
-        &self,
-        application: Application,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Application>, StoreError>> + Send;
-
-    /// Removes it with its grants and tells the Authentication Servers.
-    fn remove_application(
-        &self,
-        id: AppId,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-}
-
 const STANDING: &str = "SELECT version, state FROM applications WHERE id = ?1";
 
-impl Applications for ResourceDb {
-    async fn add_application(&self, application: Application, change: Change) -> Result<bool, StoreError> {
+/// The registry of applications.
+impl ResourceDb {
+    /// Adds it, at version 1; false, and nothing changed, if one of that id is there.
+    pub async fn add_application(
+        &self,
+        application: Application,
+        change: Change,
+    ) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
                 let withheld = out_of_use(s, &application.provider)?;
@@ -125,11 +92,13 @@ impl Applications for ResourceDb {
             .await
     }
 
-    async fn application(&self, id: AppId) -> Result<Option<Application>, StoreError> {
+    /// The application of that id.
+    pub async fn application(&self, id: AppId) -> Result<Option<Application>, StoreError> {
         self.engine.read(move |s| load(s, &id)).await
     }
 
-    async fn list_applications(
+    /// Up to `limit` applications in order of their ids, after that one.
+    pub async fn list_applications(
         &self,
         filter: ApplicationFilter,
         after: Option<AppId>,
@@ -148,7 +117,9 @@ impl Applications for ResourceDb {
             .await
     }
 
-    async fn replace_application(
+    /// Puts everything of `application` but its id in place of what stands there, if that is at the version
+    /// `expected`, and tells the Authentication Servers.
+    pub async fn replace_application(
         &self,
         application: Application,
         expected: Option<u64>,
@@ -201,7 +172,8 @@ impl Applications for ResourceDb {
             .await
     }
 
-    async fn remove_application(
+    /// Removes it with its grants and tells the Authentication Servers.
+    pub async fn remove_application(
         &self,
         id: AppId,
         expected: Option<u64>,
@@ -230,6 +202,8 @@ const USERS: &str = "d.id IN (SELECT g.device FROM grants g WHERE g.app = ?4
 /// Columns of `applications`, as [`read`] takes them.
 pub(super) const COLUMNS: &str = "a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, \
     a.kyc_level, a.settings, a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at";
+/// How many those are.
+pub(super) const COLUMNS_LEN: usize = 14;
 
 fn select(condition: &str) -> String {
     format!("SELECT {COLUMNS} FROM applications a {condition}")
@@ -260,7 +234,7 @@ pub(super) fn read(row: &dyn Row, first: usize) -> Result<Application, StoreErro
     })
 }
 
-/// Whether that application provider is there and not active: what is its waits with it.
+/// Whether that application provider is there and not active: its applications are then withheld, too.
 fn out_of_use(s: &mut dyn Session, provider: &str) -> Result<bool, StoreError> {
     if provider.is_empty() {
         return Ok(false);

@@ -12,7 +12,6 @@ use crate::{
     sql::{Row, Session, Value, values},
 };
 use obf_types::AppId;
-use std::future::Future;
 use tokio::sync::mpsc;
 
 /// Octets from which on a block is full.
@@ -54,25 +53,15 @@ pub enum RestoreError {
 }
 
 /// Backup and restore.
-pub trait Backup {
+impl ResourceDb {
     /// Sends the whole database as blocks; says how many rows those were. Ends early if nobody receives.
-    fn backup(&self, blocks: mpsc::Sender<Vec<u8>>) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Puts a backup into an empty database, all or nothing; says how many rows it had. Sequence numbers and epochs
-    /// jump, so that nothing that was given or ended after the backup counts again.
-    fn restore(
-        &self,
-        blocks: mpsc::Receiver<Vec<u8>>,
-        change: Change,
-    ) -> impl Future<Output = Result<u64, RestoreError>> + Send;
-}
-
-impl Backup for ResourceDb {
-    async fn backup(&self, blocks: mpsc::Sender<Vec<u8>>) -> Result<u64, StoreError> {
+    pub async fn backup(&self, blocks: mpsc::Sender<Vec<u8>>) -> Result<u64, StoreError> {
         self.engine.snapshot(move |s| Writer { blocks, block: Vec::new(), rows: 0 }.write(s)).await
     }
 
-    async fn restore(
+    /// Puts a backup into an empty database, all or nothing; says how many rows it had. Sequence numbers and epochs
+    /// jump, so that no right that was given or ended after the backup comes back into force.
+    pub async fn restore(
         &self,
         mut blocks: mpsc::Receiver<Vec<u8>>,
         change: Change,

@@ -6,7 +6,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
-use std::future::Future;
 
 /// What a custodian is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,15 +19,15 @@ pub enum CustodianKind {
 /// A custodian as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Custodian {
-    /// Its name here.
+    /// Its id.
     pub id: String,
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// What it is.
     pub kind: CustodianKind,
     /// How to reach it.
     pub contact: Option<String>,
-    /// Where it stands: devices of a custodian that is not active are refused.
+    /// Its state: devices of a custodian that is not active are refused.
     pub state: State,
     /// Rises with every change.
     pub version: u64,
@@ -38,49 +37,13 @@ pub struct Custodian {
     pub updated_at: UnixTime,
 }
 
-/// The custodians.
-pub trait Custodians {
-    /// Adds it, at version 1; false, and nothing changed, if there is one.
-    fn add_custodian(
-        &self,
-        custodian: Custodian,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// The custodian of that name.
-    fn custodian(&self, id: &str) -> impl Future<Output = Result<Option<Custodian>, StoreError>> + Send;
-
-    /// Up to `limit` custodians, in that state or in any, in order of their names behind `after`.
-    fn list_custodians(
-        &self,
-        state: Option<State>,
-        after: &str,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Custodian>, StoreError>> + Send;
-
-    /// Puts everything of `custodian` but its name in place of what stands there, if that is at the version
-    /// `expected`. When it ceases to be active, the tokens of its devices end.
-    fn replace_custodian(
-        &self,
-        custodian: Custodian,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Custodian>, StoreError>> + Send;
-
-    /// Removes it with its records, unless a device has it.
-    fn remove_custodian(
-        &self,
-        id: &str,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-}
-
 const COLUMNS: &str = "id, name, kind, contact, state, version, created_at, updated_at";
 const STANDING: &str = "SELECT version, state FROM custodians WHERE id = ?1";
 
-impl Custodians for ResourceDb {
-    async fn add_custodian(&self, custodian: Custodian, change: Change) -> Result<bool, StoreError> {
+/// The custodians.
+impl ResourceDb {
+    /// Adds it, at version 1; false, and nothing changed, if there is one.
+    pub async fn add_custodian(&self, custodian: Custodian, change: Change) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
                 let added = s.execute(
@@ -103,13 +66,15 @@ impl Custodians for ResourceDb {
             .await
     }
 
-    async fn custodian(&self, id: &str) -> Result<Option<Custodian>, StoreError> {
+    /// The custodian of that name.
+    pub async fn custodian(&self, id: &str) -> Result<Option<Custodian>, StoreError> {
         let id = id.to_owned();
         let sql = format!("SELECT {COLUMNS} FROM custodians WHERE id = ?1");
         self.engine.read(move |s| s.one(&sql, values![&id], read)).await
     }
 
-    async fn list_custodians(
+    /// Up to `limit` custodians, in that state or in any, in order of their names behind `after`.
+    pub async fn list_custodians(
         &self,
         state: Option<State>,
         after: &str,
@@ -125,7 +90,9 @@ impl Custodians for ResourceDb {
             .await
     }
 
-    async fn replace_custodian(
+    /// Puts everything of `custodian` but its name in place of what stands there, if that is at the version
+    /// `expected`. When it ceases to be active, the tokens of its devices end.
+    pub async fn replace_custodian(
         &self,
         custodian: Custodian,
         expected: Option<u64>,
@@ -165,7 +132,8 @@ impl Custodians for ResourceDb {
             .await
     }
 
-    async fn remove_custodian(
+    /// Removes it with its records, unless a device has it.
+    pub async fn remove_custodian(
         &self,
         id: &str,
         expected: Option<u64>,

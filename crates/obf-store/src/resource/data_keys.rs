@@ -6,7 +6,7 @@ use crate::{
     sql::{Session, Value, values},
 };
 use obf_types::{GlobalIdentity, UnixTime};
-use std::{collections::HashMap, future::Future};
+use std::collections::HashMap;
 
 /// A data key, wrapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,64 +43,6 @@ pub struct Rewrapped {
     pub new: Vec<u8>,
 }
 
-/// The data keys, and where a rotation of them stands.
-pub trait DataKeys {
-    /// Adds one; false, and nothing changed, if its number is taken.
-    fn add_data_key(
-        &self,
-        key: DataKey,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Every data key, oldest first.
-    fn data_keys(&self) -> impl Future<Output = Result<Vec<DataKey>, StoreError>> + Send;
-
-    /// Puts other wrappings of data keys in place of those that are there, all or none.
-    fn rewrap_data_keys(
-        &self,
-        keys: Vec<DataKey>,
-        change: Change,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Removes those data keys of these that no envelope needs; says which.
-    fn remove_unused_data_keys(
-        &self,
-        ids: Vec<u32>,
-        change: Change,
-    ) -> impl Future<Output = Result<Vec<u32>, StoreError>> + Send;
-
-    /// How many envelopes there are under each data key. Reads every credential.
-    fn envelopes_by_data_key(&self) -> impl Future<Output = Result<HashMap<u32, u64>, StoreError>> + Send;
-
-    /// Up to `limit` wrapped keys in order of their devices behind `after`, and further keys of the last device: one page
-    /// has all keys of a device.
-    fn wrapped_keys(
-        &self,
-        after: Option<DeviceId>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<WrappedKey>, StoreError>> + Send;
-
-    /// Puts new envelopes in place of old ones and notes where the rotation stands, in one transaction; says how many
-    /// were still the old ones. With `opened`, the devices whose keys were opened for it, an act for the audit
-    /// (`kms.rewrap-keys`).
-    fn rewrap(
-        &self,
-        envelopes: Vec<Rewrapped>,
-        rotation: String,
-        opened: Option<(String, Change)>,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Where the last rotation stands, as it was noted.
-    fn rotation(&self) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
-
-    /// Notes where a rotation stands; with `act`, what is wrapped anew, as an act for the audit (`kms.rotate`).
-    fn set_rotation(
-        &self,
-        rotation: String,
-        act: Option<(&'static str, Change)>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-}
-
 const SET_ROTATION: &str = "INSERT INTO rotation (id, document) VALUES (1, ?1)
                             ON CONFLICT (id) DO UPDATE SET document = excluded.document";
 const UNDER: &str = "SELECT 1 FROM credentials WHERE substr(wrapped_key, 1, 4) = ?1 LIMIT 1";
@@ -128,8 +70,10 @@ fn wrapped(
     })
 }
 
-impl DataKeys for ResourceDb {
-    async fn add_data_key(&self, key: DataKey, change: Change) -> Result<bool, StoreError> {
+/// The data keys, and where a rotation of them stands.
+impl ResourceDb {
+    /// Adds one; false, and nothing changed, if its number is taken.
+    pub async fn add_data_key(&self, key: DataKey, change: Change) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
                 let added = s.execute(
@@ -145,7 +89,8 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn data_keys(&self) -> Result<Vec<DataKey>, StoreError> {
+    /// Every data key, oldest first.
+    pub async fn data_keys(&self) -> Result<Vec<DataKey>, StoreError> {
         self.engine
             .read(|s| {
                 let sql = "SELECT id, kek, wrapped, created_at FROM data_keys ORDER BY created_at, id";
@@ -161,7 +106,8 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn rewrap_data_keys(&self, keys: Vec<DataKey>, change: Change) -> Result<(), StoreError> {
+    /// Puts other wrappings of data keys in place of those that are there, all or none.
+    pub async fn rewrap_data_keys(&self, keys: Vec<DataKey>, change: Change) -> Result<(), StoreError> {
         self.engine
             .write(move |s| {
                 for key in &keys {
@@ -176,7 +122,12 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn remove_unused_data_keys(&self, ids: Vec<u32>, change: Change) -> Result<Vec<u32>, StoreError> {
+    /// Removes those data keys of these that no envelope needs; says which.
+    pub async fn remove_unused_data_keys(
+        &self,
+        ids: Vec<u32>,
+        change: Change,
+    ) -> Result<Vec<u32>, StoreError> {
         self.engine
             .write(move |s| {
                 let mut removed = Vec::new();
@@ -193,7 +144,8 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn envelopes_by_data_key(&self) -> Result<HashMap<u32, u64>, StoreError> {
+    /// How many envelopes there are under each data key. Reads every credential.
+    pub async fn envelopes_by_data_key(&self) -> Result<HashMap<u32, u64>, StoreError> {
         self.engine
             .read(|s| {
                 let sql =
@@ -211,7 +163,13 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn wrapped_keys(&self, after: Option<DeviceId>, limit: u32) -> Result<Vec<WrappedKey>, StoreError> {
+    /// Up to `limit` wrapped keys in order of their devices behind `after`, and further keys of the last device: one page
+    /// has all keys of a device.
+    pub async fn wrapped_keys(
+        &self,
+        after: Option<DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<WrappedKey>, StoreError> {
         self.engine
             .read(move |s| {
                 let mut page = wrapped(s, PAGE, values![after.map_or(0, |id| id.0), limit])?;
@@ -226,7 +184,10 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn rewrap(
+    /// Puts new envelopes in place of old ones and notes where the rotation stands, in one transaction; says how many
+    /// were still the old ones. With `opened`, the devices whose keys were opened for it, an act for the audit
+    /// (`kms.rewrap-keys`).
+    pub async fn rewrap(
         &self,
         envelopes: Vec<Rewrapped>,
         rotation: String,
@@ -250,7 +211,8 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn rotation(&self) -> Result<Option<String>, StoreError> {
+    /// Where the last rotation stands, as it was noted.
+    pub async fn rotation(&self) -> Result<Option<String>, StoreError> {
         self.engine
             .read(|s| {
                 let sql = "SELECT document FROM rotation WHERE id = 1";
@@ -259,7 +221,8 @@ impl DataKeys for ResourceDb {
             .await
     }
 
-    async fn set_rotation(
+    /// Notes where a rotation stands; with `act`, what is wrapped anew, as an act for the audit (`kms.rotate`).
+    pub async fn set_rotation(
         &self,
         rotation: String,
         act: Option<(&'static str, Change)>,

@@ -1,6 +1,6 @@
 //! Denials: which device, or which group of devices, may not use which application, whatever it is granted (SPEC C11).
 //!
-//! A denial counts until its end, or for good. Where several concern a device, the one that ends last decides.
+//! A denial is in force until its end, or for good. Where several concern a device, the one that ends last decides.
 
 use super::{Change, DeviceId, Grantee, Outcome, ResourceDb, applications, device_rows::identity};
 use crate::{
@@ -191,6 +191,9 @@ pub(super) fn ends(app: &str) -> String {
           WHERE nm.device = ?1 AND n.app = {app})"
     )
 }
+
+/// How many columns [`ends`] are.
+pub(super) const ENDS_LEN: usize = 2;
 
 /// The denial of the device at that application that ends last.
 pub(super) fn of_device(

@@ -1,13 +1,14 @@
 //! A device's rows: found, read, added, forgotten.
 
 use super::{
-    Added, Credential, Device, DeviceId, NewDevice, credentials, custodians, devices::Holder, kyc, state_of,
+    Added, Credential, Device, DeviceId, NewDevice, credentials, custodians, devices::DeviceCustodian, kyc,
+    state_of,
 };
 use crate::{
     StoreError,
     sql::{Row, Session, Value, values},
 };
-use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
+use obf_types::{Epoch, GlobalIdentity, IdentityKind, MncLength, UnixTime};
 use std::fmt::Write as _;
 
 // A row for each credential, or one without: nearly every device has one.
@@ -73,8 +74,8 @@ fn one(s: &mut dyn Session, sql: &str, values: &[Value<'_>]) -> Result<Option<De
     })?;
     let Some(mut device) = found else { return Ok(None) };
     device.credentials.sort_by_key(|credential| (credential.mode() as u8, credential.state));
-    if let Some(holder) = &mut device.custodian {
-        holder.kyc = kyc::of_custodian(s, &holder.id)?;
+    if let Some(custodian) = &mut device.custodian {
+        custodian.kyc = kyc::of_custodian(s, &custodian.id)?;
     }
     Ok(Some(device))
 }
@@ -139,10 +140,6 @@ impl Adding {
             // Writing to a String does not fail.
             let _ = writeln!(other_identities, "{} {}", identity.kind() as u8, identity.value());
         }
-        let home_network: u8 = match device.home_network {
-            HomeNetwork::TwoDigitMnc => 2,
-            HomeNetwork::ThreeDigitMnc => 3,
-        };
         let id = s.one(
             "INSERT INTO devices (identity_kind, identity, other_identities, home_network, epoch, state, kyc_expiry,
                                   custodian, version, created_at, updated_at)
@@ -151,7 +148,7 @@ impl Adding {
                 primary.kind() as u8,
                 primary.value(),
                 &other_identities,
-                home_network,
+                device.mnc_length.digits(),
                 epoch,
                 device.state as u8,
                 device.kyc_expiry.map(|at| at.0),
@@ -253,18 +250,14 @@ fn identities(row: &dyn Row) -> Result<Vec<GlobalIdentity>, StoreError> {
 fn read(row: &dyn Row, credential: Option<Credential>) -> Result<Device, StoreError> {
     let custodian = match (row.text(8)?, row.integer(9)?) {
         (Some(id), Some(state)) => {
-            Some(Holder { id: id.to_owned(), state: state_of(state)?, kyc: Vec::new() })
+            Some(DeviceCustodian { id: id.to_owned(), state: state_of(state)?, kyc: Vec::new() })
         }
         _ => None,
     };
     Ok(Device {
         id: DeviceId(row.number(0)?),
         identities: identities(row)?,
-        home_network: match row.number(4)? {
-            2 => HomeNetwork::TwoDigitMnc,
-            3 => HomeNetwork::ThreeDigitMnc,
-            other => return Err(StoreError::Corrupt(format!("no MNC has {other} digits"))),
-        },
+        mnc_length: mnc_length(row.number(4)?)?,
         credentials: credential.into_iter().collect(),
         epoch: Epoch(row.fitting(5)?),
         state: state_of(row.number(6)?)?,
@@ -274,4 +267,9 @@ fn read(row: &dyn Row, credential: Option<Credential>) -> Result<Device, StoreEr
         created_at: UnixTime(row.fitting(11)?),
         updated_at: UnixTime(row.fitting(12)?),
     })
+}
+
+fn mnc_length(digits: i64) -> Result<MncLength, StoreError> {
+    let length = u64::try_from(digits).ok().and_then(MncLength::from_digits);
+    length.ok_or_else(|| StoreError::Corrupt(format!("no MNC has {digits} digits")))
 }

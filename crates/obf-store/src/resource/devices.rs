@@ -11,8 +11,7 @@ use crate::{
     sql::{Session, values},
 };
 use obf_token::{Algorithm, Mode};
-use obf_types::{Epoch, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
-use std::future::Future;
+use obf_types::{Epoch, GlobalIdentity, IdentityKind, MncLength, UnixTime};
 
 /// A device's key in the store; means nothing outside of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,7 +35,7 @@ pub struct NewDevice {
     /// All that it can be found by, the primary one first; at least one.
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
-    pub home_network: HomeNetwork,
+    pub mnc_length: MncLength,
     /// What it authenticates with.
     pub credentials: Vec<Credential>,
     /// Where it is to stand.
@@ -55,7 +54,7 @@ pub struct Device {
     /// All that it can be found by, the primary one first; never empty.
     pub identities: Vec<GlobalIdentity>,
     /// How its IMSI splits.
-    pub home_network: HomeNetwork,
+    pub mnc_length: MncLength,
     /// What it authenticates with: all of it, in order of mode and state.
     pub credentials: Vec<Credential>,
     /// Rises whenever its tokens are ended.
@@ -65,7 +64,7 @@ pub struct Device {
     /// When it is to be refused for want of KYC, if ever, whatever its custodian's records say.
     pub kyc_expiry: Option<UnixTime>,
     /// Its custodian, if registered.
-    pub custodian: Option<Holder>,
+    pub custodian: Option<DeviceCustodian>,
     /// Rises with every administrative change.
     pub version: u64,
     /// When it was added.
@@ -76,10 +75,10 @@ pub struct Device {
 
 /// The custodian of a device, as far as a decision needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct DeviceCustodian {
     /// Its name.
     pub id: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Its KYC records, expired ones included; those that were taken back expired in 1970.
     pub kyc: Vec<KycStanding>,
@@ -135,67 +134,27 @@ pub enum Added {
     Failed(StoreError),
 }
 
+const STANDING: &str = "SELECT version, state FROM devices WHERE id = ?1";
+
 /// The registry of devices.
-pub trait Devices {
+impl ResourceDb {
     /// Adds devices, each or not at all, and says for each what became of it, in order. One row of the audit tells
     /// of them all. Where others add the same ones at the same time, each is added by one of them.
-    fn add_devices(
+    pub async fn add_devices(
         &self,
         devices: Vec<NewDevice>,
         change: Change,
-    ) -> impl Future<Output = Result<Vec<Added>, StoreError>> + Send;
-
-    /// The devices that have this value among their identities (of that kind, or of any): one, unless two kinds
-    /// collide.
-    fn find_devices(
-        &self,
-        kind: Option<IdentityKind>,
-        value: &str,
-    ) -> impl Future<Output = Result<Vec<Device>, StoreError>> + Send;
-
-    /// Up to `limit` devices in order of their ids, after that one.
-    fn list_devices(
-        &self,
-        filter: DeviceFilter,
-        after: Option<DeviceId>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Device>, StoreError>> + Send;
-
-    /// Changes it, if it is at the version `expected`, and tells the Authentication Servers;
-    /// [`Outcome::NoParent`] if there is no such custodian.
-    fn update_device(
-        &self,
-        id: DeviceId,
-        update: DeviceUpdate,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Device>, StoreError>> + Send;
-
-    /// Ends all its tokens: the epoch rises, and each Authentication Server of `change` gets a Disconnect.
-    fn end_tokens(
-        &self,
-        id: DeviceId,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Epoch>, StoreError>> + Send;
-
-    /// Removes it and its grants, ending its tokens.
-    fn remove_device(
-        &self,
-        id: DeviceId,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-}
-
-const STANDING: &str = "SELECT version, state FROM devices WHERE id = ?1";
-
-impl Devices for ResourceDb {
-    async fn add_devices(&self, devices: Vec<NewDevice>, change: Change) -> Result<Vec<Added>, StoreError> {
+    ) -> Result<Vec<Added>, StoreError> {
         add_devices::add(&self.engine, devices, change).await
     }
 
-    async fn find_devices(&self, kind: Option<IdentityKind>, value: &str) -> Result<Vec<Device>, StoreError> {
+    /// The devices that have this value among their identities (of that kind, or of any): one, unless two kinds
+    /// collide.
+    pub async fn find_devices(
+        &self,
+        kind: Option<IdentityKind>,
+        value: &str,
+    ) -> Result<Vec<Device>, StoreError> {
         let value = value.to_owned();
         self.engine
             .read(move |s| {
@@ -205,7 +164,8 @@ impl Devices for ResourceDb {
             .await
     }
 
-    async fn list_devices(
+    /// Up to `limit` devices in order of their ids, after that one.
+    pub async fn list_devices(
         &self,
         filter: DeviceFilter,
         after: Option<DeviceId>,
@@ -244,7 +204,9 @@ impl Devices for ResourceDb {
             .await
     }
 
-    async fn update_device(
+    /// Changes it, if it is at the version `expected`, and tells the Authentication Servers;
+    /// [`Outcome::NoParent`] if there is no such custodian.
+    pub async fn update_device(
         &self,
         id: DeviceId,
         update: DeviceUpdate,
@@ -286,7 +248,8 @@ impl Devices for ResourceDb {
             .await
     }
 
-    async fn end_tokens(
+    /// Ends all its tokens: the epoch rises, and each Authentication Server of `change` gets a Disconnect.
+    pub async fn end_tokens(
         &self,
         id: DeviceId,
         expected: Option<u64>,
@@ -307,7 +270,8 @@ impl Devices for ResourceDb {
             .await
     }
 
-    async fn remove_device(
+    /// Removes it and its grants, ending its tokens.
+    pub async fn remove_device(
         &self,
         id: DeviceId,
         expected: Option<u64>,

@@ -10,7 +10,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::{AppId, GlobalIdentity, Lifetime, UnixTime};
-use std::future::Future;
 
 /// Who is granted, or denied, something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +31,7 @@ pub struct Terms {
     pub settings: Option<Vec<u8>>,
     /// How long the application may use a key once fetched before it has to fetch again, if limited.
     pub local_validity: Option<Lifetime>,
-    /// The KYC level that this grant needs, 0 to 3; the higher of it and the application's counts.
+    /// The KYC level that this grant needs, 0 to 3; the higher of it and the application's is required.
     pub kyc_level: u8,
 }
 
@@ -50,53 +49,18 @@ pub struct Grant {
 }
 
 /// The registry of grants.
-pub trait Grants {
+impl ResourceDb {
     /// Makes or replaces a grant and tells the Authentication Servers of every device concerned; false, and nothing
     /// changed, if there is no such device, group or application.
-    fn put_grant(
-        &self,
-        grant: Grant,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Removes a grant and tells the Authentication Servers; false if there is none.
-    fn remove_grant(
-        &self,
-        grantee: Grantee,
-        app: AppId,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Up to `limit` grants to single devices, of that device or all, for that application or all, in order of
-    /// (device, application) after that pair; each with the device's primary identity.
-    fn list_grants(
-        &self,
-        device: Option<DeviceId>,
-        app: Option<AppId>,
-        after: Option<(DeviceId, AppId)>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<(GlobalIdentity, Grant)>, StoreError>> + Send;
-
-    /// As [`Grants::list_grants`] for grants to groups.
-    fn list_group_grants(
-        &self,
-        group: Option<String>,
-        app: Option<AppId>,
-        after: Option<(String, AppId)>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Grant>, StoreError>> + Send;
-}
-
-impl Grants for ResourceDb {
-    async fn put_grant(&self, grant: Grant, change: Change) -> Result<bool, StoreError> {
+    pub async fn put_grant(&self, grant: Grant, change: Change) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
                 if applications::load(s, &grant.app)?.is_none() || !grant.grantee.exists(s)? {
                     return Ok(false);
                 }
                 let sql = match grant.grantee {
-                    Grantee::Device(_) => PUT_DEVICE,
-                    Grantee::Group(_) => PUT_GROUP,
+                    Grantee::Device(_) => put("grants", "device"),
+                    Grantee::Group(_) => put("group_grants", "group_id"),
                 };
                 let Terms { lifetime, expires_at, settings, local_validity, kyc_level } = &grant.terms;
                 let mut values = values![
@@ -116,14 +80,20 @@ impl Grants for ResourceDb {
                         Grantee::Group(group) => group.into(),
                     };
                 }
-                s.execute(sql, &values)?;
+                s.execute(&sql, &values)?;
                 grant.grantee.changed(s, "grant.put", &grant.app, "", &change)?;
                 Ok(true)
             })
             .await
     }
 
-    async fn remove_grant(&self, grantee: Grantee, app: AppId, change: Change) -> Result<bool, StoreError> {
+    /// Removes a grant and tells the Authentication Servers; false if there is none.
+    pub async fn remove_grant(
+        &self,
+        grantee: Grantee,
+        app: AppId,
+        change: Change,
+    ) -> Result<bool, StoreError> {
         self.engine
             .write(move |s| {
                 if !grantee.exists(s)? {
@@ -147,7 +117,9 @@ impl Grants for ResourceDb {
             .await
     }
 
-    async fn list_grants(
+    /// Up to `limit` grants to single devices, of that device or all, for that application or all, in order of
+    /// (device, application) after that pair; each with the device's primary identity.
+    pub async fn list_grants(
         &self,
         device: Option<DeviceId>,
         app: Option<AppId>,
@@ -181,7 +153,8 @@ impl Grants for ResourceDb {
             .await
     }
 
-    async fn list_group_grants(
+    /// As [`ResourceDb::list_grants`] for grants to groups.
+    pub async fn list_group_grants(
         &self,
         group: Option<String>,
         app: Option<AppId>,
@@ -209,16 +182,16 @@ impl Grants for ResourceDb {
     }
 }
 
-const PUT_DEVICE: &str = "
-    INSERT INTO grants (device, app, lifetime, expires_at, settings, local_validity, kyc_level, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    ON CONFLICT (device, app) DO UPDATE SET lifetime = excluded.lifetime, expires_at = excluded.expires_at,
-        settings = excluded.settings, local_validity = excluded.local_validity, kyc_level = excluded.kyc_level";
-const PUT_GROUP: &str = "
-    INSERT INTO group_grants (group_id, app, lifetime, expires_at, settings, local_validity, kyc_level, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    ON CONFLICT (group_id, app) DO UPDATE SET lifetime = excluded.lifetime, expires_at = excluded.expires_at,
-        settings = excluded.settings, local_validity = excluded.local_validity, kyc_level = excluded.kyc_level";
+/// Makes or replaces a grant in that table, whose grantees are in the column `grantee`.
+fn put(table: &str, grantee: &str) -> String {
+    format!(
+        "INSERT INTO {table} ({grantee}, app, lifetime, expires_at, settings, local_validity, kyc_level, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT ({grantee}, app) DO UPDATE SET lifetime = excluded.lifetime,
+             expires_at = excluded.expires_at, settings = excluded.settings,
+             local_validity = excluded.local_validity, kyc_level = excluded.kyc_level"
+    )
+}
 
 impl Grantee {
     /// Whether there is such a device or group; it stays so until the transaction ends.
@@ -256,8 +229,10 @@ impl Grantee {
     }
 }
 
-/// Columns of a grant's terms, as [`terms`] takes them, and how many.
+/// Columns of a grant's terms, as [`terms`] takes them.
 pub(super) const TERMS: &str = "g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level";
+/// How many those are.
+pub(super) const TERMS_LEN: usize = 5;
 
 /// The terms from the first columns of a row.
 pub(super) fn terms(row: &dyn Row) -> Result<Terms, StoreError> {

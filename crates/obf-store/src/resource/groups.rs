@@ -6,7 +6,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::{GlobalIdentity, IdentityKind, UnixTime};
-use std::future::Future;
 
 /// A group as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,69 +33,20 @@ pub struct MembersChanged {
     pub unknown: Vec<String>,
 }
 
-/// The groups.
-pub trait Groups {
-    /// Adds it, empty; false, and nothing changed, if there is one.
-    fn add_group(
-        &self,
-        id: &str,
-        name: Option<String>,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// The group of that name.
-    fn group(&self, id: &str) -> impl Future<Output = Result<Option<Group>, StoreError>> + Send;
-
-    /// Up to `limit` groups in order of their names behind `after`.
-    fn list_groups(
-        &self,
-        after: &str,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Group>, StoreError>> + Send;
-
-    /// Calls it otherwise, if it is at the version `expected`.
-    fn rename_group(
-        &self,
-        id: &str,
-        name: Option<String>,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Group>, StoreError>> + Send;
-
-    /// Removes it with its grants and denials, not its devices, and tells the Authentication Servers.
-    fn remove_group(
-        &self,
-        id: &str,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-
-    /// Puts devices into it (or takes them out), all or none, and tells the Authentication Servers. A device is named
-    /// by any of its identities, `kind:value` or the value alone.
-    fn change_members(
-        &self,
-        id: &str,
-        devices: Vec<String>,
-        put_in: bool,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<MembersChanged>, StoreError>> + Send;
-
-    /// Up to `limit` members in order of their ids behind `after`, with their primary identities.
-    fn list_members(
-        &self,
-        id: &str,
-        after: Option<DeviceId>,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<(DeviceId, GlobalIdentity)>, StoreError>> + Send;
-}
-
 /// The devices of a group, for [`Change::announce_devices`].
 pub(super) const MEMBERS: &str = "d.id IN (SELECT m.device FROM group_members m WHERE m.group_id = ?4)";
 const SELECT: &str = "SELECT g.id, g.name, g.version, g.created_at, g.updated_at,
     (SELECT count(*) FROM group_members m WHERE m.group_id = g.id) FROM groups g";
 
-impl Groups for ResourceDb {
-    async fn add_group(&self, id: &str, name: Option<String>, change: Change) -> Result<bool, StoreError> {
+/// The groups.
+impl ResourceDb {
+    /// Adds it, empty; false, and nothing changed, if there is one.
+    pub async fn add_group(
+        &self,
+        id: &str,
+        name: Option<String>,
+        change: Change,
+    ) -> Result<bool, StoreError> {
         let id = id.to_owned();
         self.engine
             .write(move |s| {
@@ -113,18 +63,21 @@ impl Groups for ResourceDb {
             .await
     }
 
-    async fn group(&self, id: &str) -> Result<Option<Group>, StoreError> {
+    /// The group of that name.
+    pub async fn group(&self, id: &str) -> Result<Option<Group>, StoreError> {
         let id = id.to_owned();
         self.engine.read(move |s| load(s, &id)).await
     }
 
-    async fn list_groups(&self, after: &str, limit: u32) -> Result<Vec<Group>, StoreError> {
+    /// Up to `limit` groups in order of their names behind `after`.
+    pub async fn list_groups(&self, after: &str, limit: u32) -> Result<Vec<Group>, StoreError> {
         let after = after.to_owned();
         let sql = format!("{SELECT} WHERE g.id > ?1 ORDER BY g.id LIMIT ?2");
         self.engine.read(move |s| s.all(&sql, values![&after, limit], read)).await
     }
 
-    async fn rename_group(
+    /// Renames it, if it is at the version `expected`.
+    pub async fn rename_group(
         &self,
         id: &str,
         name: Option<String>,
@@ -145,7 +98,8 @@ impl Groups for ResourceDb {
             .await
     }
 
-    async fn remove_group(
+    /// Removes it with its grants and denials, not its devices, and tells the Authentication Servers.
+    pub async fn remove_group(
         &self,
         id: &str,
         expected: Option<u64>,
@@ -167,7 +121,9 @@ impl Groups for ResourceDb {
             .await
     }
 
-    async fn change_members(
+    /// Puts devices into it (or takes them out), all or none, and tells the Authentication Servers. A device is named
+    /// by any of its identities, `kind:value` or the value alone.
+    pub async fn change_members(
         &self,
         id: &str,
         devices: Vec<String>,
@@ -178,7 +134,8 @@ impl Groups for ResourceDb {
         self.engine.write(move |s| change_members(s, &id, &devices, put_in, &change)).await
     }
 
-    async fn list_members(
+    /// Up to `limit` members in order of their ids behind `after`, with their primary identities.
+    pub async fn list_members(
         &self,
         id: &str,
         after: Option<DeviceId>,

@@ -3,7 +3,6 @@
 use super::ResourceDb;
 use crate::{StoreError, sql::values};
 use obf_types::UnixTime;
-use std::future::Future;
 
 /// How long an answer is kept, seconds.
 const KEPT: u64 = 86_400;
@@ -35,36 +34,9 @@ pub enum Claim {
 }
 
 /// The answers kept.
-pub trait Idempotency {
+impl ResourceDb {
     /// Claims `key` of `actor` for the request with that digest.
-    fn claim(
-        &self,
-        actor: &str,
-        key: &str,
-        request: [u8; 32],
-        now: UnixTime,
-    ) -> impl Future<Output = Result<Claim, StoreError>> + Send;
-
-    /// Keeps the answer to the request that claimed `key`.
-    fn keep_answer(
-        &self,
-        actor: &str,
-        key: &str,
-        request: [u8; 32],
-        answer: KeptAnswer,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Gives `key` back: the request came to nothing and may be tried again.
-    fn release_claim(
-        &self,
-        actor: &str,
-        key: &str,
-        request: [u8; 32],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-}
-
-impl Idempotency for ResourceDb {
-    async fn claim(
+    pub async fn claim(
         &self,
         actor: &str,
         key: &str,
@@ -109,7 +81,8 @@ impl Idempotency for ResourceDb {
             .await
     }
 
-    async fn keep_answer(
+    /// Keeps the answer to the request that claimed `key`.
+    pub async fn keep_answer(
         &self,
         actor: &str,
         key: &str,
@@ -129,7 +102,8 @@ impl Idempotency for ResourceDb {
             .await
     }
 
-    async fn release_claim(&self, actor: &str, key: &str, request: [u8; 32]) -> Result<(), StoreError> {
+    /// Gives `key` back: the request came to nothing and may be tried again.
+    pub async fn release_claim(&self, actor: &str, key: &str, request: [u8; 32]) -> Result<(), StoreError> {
         let (actor, key) = (actor.to_owned(), key.to_owned());
         self.engine
             .write_statement(move |s| {

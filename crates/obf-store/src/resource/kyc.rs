@@ -7,7 +7,6 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
-use std::future::Future;
 
 /// A record of one verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +17,7 @@ pub struct KycRecord {
     pub custodian: String,
     /// What was reached, 1 to 3.
     pub level: u8,
-    /// Until when it counts.
+    /// Until when it is valid.
     pub valid_until: UnixTime,
     /// By when the custodian is to be verified again, if ever.
     pub reverify_by: Option<UnixTime>,
@@ -41,15 +40,15 @@ pub struct KycStanding {
     pub record: i64,
     /// 1 to 3.
     pub level: u8,
-    /// Until when it counts.
+    /// Until when it is valid.
     pub valid_until: UnixTime,
     /// By when the custodian is to be verified again, if ever.
     pub reverify_by: Option<UnixTime>,
 }
 
 impl KycStanding {
-    /// Until when it counts where a verification that is overdue does so for that many seconds only; `None`: an overdue
-    /// one counts to its end.
+    /// Until when it is valid where a verification that is overdue stays so for that many seconds only; `None`: an overdue
+    /// one is valid to its end.
     pub fn counts_until(&self, grace: Option<u64>) -> UnixTime {
         let overdue = self.reverify_by.zip(grace).map(|(by, grace)| UnixTime(by.0.saturating_add(grace)));
         overdue.map_or(self.valid_until, |end| end.min(self.valid_until))
@@ -86,47 +85,6 @@ pub struct BecameDue {
     pub reverify_by: UnixTime,
 }
 
-/// The records.
-pub trait KycRecords {
-    /// Adds it, at version 1, and tells the Authentication Servers of the custodian's devices;
-    /// [`Outcome::NoParent`] if there is no such custodian.
-    fn add_kyc_record(
-        &self,
-        record: KycRecord,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<KycRecord>, StoreError>> + Send;
-
-    /// The record of that number.
-    fn kyc_record(&self, id: i64) -> impl Future<Output = Result<Option<KycRecord>, StoreError>> + Send;
-
-    /// Up to `limit` records that pass the filter, in order of their numbers behind `after`.
-    fn list_kyc_records(
-        &self,
-        filter: KycFilter,
-        after: i64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<KycRecord>, StoreError>> + Send;
-
-    /// Takes it back and tells the Authentication Servers of the custodian's devices.
-    fn revoke_kyc_record(
-        &self,
-        id: i64,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<KycRecord>, StoreError>> + Send;
-
-    /// The records whose re-verification has become due since this was last asked for, by whichever node: each once, with
-    /// an audit row `kyc.due`.
-    fn note_due_kyc(&self, change: Change)
-    -> impl Future<Output = Result<Vec<BecameDue>, StoreError>> + Send;
-
-    /// What stands of a custodian: its records, expired ones included; those that were taken back expired in 1970.
-    fn kyc_standing(
-        &self,
-        custodian: &str,
-    ) -> impl Future<Output = Result<Vec<KycStanding>, StoreError>> + Send;
-}
-
 const COLUMNS: &str =
     "id, custodian, level, valid_until, reverify_by, revoked, document, version, created_at, updated_at";
 
@@ -135,8 +93,11 @@ const NOT_SUCCEEDED: &str = "NOT EXISTS (SELECT 1 FROM kyc_records n
     WHERE n.custodian = k.custodian AND n.id > k.id AND n.revoked = 0 AND n.level >= k.level
       AND n.valid_until > ?2 AND (n.reverify_by IS NULL OR n.reverify_by > ?2))";
 
-impl KycRecords for ResourceDb {
-    async fn add_kyc_record(
+/// The records.
+impl ResourceDb {
+    /// Adds it, at version 1, and tells the Authentication Servers of the custodian's devices;
+    /// [`Outcome::NoParent`] if there is no such custodian.
+    pub async fn add_kyc_record(
         &self,
         record: KycRecord,
         change: Change,
@@ -167,12 +128,14 @@ impl KycRecords for ResourceDb {
             .await
     }
 
-    async fn kyc_record(&self, id: i64) -> Result<Option<KycRecord>, StoreError> {
+    /// The record of that number.
+    pub async fn kyc_record(&self, id: i64) -> Result<Option<KycRecord>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM kyc_records WHERE id = ?1");
         self.engine.read(move |s| s.one(&sql, values![id], read)).await
     }
 
-    async fn list_kyc_records(
+    /// Up to `limit` records that pass the filter, in order of their numbers behind `after`.
+    pub async fn list_kyc_records(
         &self,
         filter: KycFilter,
         after: i64,
@@ -202,7 +165,9 @@ impl KycRecords for ResourceDb {
             .await
     }
 
-    async fn note_due_kyc(&self, change: Change) -> Result<Vec<BecameDue>, StoreError> {
+    /// The records whose re-verification has become due since this was last asked for, by whichever node: each once, with
+    /// an audit row `kyc.due`.
+    pub async fn note_due_kyc(&self, change: Change) -> Result<Vec<BecameDue>, StoreError> {
         let now = change.at;
         let waiting = "due_noted = 0 AND reverify_by IS NOT NULL AND reverify_by <= ?1";
         let some = format!("SELECT 1 FROM kyc_records WHERE {waiting} LIMIT 1");
@@ -238,7 +203,8 @@ impl KycRecords for ResourceDb {
             .await
     }
 
-    async fn revoke_kyc_record(
+    /// Takes it back and tells the Authentication Servers of the custodian's devices.
+    pub async fn revoke_kyc_record(
         &self,
         id: i64,
         expected: Option<u64>,
@@ -267,13 +233,14 @@ impl KycRecords for ResourceDb {
             .await
     }
 
-    async fn kyc_standing(&self, custodian: &str) -> Result<Vec<KycStanding>, StoreError> {
+    /// What is verified of a custodian: its records, expired ones included; those that were taken back expired in 1970.
+    pub async fn kyc_standing(&self, custodian: &str) -> Result<Vec<KycStanding>, StoreError> {
         let custodian = custodian.to_owned();
         self.engine.read(move |s| of_custodian(s, &custodian)).await
     }
 }
 
-/// What stands of a custodian. A record that was taken back counts until the beginning of time: whoever lost a
+/// What is verified of a custodian. A record that was taken back is valid until the beginning of time: whoever lost a
 /// verification is not taken for one who never had any.
 pub(super) fn of_custodian(s: &mut dyn Session, custodian: &str) -> Result<Vec<KycStanding>, StoreError> {
     s.all(

@@ -2,13 +2,14 @@
 //! custodians and their KYC; applications, groups and grants; administrative records; data keys; audit; notices that an
 //! Authentication Server has not acknowledged.
 //!
-//! Each subject is one small trait, implemented by [`ResourceDb`] on [`Engine`]: SQLite or PostgreSQL. To add one: its
-//! table in `tables.rs` (a new step), a file here with its trait, and a test in `tests/battery` that runs on both.
+//! Each subject is a file with its methods of [`ResourceDb`], written once on [`Engine`]: SQLite or PostgreSQL. To add one:
+//! its table in `tables.rs` (a new step), a file here, and a test in `tests/battery` that runs on both.
 //! Several processes may share the database: every SQN is taken by one atomic statement, acknowledged when durable.
 
 mod add_devices;
 mod administrators;
 mod applications;
+mod audit;
 mod backup;
 mod credentials;
 mod custodians;
@@ -16,7 +17,6 @@ mod data_keys;
 mod denials;
 mod device_rows;
 mod devices;
-mod entries;
 mod grants;
 mod groups;
 mod idempotency;
@@ -26,37 +26,36 @@ mod registrations;
 mod rights;
 mod signal;
 mod sqn;
+mod stakeholders;
 mod tables;
 
-pub use crate::audit::{Act, Audit, AuditFilter, AuditRow, Fault, Verified};
-pub use administrators::{AdministratorAccount, AdministratorAccounts};
-pub use applications::{Application, ApplicationFilter, Applications};
-pub use backup::{Backup, RestoreError};
+pub use crate::audit::{Act, AuditFilter, AuditRow, Fault, Verified};
+pub use administrators::AdministratorAccount;
+pub use applications::{Application, ApplicationFilter};
+pub use backup::RestoreError;
 pub use credentials::{
     AkaAlgorithm, AkaParameters, Credential, CredentialState, FIRST_KEY_INDEX, HlrName, HlrNameError,
     KECCAK_ITERATIONS, KeyEnvelope, Parameters, Source,
 };
-pub use custodians::{Custodian, CustodianKind, Custodians};
-pub use data_keys::{DataKey, DataKeys, Rewrapped, WrappedKey};
+pub use custodians::{Custodian, CustodianKind};
+pub use data_keys::{DataKey, Rewrapped, WrappedKey};
 pub use denials::{Denial, DenialFilter, Denied, NewDenial};
-pub use devices::{Added, Device, DeviceFilter, DeviceId, DeviceUpdate, Devices, Holder, NewDevice};
-pub use entries::{Entries, Entry, EntryKind};
-pub use grants::{Grant, Grantee, Grants, Terms};
-pub use groups::{Group, Groups, MembersChanged};
-pub use idempotency::{Claim, Idempotency, KeptAnswer};
-pub use kyc::{BecameDue, Due, KycFilter, KycRecord, KycRecords, KycStanding};
-pub use outbox::{Change, Lane, Notice, NoticeKind, Outbox};
-pub use registrations::{Registered, Registrations};
-pub use rights::{Entitlement, GrantedApplication, Rights, RightsPage};
-pub use sqn::{KeyUse, SequenceNumbers, Subscriber, Taken, WithRights};
+pub use devices::{Added, Device, DeviceCustodian, DeviceFilter, DeviceId, DeviceUpdate, NewDevice};
+pub use grants::{Grant, Grantee, Terms};
+pub use groups::{Group, MembersChanged};
+pub use idempotency::{Claim, KeptAnswer};
+pub use kyc::{BecameDue, Due, KycFilter, KycRecord, KycStanding};
+pub use outbox::{Change, Lane, Notice, NoticeKind};
+pub use registrations::Registered;
+pub use rights::{Entitlement, GrantedApplication, RightsPage};
+pub use sqn::{KeyUse, Subscriber, Taken, WithRights};
+pub use stakeholders::{Stakeholder, StakeholderKind};
 
 use crate::{
     Database, Engine, OpenError, Options, PostgresOptions, Statistics, StoreError,
-    audit::Chain,
     postgres::Pool,
     sql::{Session, Value},
 };
-use obf_types::UnixTime;
 use signal::Signalling;
 
 /// The Resource Server's database. Clones share it.
@@ -181,27 +180,4 @@ fn standing(
 /// Lines of a text column.
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
-}
-
-impl Audit for ResourceDb {
-    async fn record_acts(&self, acts: Vec<Act>, at: UnixTime) -> Result<(), StoreError> {
-        Chain(&self.engine).record_acts(acts, at).await
-    }
-
-    async fn audit_rows(
-        &self,
-        filter: AuditFilter,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<AuditRow>, StoreError> {
-        Chain(&self.engine).audit_rows(filter, after, limit).await
-    }
-
-    async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
-        Chain(&self.engine).seal_audit(now).await
-    }
-
-    async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
-        Chain(&self.engine).verify_audit(noted).await
-    }
 }

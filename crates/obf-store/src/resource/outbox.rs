@@ -6,7 +6,7 @@ use crate::{
     sql::{Row, Session, Value, values},
 };
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 /// Who changes something, when and why, and who is told.
 #[derive(Clone, Debug)]
@@ -56,56 +56,18 @@ pub enum Lane {
     Bulk = 1,
 }
 
-/// The notices waiting.
-pub trait Outbox {
-    /// Up to `limit` notices for that addressee with a greater id than `after`: single ones before bulk, what ends
-    /// tokens before the rest, the oldest of each first.
-    fn waiting_notices(
-        &self,
-        addressee: &str,
-        after: i64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Notice>, StoreError>> + Send;
+const COLUMNS: &str = "id, kind, identity_kind, identity, epoch, app, at";
 
-    /// As [`Outbox::waiting_notices`] for one lane, from the beginning. A row that says nothing to be understood comes as
-    /// a notice about nothing.
-    fn notices_in(
+/// The notices waiting.
+impl ResourceDb {
+    /// Up to `limit` notices of that lane for the addressee: what ends tokens before the rest, the oldest of each first. A row
+    /// that says nothing to be understood comes as a notice about nothing.
+    pub async fn notices_in(
         &self,
         addressee: &str,
         lane: Lane,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Notice>, StoreError>> + Send;
-
-    /// Forgets notices that were acknowledged.
-    fn acknowledge_notices(&self, ids: Vec<i64>) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Forgets notices made before that time for addressees that are not among those known, and says how many for whom.
-    fn purge_notices(
-        &self,
-        known: Vec<String>,
-        before: UnixTime,
-    ) -> impl Future<Output = Result<Vec<(String, u64)>, StoreError>> + Send;
-}
-
-const COLUMNS: &str = "id, kind, identity_kind, identity, epoch, app, at";
-
-impl Outbox for ResourceDb {
-    async fn waiting_notices(
-        &self,
-        addressee: &str,
-        after: i64,
-        limit: u32,
     ) -> Result<Vec<Notice>, StoreError> {
-        let addressee = addressee.to_owned();
-        let sql = format!(
-            "SELECT {COLUMNS} FROM notices WHERE addressee = ?1 AND id > ?2 ORDER BY lane, kind, id LIMIT ?3"
-        );
-        self.engine
-            .read(move |s| s.all(&sql, values![&addressee, after, limit], |row| read(row, &addressee)))
-            .await
-    }
-
-    async fn notices_in(&self, addressee: &str, lane: Lane, limit: usize) -> Result<Vec<Notice>, StoreError> {
         let addressee = addressee.to_owned();
         let sql = format!(
             "SELECT {COLUMNS} FROM notices WHERE addressee = ?1 AND lane = ?2 ORDER BY kind, id LIMIT ?3"
@@ -115,11 +77,13 @@ impl Outbox for ResourceDb {
             .await
     }
 
-    async fn acknowledge_notices(&self, ids: Vec<i64>) -> Result<(), StoreError> {
+    /// Forgets notices that were acknowledged.
+    pub async fn acknowledge_notices(&self, ids: Vec<i64>) -> Result<(), StoreError> {
         self.engine.write(move |s| forget(s, &ids)).await
     }
 
-    async fn purge_notices(
+    /// Forgets notices made before that time for addressees that are not among those known, and says how many for whom.
+    pub async fn purge_notices(
         &self,
         known: Vec<String>,
         before: UnixTime,

@@ -1,11 +1,11 @@
 //! Application providers that registered themselves and that nobody has approved yet (SPEC R1): few, and not for ever.
 
 use super::{
-    AdministratorAccount, Change, Entry, EntryKind, Outcome, ResourceDb, State, administrators, entries,
+    AdministratorAccount, Change, Outcome, ResourceDb, Stakeholder, StakeholderKind, State, administrators,
+    stakeholders,
 };
 use crate::{StoreError, sql::values};
 use obf_types::UnixTime;
-use std::future::Future;
 
 /// What became of one that registered itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,50 +18,23 @@ pub enum Registered {
     Full,
 }
 
-/// Those that wait.
-pub trait Registrations {
-    /// Adds an application provider in state registered and its administrator, both or none; none if `most` wait already.
-    fn register_provider(
-        &self,
-        provider: Entry,
-        administrator: AdministratorAccount,
-        most: u64,
-        change: Change,
-    ) -> impl Future<Output = Result<Registered, StoreError>> + Send;
-
-    /// Takes an application provider into use, if it is at the version `expected`, and the administrator that came with it,
-    /// if that waits still: both or none.
-    fn approve_provider(
-        &self,
-        provider: Entry,
-        expected: Option<u64>,
-        administrator: &str,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Entry>, StoreError>> + Send;
-
-    /// Forgets those that registered before that time, were never approved and have no applications, with their
-    /// administrators, and says which.
-    fn expire_registrations(
-        &self,
-        before: UnixTime,
-        change: Change,
-    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
-}
-
-const PROVIDER: u8 = EntryKind::ApplicationProvider as u8;
-/// Of the entries, with the kind as `?1` and the state as `?2`.
+const PROVIDER: u8 = StakeholderKind::ApplicationProvider as u8;
+/// Of the stakeholders (table `entries`), with the kind as `?1` and the state as `?2`.
 const WAITING: &str = "kind = ?1 AND state = ?2";
 const REGISTERED: u8 = State::Registered as u8;
 
-impl Registrations for ResourceDb {
-    async fn register_provider(
+/// Those that wait.
+impl ResourceDb {
+    /// Adds an application provider in state registered and its administrator, both or none; none if `most` wait already.
+    pub async fn register_provider(
         &self,
-        provider: Entry,
+        provider: Stakeholder,
         administrator: AdministratorAccount,
         most: u64,
         change: Change,
     ) -> Result<Registered, StoreError> {
-        let provider = Entry { kind: EntryKind::ApplicationProvider, state: State::Registered, ..provider };
+        let provider =
+            Stakeholder { kind: StakeholderKind::ApplicationProvider, state: State::Registered, ..provider };
         self.engine
             .write(move |s| {
                 let count = format!("SELECT count(*) FROM entries WHERE {WAITING}");
@@ -76,7 +49,7 @@ impl Registrations for ResourceDb {
                     let there = s.exists(there, values![PROVIDER, &provider.id])?;
                     return Ok(if there { Registered::Exists } else { Registered::Full });
                 }
-                if !entries::add(s, &provider, &change)? {
+                if !stakeholders::add(s, &provider, &change)? {
                     return Ok(Registered::Exists);
                 }
                 administrators::insert(s, &administrator, &change)?;
@@ -85,17 +58,19 @@ impl Registrations for ResourceDb {
             .await
     }
 
-    async fn approve_provider(
+    /// Takes an application provider into use, if it is at the version `expected`, and the administrator that came with it,
+    /// if that waits still: both or none.
+    pub async fn approve_provider(
         &self,
-        provider: Entry,
+        provider: Stakeholder,
         expected: Option<u64>,
         administrator: &str,
         change: Change,
-    ) -> Result<Outcome<Entry>, StoreError> {
+    ) -> Result<Outcome<Stakeholder>, StoreError> {
         let administrator = administrator.to_owned();
         self.engine
             .write(move |s| {
-                let outcome = entries::replace(s, &provider, expected, &change)?;
+                let outcome = stakeholders::replace(s, &provider, expected, &change)?;
                 if !matches!(outcome, Outcome::Done(_)) {
                     return Ok(outcome);
                 }
@@ -109,7 +84,9 @@ impl Registrations for ResourceDb {
             .await
     }
 
-    async fn expire_registrations(
+    /// Forgets those that registered before that time, were never approved and have no applications, with their
+    /// administrators, and says which.
+    pub async fn expire_registrations(
         &self,
         before: UnixTime,
         change: Change,

@@ -1,7 +1,7 @@
 //! What a device is granted, by itself and through its groups, with the applications that it is granted and what denies it
 //! those.
 //!
-//! Only grants that have not ended are seen. Where there are several for one application, the device's own counts,
+//! Only grants that have not ended are seen. Where there are several for one application, the device's own decides,
 //! otherwise that of the group whose name comes first. Denials are seen whether they are over or not: it is for the decision to
 //! say so.
 
@@ -14,7 +14,7 @@ use crate::{
     sql::{Row, Session, Value, values},
 };
 use obf_types::{AppId, GlobalIdentity, UnixTime};
-use std::{cmp::Ordering, future::Future, sync::LazyLock};
+use std::{cmp::Ordering, sync::LazyLock};
 
 /// A grant of a device with the application it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct GrantedApplication {
     pub application: Application,
 }
 
-/// What is registered of a device at one application: the grant that counts, if any, and what stands over it.
+/// What is registered of a device at one application: the grant that decides, if any, and what stands over it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entitlement {
     /// The grant.
@@ -55,28 +55,10 @@ impl Entitlement {
 }
 
 /// What devices are granted.
-pub trait Rights {
+impl ResourceDb {
     /// The device of that identity with up to `limit` grants after that application; `None` if there is no such
     /// device.
-    fn rights(
-        &self,
-        identity: GlobalIdentity,
-        after: Option<AppId>,
-        limit: u32,
-        now: UnixTime,
-    ) -> impl Future<Output = Result<Option<(Device, RightsPage)>, StoreError>> + Send;
-
-    /// The device of that identity and what is registered of it at that application; `None` if there is no such device.
-    fn right(
-        &self,
-        identity: GlobalIdentity,
-        app: AppId,
-        now: UnixTime,
-    ) -> impl Future<Output = Result<Option<(Device, Entitlement)>, StoreError>> + Send;
-}
-
-impl Rights for ResourceDb {
-    async fn rights(
+    pub async fn rights(
         &self,
         identity: GlobalIdentity,
         after: Option<AppId>,
@@ -92,7 +74,8 @@ impl Rights for ResourceDb {
             .await
     }
 
-    async fn right(
+    /// The device of that identity and what is registered of it at that application; `None` if there is no such device.
+    pub async fn right(
         &self,
         identity: GlobalIdentity,
         app: AppId,
@@ -161,27 +144,31 @@ fn merged(own: Vec<Entitlement>, of_groups: Vec<Entitlement>) -> Vec<Entitlement
     }
 }
 
-// Made once, because they run for every vector: the terms, the application, the ends of denials, and for groups the group.
-const GRANTED: &str = "g.lifetime, g.expires_at, g.settings, g.local_validity, g.kyc_level,
-           a.id, a.provider, a.cert_names, a.protocols, a.ua_classes, a.max_lifetime, a.kyc_level, a.settings,
-           a.discloses_identity, a.state, a.withheld, a.version, a.created_at, a.updated_at";
-/// Where the ends of denials stand behind [`GRANTED`], and the group behind them.
-const DENIED: usize = 19;
-const GROUP: usize = DENIED + 2;
+/// The columns that [`read`] takes: the terms, the application, the ends of denials; behind them, for a group's grant, the
+/// group.
+fn columns() -> String {
+    format!("{}, {}, {}", grants::TERMS, applications::COLUMNS, denials::ends("g.app"))
+}
+
+const APPLICATION: usize = grants::TERMS_LEN;
+const DENIED: usize = APPLICATION + applications::COLUMNS_LEN;
+const GROUP: usize = DENIED + denials::ENDS_LEN;
+
+// The statements are made once, because they run for every vector.
 
 static PAGE_OWN: LazyLock<String> = LazyLock::new(|| {
-    let ends = denials::ends("g.app");
+    let columns = columns();
     format!(
-        "SELECT {GRANTED}, {ends}
+        "SELECT {columns}
          FROM grants g JOIN applications a ON a.id = g.app
          WHERE g.device = ?1 AND g.app > ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)
          ORDER BY g.app LIMIT ?4"
     )
 });
 static PAGE_OF_GROUPS: LazyLock<String> = LazyLock::new(|| {
-    let ends = denials::ends("g.app");
+    let columns = columns();
     format!(
-        "SELECT {GRANTED}, {ends}, g.group_id
+        "SELECT {columns}, g.group_id
          FROM group_members m
          JOIN group_grants g ON g.group_id = m.group_id
          JOIN applications a ON a.id = g.app
@@ -194,17 +181,17 @@ static PAGE_OF_GROUPS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 static ONE_OWN: LazyLock<String> = LazyLock::new(|| {
-    let ends = denials::ends("g.app");
+    let columns = columns();
     format!(
-        "SELECT {GRANTED}, {ends}
+        "SELECT {columns}
          FROM grants g JOIN applications a ON a.id = g.app
          WHERE g.device = ?1 AND g.app = ?2 AND (g.expires_at IS NULL OR g.expires_at > ?3)"
     )
 });
 static ONE_OF_GROUP: LazyLock<String> = LazyLock::new(|| {
-    let ends = denials::ends("g.app");
+    let columns = columns();
     format!(
-        "SELECT {GRANTED}, {ends}, g.group_id
+        "SELECT {columns}, g.group_id
          FROM group_members m
          JOIN group_grants g ON g.group_id = m.group_id
          JOIN applications a ON a.id = g.app
@@ -222,7 +209,7 @@ fn of_group(row: &dyn Row, device: DeviceId) -> Result<Entitlement, StoreError> 
 }
 
 fn read(row: &dyn Row, device: DeviceId, group: Option<String>) -> Result<Entitlement, StoreError> {
-    let (terms, application) = (grants::terms(row)?, applications::read(row, 5)?);
+    let (terms, application) = (grants::terms(row)?, applications::read(row, APPLICATION)?);
     let granted = GrantedApplication { device, group, terms, application };
     Ok(Entitlement { granted: Some(granted), denied: denials::denied(row, DENIED)? })
 }

@@ -70,7 +70,8 @@ impl Signalling {
         self.engine.statistics()
     }
 
-    /// Only after the commit: whoever is woken sooner would look, find nothing, and go back to sleep.
+    /// Only after the commit: whoever is woken sooner would look, find nothing, and go back to sleep. A caller that is dropped
+    /// between the commit and this leaves its notices to the next look, which comes by itself.
     fn signalled<T, E>(&self, done: Result<(T, bool), E>) -> Result<T, E> {
         let (value, held) = done?;
         if held {

@@ -14,7 +14,7 @@ use crate::{
 use obf_aka::{CounterScheme, Sqn, SqnExhausted};
 use obf_token::Mode;
 use obf_types::{GlobalIdentity, Refusal, UnixTime};
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 /// How long a used (device, RAND) of a resynchronisation is remembered: far longer than any challenge lives.
 const RESYNCHRONISATION_MEMORY: u64 = 7 * 86_400;
@@ -55,50 +55,11 @@ pub struct KeyUse {
 }
 
 /// The sequence numbers of the devices.
-pub trait SequenceNumbers {
+impl ResourceDb {
     /// Takes the next SQN of the device with that identity: SEQ + 1 with this `ind` (0..=31), if `permit` lets the
     /// device. The inner error is `permit`'s, or [`Refusal::UnknownIdentity`], also where it authenticates in no such
     /// mode; then no SQN was taken, but it took as long.
-    fn take_sqn(
-        &self,
-        identity: GlobalIdentity,
-        mode: Mode,
-        ind: u8,
-        with: WithRights,
-        key_use: KeyUse,
-        permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
-    ) -> impl Future<Output = Result<Result<Taken, Refusal>, StoreError>> + Send;
-
-    /// The device with that identity, if `permit` lets it, so that a resynchronisation token of it is verified with its
-    /// key: a use of the key, in the audit before this returns. The inner error is as that of
-    /// [`SequenceNumbers::take_sqn`].
-    fn begin_resynchronisation(
-        &self,
-        identity: GlobalIdentity,
-        mode: Mode,
-        key_use: KeyUse,
-        permit: impl FnOnce(&Device) -> Result<(), Refusal> + Send + 'static,
-    ) -> impl Future<Output = Result<Result<Subscriber, Refusal>, StoreError>> + Send;
-
-    /// Records (device, RAND) for good and takes the next SQN of `credential` as [`SequenceNumbers::take_sqn`] does;
-    /// before that, SQN := `sqn_ms` if `adopt`, asked with the SQN as it stands, says so. The caller has verified MAC-S
-    /// with that credential, or leaves that to the source which has the key. A RAND used before, or a credential that is
-    /// not the active one any more, is refused as [`Refusal::BadResynchronisation`].
-    #[expect(clippy::too_many_arguments, reason = "the parts of one resynchronisation, each once")]
-    fn resynchronise(
-        &self,
-        subscriber: Subscriber,
-        rand: [u8; 16],
-        sqn_ms: u64,
-        adopt: impl FnOnce(u64) -> bool + Send + 'static,
-        ind: u8,
-        with: WithRights,
-        key_use: KeyUse,
-    ) -> impl Future<Output = Result<Result<Taken, Refusal>, StoreError>> + Send;
-}
-
-impl SequenceNumbers for ResourceDb {
-    async fn take_sqn(
+    pub async fn take_sqn(
         &self,
         identity: GlobalIdentity,
         mode: Mode,
@@ -116,7 +77,10 @@ impl SequenceNumbers for ResourceDb {
             .await
     }
 
-    async fn begin_resynchronisation(
+    /// The device with that identity, if `permit` lets it, so that a resynchronisation token of it is verified with its
+    /// key: a use of the key, in the audit before this returns. The inner error is as that of
+    /// [`ResourceDb::take_sqn`].
+    pub async fn begin_resynchronisation(
         &self,
         identity: GlobalIdentity,
         mode: Mode,
@@ -136,7 +100,12 @@ impl SequenceNumbers for ResourceDb {
             .await
     }
 
-    async fn resynchronise(
+    /// Records (device, RAND) for good and takes the next SQN of `credential` as [`ResourceDb::take_sqn`] does;
+    /// before that, SQN := `sqn_ms` if `adopt`, asked with the SQN as it stands, says so. The caller has verified MAC-S
+    /// with that credential, or leaves that to the source which has the key. A RAND used before, or a credential that is
+    /// not the active one any more, is refused as [`Refusal::BadResynchronisation`].
+    #[expect(clippy::too_many_arguments, reason = "the parts of one resynchronisation, each once")]
+    pub async fn resynchronise(
         &self,
         subscriber: Subscriber,
         rand: [u8; 16],

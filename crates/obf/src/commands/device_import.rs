@@ -67,28 +67,29 @@ impl Import {
             skip(&mut input, self.from_line - 1).map_err(|error| Failure::file(&self.file, &error))?;
         let empty = input.fill_buf().map_err(|error| Failure::file(&self.file, &error))?.is_empty();
         let admin = Admin::of(&context.configuration()?, Node::Resource)?;
-        let mut told = Told { context, first: self.from_line, ..Told::new(context, length) };
+        let mut progress =
+            ImportProgress { context, first: self.from_line, ..ImportProgress::new(context, length) };
         if !empty {
-            told.bar.set_position(skipped);
+            progress.bar.set_position(skipped);
             let (sender, pieces) = mpsc::channel(WAITING);
-            let bar = told.bar.clone();
+            let bar = progress.bar.clone();
             // A read of standard input cannot be cancelled; the process does not wait for it.
             let reader = thread::spawn(move || send(input, &sender, &bar));
             let ended = match admin
                 .stream("/v1/devices:import", kind, key.as_deref().map(String::as_str), pieces)
                 .await
             {
-                Ok(mut report) => told.follow(&mut report).await,
+                Ok(mut report) => progress.follow(&mut report).await,
                 Err(failure) => Err(failure),
             };
-            told.bar.finish_and_clear();
-            let last = told.last;
+            progress.bar.finish_and_clear();
+            let last = progress.last;
             ended.map_err(|failure| self.go_on(failure, last))?;
             if let Ok(Err(error)) = reader.join() {
                 return Err(self.go_on(Failure::file(&self.file, &error), last));
             }
         }
-        told.end()
+        progress.end()
     }
 
     fn media_type(&self) -> &'static str {
@@ -146,8 +147,8 @@ fn send(mut input: Input, pieces: &mpsc::Sender<Bytes>, bar: &ProgressBar) -> io
     }
 }
 
-/// What the user has been told.
-struct Told<'a> {
+/// What has become of the lines so far, as the user is shown it.
+struct ImportProgress<'a> {
     context: &'a Context,
     bar: ProgressBar,
     first: u64,
@@ -156,7 +157,7 @@ struct Told<'a> {
     last: Option<u64>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> ImportProgress<'a> {
     fn new(context: &'a Context, length: Option<u64>) -> Self {
         let bar = if context.out.json || !io::stderr().is_terminal() {
             ProgressBar::hidden()
@@ -174,7 +175,7 @@ impl<'a> Told<'a> {
         Self { context, bar, first: 1, good: 0, bad: 0, last: None }
     }
 
-    /// Tells each line of the report.
+    /// Shows the report, line by line as it comes.
     async fn follow(&mut self, report: &mut Report<'_>) -> Outcome {
         while let Some(mut line) = report.next_as::<ImportedLine>().await? {
             line.line += self.first - 1;
@@ -184,8 +185,8 @@ impl<'a> Told<'a> {
                 None => self.good += 1,
             }
             if self.context.out.json || line.error.is_some() {
-                let words = || format!("line {}: {}", line.line, line.error.as_deref().unwrap_or_default());
-                self.bar.suspend(|| self.context.out.say(&json!(line), words));
+                let text = || format!("line {}: {}", line.line, line.error.as_deref().unwrap_or_default());
+                self.bar.suspend(|| self.context.out.say(&json!(line), text));
             }
             if (self.good + self.bad).is_multiple_of(1000) {
                 self.bar.set_message(format!("{} imported, {} refused", self.good, self.bad));

@@ -105,7 +105,7 @@ impl Init {
     /// The text of `obf.toml`, with the comments that a reader needs.
     fn configuration(&self, at: &Addresses, administrator: &str) -> String {
         let Self { domain, rs, .. } = self;
-        let Addresses { rpb, rpo, auth_admin, dae, rpr, resource_admin } = at;
+        let Addresses { rpb, rpo, auth_admin, das, rpr, resource_admin } = at;
         format!(
             r#"# A deployment of the Open Bootstrap Framework. Paths are relative to this file; secrets stand in files of
 # their own. Start it with: obf serve all --config obf.toml
@@ -132,7 +132,7 @@ key_file = "as.key"
 client_ca_file = "ca.pem"
 
 [auth.das]                       # the Resource Server tells revocations here
-listen = "{dae}"
+listen = "{das}"
 
 [auth.admin]
 listen = "{auth_admin}"
@@ -168,7 +168,7 @@ domain = "{domain}"
 node = 0
 address = "127.0.0.1"
 secret_file = "radius.secret"
-dae = "{dae}"
+das = "{das}"
 "#
         )
     }
@@ -212,7 +212,7 @@ struct Addresses {
     rpb: SocketAddr,
     rpo: SocketAddr,
     auth_admin: SocketAddr,
-    dae: SocketAddr,
+    das: SocketAddr,
     rpr: SocketAddr,
     resource_admin: SocketAddr,
 }
@@ -225,7 +225,7 @@ impl Addresses {
                 rpb: at(8443),
                 rpo: at(2083),
                 auth_admin: at(8444),
-                dae: at(3799),
+                das: at(3799),
                 rpr: at(1812),
                 resource_admin: at(8445),
             }),
@@ -234,7 +234,7 @@ impl Addresses {
                 rpb: at(0),
                 rpo: at(0),
                 auth_admin: at(0),
-                dae: at(free_udp_port()?),
+                das: at(free_udp_port()?),
                 rpr: at(free_udp_port()?),
                 resource_admin: at(0),
             }),

@@ -4,7 +4,7 @@
 use obf_aka::Milenage;
 use obf_store::{
     Options,
-    resource::{DataKey, DataKeys as _, ResourceDb},
+    resource::{DataKey, ResourceDb},
 };
 use obf_testkit::{Deployment, Ran, Sim};
 use obf_token::{SealingKey, TokenId};

@@ -6,12 +6,12 @@ use obf_radius::{AttributeWriter, Code, Framing, Pending, Request, Vendor, refus
 use obf_rpo::{KeyGrant, KeyRequest, Resume, TokenNotice};
 use obf_rpr::{
     AdministratorAnswer, AdministratorCredential, AdministratorRequest, ApplicationAnswer,
-    ApplicationRequest, Ask, Asker, AuthenticationData, Inquiry, Resynchronisation, Rights, RightsRequest,
-    VectorAnswer, VectorRequest, Wanted, answer::DeviceFacts,
+    ApplicationRequest, AuthenticationData, Resynchronisation, Rights, RightsRequest, RightsSelector,
+    RprClient, RprOperation, RprRequest, VectorAnswer, VectorRequest, answer::DeviceFacts,
 };
 use obf_token::{AppKey, Mode, Technology, TokenId};
 use obf_types::{
-    AppId, Domain, Epoch, GlobalIdentity, HomeNetwork, KeySchema, Lifetime, NodeNumber, Refusal, Right,
+    AppId, Domain, Epoch, GlobalIdentity, KeySchema, Lifetime, MncLength, NodeNumber, Refusal, Right,
     SecretBytes, UaClass, UaId, UnixTime,
 };
 
@@ -28,19 +28,19 @@ pub fn packet(example: &Example) {
             })),
         ),
         "RPR: rights behind a cursor" => {
-            let wanted = Wanted::After(app(example, "OBF-Right-Cursor"));
+            let selector = RightsSelector::After(app(example, "OBF-Right-Cursor"));
             let user_name = example.text("User-Name").into_bytes();
-            rpr_request(example, &Ask::Rights(RightsRequest { user_name, wanted }))
+            rpr_request(example, &RprOperation::Rights(RightsRequest { user_name, selector }))
         }
         "RPR: an application's registration is asked for" => {
             let app = app(example, "OBF-Application");
-            rpr_request(example, &Ask::Application(ApplicationRequest { app }))
+            rpr_request(example, &RprOperation::Application(ApplicationRequest { app }))
         }
         "RPR: a vector, and one right" => vector_answer(example),
         "RPR: an application's registration" => application_answer(example),
         "RPR: whose is this token" => {
             let credential = AdministratorCredential::TokenSha256(example.array("OBF-Token-SHA-256"));
-            rpr_request(example, &Ask::Administrator(AdministratorRequest { credential }))
+            rpr_request(example, &RprOperation::Administrator(AdministratorRequest { credential }))
         }
         "RPR: an administrator's" => administrator_answer(example),
         "RPR: refused" => {
@@ -61,12 +61,15 @@ pub fn packet(example: &Example) {
         }
         "RPO: resume" => rpo_request(
             example,
-            &obf_rpo::request::Ask::Resume(Resume { app: app(example, "OBF-Application") }),
+            &obf_rpo::request::RpoOperation::Resume(Resume { app: app(example, "OBF-Application") }),
         ),
         "RPO: a key is asked for" => {
             let ua = UaId(example.array("OBF-Ua-Id"));
             let app = app(example, "OBF-Application");
-            rpo_request(example, &obf_rpo::request::Ask::Key(KeyRequest { token: token(example), app, ua }))
+            rpo_request(
+                example,
+                &obf_rpo::request::RpoOperation::Key(KeyRequest { token: token(example), app, ua }),
+            )
         }
         "RPO: the key" => key_grant(example),
         "RPO: the token is over" => {
@@ -122,27 +125,27 @@ fn authentic(example: &Example, packet: &[u8]) -> Request {
     Request::authenticate(&framing(example), packet).unwrap()
 }
 
-fn vector_request(resynchronisation: Option<Resynchronisation>) -> Ask {
+fn vector_request(resynchronisation: Option<Resynchronisation>) -> RprOperation {
     let user_name = b"001010000000001@ims.mnc001.mcc001.3gppnetwork.org".to_vec();
-    Ask::Vector(VectorRequest { user_name, mode: Mode::Aka, resynchronisation })
+    RprOperation::Vector(VectorRequest { user_name, mode: Mode::Aka, resynchronisation })
 }
 
-fn rpr_request(example: &Example, ask: &Ask) -> Vec<u8> {
-    let asker = Asker {
+fn rpr_request(example: &Example, operation: &RprOperation) -> Vec<u8> {
+    let client = RprClient {
         domain: Domain::new(&example.text("NAS-Identifier")).unwrap(),
         node: NodeNumber::new(example.number("OBF-Node").try_into().unwrap()).unwrap(),
     };
-    let packet = request(example, Code::AccessRequest, |to| ask.encode(VENDOR, &asker, to).unwrap());
-    let read = Inquiry::decode(&authentic(example, &packet), VENDOR).unwrap();
-    assert_eq!(read, Inquiry::Ask(asker, ask.clone()));
+    let packet = request(example, Code::AccessRequest, |to| operation.encode(VENDOR, &client, to).unwrap());
+    let read = RprRequest::decode(&authentic(example, &packet), VENDOR).unwrap();
+    assert_eq!(read, RprRequest::Operation(client, operation.clone()));
     packet
 }
 
-fn rpo_request(example: &Example, ask: &obf_rpo::request::Ask) -> Vec<u8> {
+fn rpo_request(example: &Example, operation: &obf_rpo::request::RpoOperation) -> Vec<u8> {
     let instance = example.text("NAS-Identifier");
-    let packet = request(example, Code::AccessRequest, |to| ask.encode(VENDOR, &instance, to).unwrap());
-    let read = obf_rpo::request::Inquiry::decode(&authentic(example, &packet), VENDOR).unwrap();
-    assert_eq!(read, obf_rpo::request::Inquiry::Ask { instance, ask: ask.clone() });
+    let packet = request(example, Code::AccessRequest, |to| operation.encode(VENDOR, &instance, to).unwrap());
+    let read = obf_rpo::request::RpoRequest::decode(&authentic(example, &packet), VENDOR).unwrap();
+    assert_eq!(read, obf_rpo::request::RpoRequest::Operation { instance, operation: operation.clone() });
     packet
 }
 
@@ -180,7 +183,7 @@ fn vector_answer(example: &Example) -> Vec<u8> {
             identity: device(example),
             epoch: Epoch(example.number("OBF-Epoch")),
             kyc_expiry: None,
-            home_network: Some(HomeNetwork::ThreeDigitMnc),
+            mnc_length: Some(MncLength::Three),
             minimum_algorithm: obf_token::Algorithm::AkaV1Md5,
         },
         rights: Rights {

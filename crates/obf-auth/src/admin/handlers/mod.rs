@@ -8,10 +8,10 @@ mod tokens;
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::{Api, openapi};
-use obf_admin_http::{Asked, Problem, Reply, reply::object};
+use obf_admin_http::{AdminRequest, Problem, Reply, reply::object};
 use std::{future::Future, pin::Pin, sync::LazyLock};
 
-type Handler = fn(Administration, Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
+type Handler = fn(Administration, AdminRequest) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 macro_rules! handlers {
     ($($id:literal => $handler:path,)*) => {
@@ -34,14 +34,14 @@ handlers! {
 }
 
 /// Does what is asked.
-pub(super) async fn answer(work: &Administration, asked: Asked) -> Reply {
+pub(super) async fn answer(work: &Administration, asked: AdminRequest) -> Reply {
     match HANDLERS.iter().find(|(id, _)| *id == asked.operation.id) {
         Some((_, handler)) => handler(work.clone(), asked).await,
         None => Err(Problem::internal(&"this operation has no handler")),
     }
 }
 
-async fn document(_: &Administration, _: Asked) -> Reply {
+async fn document(_: &Administration, _: AdminRequest) -> Reply {
     static DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(|| openapi::document(Api::Auth));
     object(StatusCode::OK, &*DOCUMENT)
 }

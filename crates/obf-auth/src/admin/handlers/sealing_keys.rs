@@ -2,9 +2,9 @@
 
 use crate::{admin::Administration, sealing::Use};
 use obf_admin::resource::sealing_keys::{SealingKey, SealingUse};
-use obf_admin_http::{Asked, Reply, reply::page};
+use obf_admin_http::{AdminRequest, Reply, reply::page};
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let after: Option<u32> = asked.query_as("after")?;
     let keys = work.sealing.keys();
     let behind = after.and_then(|after| keys.iter().position(|key| key.id == after)).map_or(0, |at| at + 1);

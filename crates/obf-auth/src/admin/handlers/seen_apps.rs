@@ -2,10 +2,10 @@
 
 use crate::admin::{Administration, standing::is_of};
 use obf_admin::resource::seen::SeenApp;
-use obf_admin_http::{Asked, Reply, reply::page};
+use obf_admin_http::{AdminRequest, Reply, reply::page};
 use std::collections::BTreeMap;
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let after = asked.query("after").unwrap_or_default();
     let table = work.locator.table();
     let mut seen: BTreeMap<String, SeenApp> = BTreeMap::new();

@@ -4,7 +4,7 @@ use crate::admin::{Administration, standing::is_of};
 use hyper::StatusCode;
 use obf_admin::resource::tokens::{Revoked, Token, TokenApp};
 use obf_admin_http::{
-    Asked, Caller, Problem, Reply,
+    AdminRequest, Caller, Problem, Reply,
     reply::{object, page},
 };
 use obf_store::{
@@ -14,7 +14,7 @@ use obf_store::{
 use obf_token::TokenId;
 use obf_types::{AppId, Domain, GlobalIdentity, IdentityKind, Refusal};
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let filter = TokenFilter {
         device: asked.query("device").map(device).transpose()?,
         app: asked.query_as::<AppId>("app")?,
@@ -25,7 +25,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     page("tokens", tokens, asked.limit(), |token| token.id.to_string(), shown)
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     match work.tokens.lookup(&token_id(asked.path(0))?, work.clock.now()).await? {
         Lookup::Live(token) => object(StatusCode::OK, &shown(&token)),
         Lookup::Expired => Err(gone(Refusal::TokenExpired)),
@@ -35,7 +35,7 @@ pub async fn show(work: &Administration, asked: Asked) -> Reply {
 }
 
 /// Ends a token; ending one that has ended is no error, and is in the audit too.
-pub async fn revoke(work: &Administration, asked: Asked) -> Reply {
+pub async fn revoke(work: &Administration, asked: AdminRequest) -> Reply {
     let (id, now) = (token_id(asked.path(0))?, work.clock.now());
     let detail = match work.tokens.lookup(&id, now).await? {
         Lookup::Unknown => return Err(gone(Refusal::UnknownToken)),

@@ -24,7 +24,7 @@ impl PinGuard {
         Ok(Self { from, token, refused: Mutex::new(None) })
     }
 
-    /// The PIN, read anew each time so that a corrected one counts; the refused one is not handed out.
+    /// The PIN, read anew each time so that a corrected one is used; the refused one is not handed out.
     pub fn read(&self) -> Result<Zeroizing<String>, KekError> {
         let no_pin = |reason: String| KekError::NoPin { token: self.token.clone(), reason };
         let text = match &self.from {

@@ -7,19 +7,19 @@ use obf_admin::{
     Role,
     resource::administrators::{Administrator as View, AdministratorRecord, AdministratorToken},
 };
-use obf_admin_http::{Asked, Problem, authentication::CONFIGURED};
-use obf_store::resource::{AdministratorAccount, EntryKind, State};
+use obf_admin_http::{AdminRequest, Problem, authentication::CONFIGURED};
+use obf_store::resource::{AdministratorAccount, StakeholderKind, State};
 use obf_types::hex;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let after = asked.query("after").unwrap_or_default();
     let accounts = work.registry.list_administrators(after, asked.limit() + 1).await?;
     page("administrators", accounts, asked.limit(), |account| account.id.clone(), shown)
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let record: AdministratorRecord = asked.record()?;
     if record.administrator == CONFIGURED {
         return Err(Problem::exists("administrator", CONFIGURED));
@@ -33,11 +33,11 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     told(StatusCode::CREATED, &account, &token)
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     answer(&load(work, asked.path(0)).await?)
 }
 
-pub async fn set(work: &Administration, asked: Asked) -> Reply {
+pub async fn set(work: &Administration, asked: AdminRequest) -> Reply {
     let there = load(work, asked.path(0)).await?;
     let record: AdministratorRecord = patched(&described(&there), &asked)?;
     check(work, &record).await?;
@@ -50,20 +50,20 @@ pub async fn set(work: &Administration, asked: Asked) -> Reply {
     answer(&apply(work, &asked, changed).await?)
 }
 
-pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+pub async fn set_state(work: &Administration, asked: AdminRequest) -> Reply {
     let there = load(work, asked.path(0)).await?;
     let state = target_state(&asked, asked.path(0), there.state)?;
     answer(&apply(work, &asked, AdministratorAccount { state, ..there }).await?)
 }
 
-pub async fn renew_token(work: &Administration, asked: Asked) -> Reply {
+pub async fn renew_token(work: &Administration, asked: AdminRequest) -> Reply {
     let there = load(work, asked.path(0)).await?;
     let token = new_token()?;
     let changed = AdministratorAccount { token_sha256: Sha256::digest(token.as_bytes()).into(), ..there };
     told(StatusCode::OK, &apply(work, &asked, changed).await?, &token)
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let outcome = work.registry.remove_administrator(asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, "administrator", asked.path(0))?;
     Ok(done())
@@ -71,7 +71,7 @@ pub async fn remove(work: &Administration, asked: Asked) -> Reply {
 
 async fn apply(
     work: &Administration,
-    asked: &Asked,
+    asked: &AdminRequest,
     changed: AdministratorAccount,
 ) -> Result<AdministratorAccount, Problem> {
     let expected = asked.expected.or(Some(changed.version));
@@ -113,7 +113,7 @@ pub fn account(
 async fn check(work: &Administration, record: &AdministratorRecord) -> Result<(), Problem> {
     match (record.role, &record.application_provider) {
         (Role::ApplicationProvider, Some(provider)) => {
-            let found = work.registry.entry(EntryKind::ApplicationProvider, provider).await?;
+            let found = work.registry.stakeholder(StakeholderKind::ApplicationProvider, provider).await?;
             found.map(|_| ()).ok_or_else(|| Problem::unknown("application-provider", provider))
         }
         (Role::ApplicationProvider, None) => {

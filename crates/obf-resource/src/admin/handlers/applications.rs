@@ -10,11 +10,11 @@ use obf_admin::{
     Role,
     resource::applications::{Application as View, ApplicationRecord},
 };
-use obf_admin_http::{Asked, Caller, Problem};
-use obf_store::resource::{Application, ApplicationFilter, EntryKind, State};
+use obf_admin_http::{AdminRequest, Caller, Problem};
+use obf_store::resource::{Application, ApplicationFilter, StakeholderKind, State};
 use obf_types::AppId;
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let provider = match asked.caller.role {
         Role::ApplicationProvider => Some(asked.caller.provider.clone().unwrap_or_default()),
         _ => asked.query("provider").map(str::to_owned),
@@ -24,7 +24,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     page("apps", apps, asked.limit(), |app| app.id.to_string(), shown)
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let mut record: ApplicationRecord = asked.record()?;
     let mut state = State::Active;
     if asked.caller.role == Role::ApplicationProvider {
@@ -45,11 +45,11 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     versioned(status, &shown(&app), app.version)
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     answer(&visible(work, &asked.caller, asked.path(0)).await?)
 }
 
-pub async fn set(work: &Administration, asked: Asked) -> Reply {
+pub async fn set(work: &Administration, asked: AdminRequest) -> Reply {
     let app = visible(work, &asked.caller, asked.path(0)).await?;
     let record: ApplicationRecord = patched(&described(&app), &asked)?;
     provider_is_there(work, &record).await?;
@@ -57,19 +57,19 @@ pub async fn set(work: &Administration, asked: Asked) -> Reply {
     apply(work, &asked, app.version, changed).await
 }
 
-pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+pub async fn set_state(work: &Administration, asked: AdminRequest) -> Reply {
     let app = visible(work, &asked.caller, asked.path(0)).await?;
     let changed = Application { state: target_state(&asked, asked.path(0), app.state)?, ..app };
     apply(work, &asked, changed.version, changed).await
 }
 
-async fn apply(work: &Administration, asked: &Asked, version: u64, changed: Application) -> Reply {
+async fn apply(work: &Administration, asked: &AdminRequest, version: u64, changed: Application) -> Reply {
     let expected = asked.expected.or(Some(version));
     let outcome = work.registry.replace_application(changed, expected, work.now()).await?;
     answer(&settled(outcome, "app", asked.path(0))?)
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let app = visible(work, &asked.caller, asked.path(0)).await?;
     let outcome = work.registry.remove_application(app.id, asked.expected, work.now()).await?;
     settled(outcome, "app", asked.path(0))?;
@@ -89,9 +89,9 @@ pub async fn visible(work: &Administration, caller: &Caller, id: &str) -> Result
 
 async fn provider_is_there(work: &Administration, record: &ApplicationRecord) -> Result<(), Problem> {
     let Some(provider) = &record.provider else { return Ok(()) };
-    match work.registry.entry(EntryKind::ApplicationProvider, provider).await? {
-        Some(entry) if entry.state != State::Retired => Ok(()),
-        Some(entry) => Err(Problem::state(provider, entry.state)),
+    match work.registry.stakeholder(StakeholderKind::ApplicationProvider, provider).await? {
+        Some(stakeholder) if stakeholder.state != State::Retired => Ok(()),
+        Some(stakeholder) => Err(Problem::state(provider, stakeholder.state)),
         None => Err(Problem::unknown("application-provider", provider)),
     }
 }

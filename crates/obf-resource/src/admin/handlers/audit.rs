@@ -3,7 +3,7 @@
 use super::Reply;
 use crate::{admin::Administration, registry::Registry};
 use obf_admin_http::{
-    Asked,
+    AdminRequest,
     audit::{self, AuditLog},
 };
 use obf_store::{
@@ -26,14 +26,14 @@ impl AuditLog for Registry {
     }
 }
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     audit::list(&work.registry, asked).await
 }
 
-pub async fn export(work: &Administration, asked: Asked) -> Reply {
+pub async fn export(work: &Administration, asked: AdminRequest) -> Reply {
     audit::export(&work.registry, &work.running, &asked)
 }
 
-pub async fn verify(work: &Administration, asked: Asked) -> Reply {
+pub async fn verify(work: &Administration, asked: AdminRequest) -> Reply {
     audit::verify(&work.registry, asked).await
 }

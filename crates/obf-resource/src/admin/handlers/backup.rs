@@ -4,11 +4,11 @@ use super::{Reply, object, streamed};
 use crate::{admin::Administration, backup::BackupError, registry::RegistryError};
 use hyper::StatusCode;
 use obf_admin::resource::backup::{MEDIA_TYPE, Restored};
-use obf_admin_http::{Asked, Problem, body};
+use obf_admin_http::{AdminRequest, Problem, body};
 use obf_kms::KmsError;
 use obf_store::resource::RestoreError;
 
-pub async fn make(work: &Administration, _: Asked) -> Reply {
+pub async fn make(work: &Administration, _: AdminRequest) -> Reply {
     work.registry.note("database.backup", "database", "", work.now()).await?;
     let (octets, ending, answer) = body::stream(body::WAITING_PIECES);
     let registry = work.registry.clone();
@@ -24,7 +24,7 @@ pub async fn make(work: &Administration, _: Asked) -> Reply {
     Ok(streamed(MEDIA_TYPE, answer))
 }
 
-pub async fn restore(work: &Administration, asked: Asked) -> Reply {
+pub async fn restore(work: &Administration, asked: AdminRequest) -> Reply {
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
     let restored = work.registry.restore(stream, work.now()).await;
     if let Err(error) = &restored {

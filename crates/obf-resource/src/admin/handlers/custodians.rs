@@ -4,11 +4,11 @@ use super::{Reply, done, object, patched, settled, state_asked, target_state, ve
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::custodians::{Custodian as View, CustodianKind as Kind, CustodianRecord, Standing};
-use obf_admin_http::{Asked, Problem};
+use obf_admin_http::{AdminRequest, Problem};
 use obf_store::resource::{Custodian, CustodianKind, State};
 use serde_json::json;
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let after = asked.query("after").unwrap_or_default();
     let mut custodians = work.registry.list_custodians(state_asked(&asked), after, asked.limit() + 1).await?;
     let more = custodians.len() > asked.limit() as usize;
@@ -21,7 +21,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     object(StatusCode::OK, &json!({ "custodians": rows, "next": next }))
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let record: CustodianRecord = asked.record()?;
     let now = work.now();
     let custodian = Custodian {
@@ -43,11 +43,11 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     versioned(status, &shown(work, &there).await?, there.version)
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     answer(work, &load(work, asked.path(0)).await?).await
 }
 
-pub async fn set(work: &Administration, asked: Asked) -> Reply {
+pub async fn set(work: &Administration, asked: AdminRequest) -> Reply {
     let custodian = load(work, asked.path(0)).await?;
     let record: CustodianRecord = patched(&described(&custodian), &asked)?;
     let changed =
@@ -55,19 +55,19 @@ pub async fn set(work: &Administration, asked: Asked) -> Reply {
     apply(work, &asked, changed).await
 }
 
-pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+pub async fn set_state(work: &Administration, asked: AdminRequest) -> Reply {
     let custodian = load(work, asked.path(0)).await?;
     let state = target_state(&asked, asked.path(0), custodian.state)?;
     apply(work, &asked, Custodian { state, ..custodian }).await
 }
 
-async fn apply(work: &Administration, asked: &Asked, changed: Custodian) -> Reply {
+async fn apply(work: &Administration, asked: &AdminRequest, changed: Custodian) -> Reply {
     let expected = asked.expected.or(Some(changed.version));
     let outcome = work.registry.replace_custodian(changed, expected, work.now()).await?;
     answer(work, &settled(outcome, "custodian", asked.path(0))?).await
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let outcome = work.registry.remove_custodian(asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, "custodian", asked.path(0))?;
     Ok(done())

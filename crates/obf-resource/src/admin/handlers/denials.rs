@@ -4,11 +4,11 @@ use super::{Reply, done, grants, page, settled, versioned};
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::denials::{Denial as View, DenialRecord};
-use obf_admin_http::{Asked, Problem};
+use obf_admin_http::{AdminRequest, Problem};
 use obf_store::resource::{Denial, DenialFilter, Grantee, NewDenial, Outcome};
 use obf_types::{AppId, UnixTime};
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let device = match asked.query("device") {
         None => None,
         Some(identity) => Some(work.registry.device(identity).await?.id),
@@ -21,7 +21,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     page("denials", denials, asked.limit(), |denial| denial.id.to_string(), |denial| shown(denial, now))
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let record: DenialRecord = asked.record()?;
     let app = AppId::new(&record.app).map_err(|error| Problem::rule(format_args!("app: {error}")))?;
     let (grantee, _) = grants::grantee(work, record.device.as_deref(), record.group.as_deref()).await?;
@@ -37,19 +37,19 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     }
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     let denial = work.registry.denial(id(&asked)?).await?;
     let denial = denial.ok_or_else(|| Problem::unknown("denial", asked.path(0)))?;
     versioned(StatusCode::OK, &shown(&denial, work.now()), denial.version)
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let outcome = work.registry.remove_denial(id(&asked)?, asked.expected, work.now()).await;
     settled(outcome?, "denial", asked.path(0))?;
     Ok(done())
 }
 
-fn id(asked: &Asked) -> Result<i64, Problem> {
+fn id(asked: &AdminRequest) -> Result<i64, Problem> {
     asked.path(0).parse().map_err(|_| Problem::parameter("denial", "a number"))
 }
 

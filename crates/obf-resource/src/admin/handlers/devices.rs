@@ -11,14 +11,14 @@ use obf_admin::resource::devices::{
     AlgorithmName, BootstrapAlgorithm, CSV, Device as View, DeviceRecord as Described, DeviceSettings, PSKC,
     Source, TechnologyName,
 };
-use obf_admin_http::{Asked, Problem, body};
+use obf_admin_http::{AdminRequest, Problem, body};
 use obf_kms::{Format, KeyPart, TransportKey};
 use obf_store::resource::{
     AkaAlgorithm, Credential, Device, DeviceFilter, DeviceId, DeviceUpdate, Source as StoredSource,
 };
 use obf_token::{Algorithm, Mode, Technology};
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let filter = DeviceFilter {
         state: state_asked(&asked),
         custodian: asked.query("custodian").map(str::to_owned),
@@ -31,8 +31,8 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     page("devices", devices, asked.limit(), |(id, _)| id.to_cursor().to_string(), |(_, view)| view.clone())
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
-    let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, work.home_network)?;
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
+    let record = DeviceRecord::read(&asked.record::<Described<KeyPart>>()?, work.mnc_length)?;
     let identity = record.primary().map(ToString::to_string).unwrap_or_default();
     let outcome = work.registry.register(vec![record], work.now()).await?;
     let status = match outcome.into_iter().next().transpose()? {
@@ -43,7 +43,7 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     versioned(status, &shown(&device)?, device.version)
 }
 
-pub async fn import(work: &Administration, asked: Asked) -> Reply {
+pub async fn import(work: &Administration, asked: AdminRequest) -> Reply {
     let format = match asked.media_type {
         CSV => Some(Format::Csv),
         PSKC => Some(Format::Pskc),
@@ -53,7 +53,7 @@ pub async fn import(work: &Administration, asked: Asked) -> Reply {
     let key = key.and_then(|(name, key)| TransportKey::from_octets(name, key.as_bytes()));
     let key_file = match (format, key) {
         (None, _) => None,
-        (Some(format), Some(key)) => Some(read_key_file(format, key, work.home_network)),
+        (Some(format), Some(key)) => Some(read_key_file(format, key, work.mnc_length)),
         (Some(_), None) => return Err(Problem::rule("Obf-Transport-Key: is needed for a key file")),
     };
     let Some(stream) = asked.stream() else { return Err(Problem::internal(&"no stream")) };
@@ -62,7 +62,7 @@ pub async fn import(work: &Administration, asked: Asked) -> Reply {
     let import = Import {
         explain: explained,
         registry: work.registry.clone(),
-        home_network: work.home_network,
+        mnc_length: work.mnc_length,
         clock: work.clock.clone(),
         report,
     };
@@ -79,11 +79,11 @@ pub async fn import(work: &Administration, asked: Asked) -> Reply {
     Ok(streamed("application/jsonl", answer))
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     answer(&work.registry.device(asked.path(0)).await?)
 }
 
-pub async fn set(work: &Administration, asked: Asked) -> Reply {
+pub async fn set(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let settings: DeviceSettings = patched(&settings(&device)?, &asked)?;
     let update = DeviceUpdate {
@@ -98,32 +98,32 @@ pub async fn set(work: &Administration, asked: Asked) -> Reply {
     apply(work, &asked, &device, update).await
 }
 
-pub async fn set_state(work: &Administration, asked: Asked) -> Reply {
+pub async fn set_state(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let update = DeviceUpdate {
         state: target_state(&asked, asked.path(0), device.state)?,
         minimum_algorithm: credential(&device)?.aka().minimum_algorithm,
         kyc_expiry: device.kyc_expiry,
-        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+        custodian: device.custodian.as_ref().map(|custodian| custodian.id.clone()),
     };
     apply(work, &asked, &device, update).await
 }
 
 /// At the version that was expected, otherwise at the one that was read.
-async fn apply(work: &Administration, asked: &Asked, device: &Device, update: DeviceUpdate) -> Reply {
+async fn apply(work: &Administration, asked: &AdminRequest, device: &Device, update: DeviceUpdate) -> Reply {
     let expected = asked.expected.or(Some(device.version));
     let updated = work.registry.update_device(device.id, update, expected, work.now()).await?;
     answer(&settled(updated, "device", asked.path(0))?)
 }
 
-pub async fn revoke(work: &Administration, asked: Asked) -> Reply {
+pub async fn revoke(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let ended = work.registry.end_tokens(device.id, asked.expected, work.now()).await?;
     settled(ended, "device", asked.path(0))?;
     show(work, asked).await
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     let removed = work.registry.remove_device(device.id, asked.expected, work.now()).await?;
     settled(removed, "device", asked.path(0))?;
@@ -144,7 +144,7 @@ fn settings(device: &Device) -> Result<DeviceSettings, Problem> {
     Ok(DeviceSettings {
         minimum_algorithm: minimum(credential(device)?),
         kyc_expiry: device.kyc_expiry.map(Into::into),
-        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+        custodian: device.custodian.as_ref().map(|custodian| custodian.id.clone()),
     })
 }
 
@@ -187,7 +187,7 @@ fn shown(device: &Device) -> Result<View, Problem> {
         sqn: format!("{:012x}", aka.sqn),
         minimum_algorithm: minimum(credential),
         kyc_expiry: device.kyc_expiry.map(Into::into),
-        custodian: device.custodian.as_ref().map(|holder| holder.id.clone()),
+        custodian: device.custodian.as_ref().map(|custodian| custodian.id.clone()),
         version: device.version,
         created_at: device.created_at.into(),
         updated_at: device.updated_at.into(),

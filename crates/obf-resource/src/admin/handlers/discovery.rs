@@ -7,19 +7,19 @@ use obf_admin::{
     Api,
     resource::discovery::{Discovery, Registration},
 };
-use obf_admin_http::Asked;
+use obf_admin_http::AdminRequest;
 use obf_types::{IdentityKind, UaClass};
 use std::sync::LazyLock;
 
-pub async fn show(work: &Administration, _: Asked) -> Reply {
+pub async fn show(work: &Administration, _: AdminRequest) -> Reply {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     object(
         StatusCode::OK,
         &Discovery {
             node: "resource-server".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            addresses: work.offer.addresses.clone(),
-            authentication_servers: work.offer.authentication_servers.clone(),
+            addresses: work.discovery.addresses.clone(),
+            authentication_servers: work.discovery.authentication_servers.clone(),
             algorithms: words(&["milenage", "tuak"]),
             ua: words(&UaClass::NAMES),
             identities: IdentityKind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
@@ -37,7 +37,7 @@ pub async fn show(work: &Administration, _: Asked) -> Reply {
     )
 }
 
-pub async fn openapi(_: &Administration, _: Asked) -> Reply {
+pub async fn openapi(_: &Administration, _: AdminRequest) -> Reply {
     static DOCUMENT: LazyLock<serde_json::Value> =
         LazyLock::new(|| obf_admin::openapi::document(Api::Resource));
     object(StatusCode::OK, &*DOCUMENT)

@@ -7,7 +7,7 @@ use obf_admin::{
     Role,
     resource::grants::{Grant as View, GrantRecord},
 };
-use obf_admin_http::{Asked, Problem};
+use obf_admin_http::{AdminRequest, Problem};
 use obf_store::resource::{DeviceId, Grant, Grantee};
 use obf_types::{AppId, Lifetime, hex};
 use serde_json::json;
@@ -18,7 +18,7 @@ enum After {
     Group(String, AppId),
 }
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     // Which devices there are is not a provider's to know, whatever its application is told of one that comes to it.
     let anonymous = asked.caller.role == Role::ApplicationProvider;
     if anonymous {
@@ -61,7 +61,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     object(StatusCode::OK, &json!({ "grants": rows, "next": next }))
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let record: GrantRecord = asked.record()?;
     let app = AppId::new(&record.app).map_err(|error| Problem::rule(format_args!("app: {error}")))?;
     let (grantee, device) = grantee(work, record.device.as_deref(), record.group.as_deref()).await?;
@@ -93,16 +93,16 @@ pub(super) async fn grantee(
     }
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let device = work.registry.device(asked.path(0)).await?;
     take_back(work, &asked, Grantee::Device(device.id)).await
 }
 
-pub async fn remove_group(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove_group(work: &Administration, asked: AdminRequest) -> Reply {
     take_back(work, &asked, Grantee::Group(asked.path(0).to_owned())).await
 }
 
-async fn take_back(work: &Administration, asked: &Asked, grantee: Grantee) -> Reply {
+async fn take_back(work: &Administration, asked: &AdminRequest, grantee: Grantee) -> Reply {
     let app = AppId::new(asked.path(1)).map_err(|error| Problem::parameter("app", error))?;
     let found = work.registry.remove_grant(grantee, app.clone(), work.now()).await;
     if found? { Ok(done()) } else { Err(Problem::no_grant(asked.path(0), app.as_str())) }

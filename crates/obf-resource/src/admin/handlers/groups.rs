@@ -4,16 +4,16 @@ use super::{Reply, done, object, page, patched, settled, versioned};
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::groups::{Group as View, GroupRecord, Member, MembersChange, MembersRecord};
-use obf_admin_http::{Asked, Problem};
+use obf_admin_http::{AdminRequest, Problem};
 use obf_store::resource::{DeviceId, Group};
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let groups =
         work.registry.list_groups(asked.query("after").unwrap_or_default(), asked.limit() + 1).await?;
     page("groups", groups, asked.limit(), |group| group.id.clone(), shown)
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let record: GroupRecord = asked.record()?;
     let added = work.registry.add_group(&record.group, record.name.clone(), work.now()).await?;
     let group = load(work, &record.group).await?;
@@ -24,11 +24,11 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     }
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     answer(&load(work, asked.path(0)).await?)
 }
 
-pub async fn set(work: &Administration, asked: Asked) -> Reply {
+pub async fn set(work: &Administration, asked: AdminRequest) -> Reply {
     let group = load(work, asked.path(0)).await?;
     let record: GroupRecord = patched(&shown(&group).record, &asked)?;
     let expected = asked.expected.or(Some(group.version));
@@ -36,13 +36,13 @@ pub async fn set(work: &Administration, asked: Asked) -> Reply {
     answer(&settled(outcome, "group", asked.path(0))?)
 }
 
-pub async fn remove(work: &Administration, asked: Asked) -> Reply {
+pub async fn remove(work: &Administration, asked: AdminRequest) -> Reply {
     let outcome = work.registry.remove_group(asked.path(0), asked.expected, work.now()).await?;
     settled(outcome, "group", asked.path(0))?;
     Ok(done())
 }
 
-pub async fn members(work: &Administration, asked: Asked) -> Reply {
+pub async fn members(work: &Administration, asked: AdminRequest) -> Reply {
     load(work, asked.path(0)).await?;
     let after = asked.query_as("after")?.map(DeviceId::from_cursor);
     let members = work.registry.list_members(asked.path(0), after, asked.limit() + 1).await?;
@@ -56,7 +56,7 @@ pub async fn members(work: &Administration, asked: Asked) -> Reply {
 }
 
 /// Joining and leaving.
-pub async fn change_members(work: &Administration, asked: Asked) -> Reply {
+pub async fn change_members(work: &Administration, asked: AdminRequest) -> Reply {
     let record: MembersRecord = asked.record()?;
     let put_in = asked.operation.id == "groups.join";
     let outcome = work.registry.change_members(asked.path(0), record.devices, put_in, work.now()).await?;

@@ -4,13 +4,13 @@ use super::{Reply, page, settled, versioned};
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::resource::kyc::{Kyc as View, KycRecord as Described, KycState};
-use obf_admin_http::{Asked, Problem};
+use obf_admin_http::{AdminRequest, Problem};
 use obf_store::resource::{Due, KycFilter, KycRecord, KycStanding, Outcome};
 use obf_types::UnixTime;
 
 const DAY: u64 = 86_400;
 
-pub async fn list(work: &Administration, asked: Asked) -> Reply {
+pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
     let custodian = asked.query("custodian").map(str::to_owned);
     let after = asked.query_as("after")?.unwrap_or(0);
     let within: Option<u64> = asked.query_as("within")?;
@@ -28,7 +28,7 @@ pub async fn list(work: &Administration, asked: Asked) -> Reply {
     page("kyc", rows, asked.limit(), |row| row.record.to_string(), View::clone)
 }
 
-pub async fn add(work: &Administration, asked: Asked) -> Reply {
+pub async fn add(work: &Administration, asked: AdminRequest) -> Reply {
     let described: Described = asked.record()?;
     if described.valid_until <= described.verified_at {
         return Err(Problem::rule("valid_until: a time behind verified_at"));
@@ -59,19 +59,19 @@ pub async fn add(work: &Administration, asked: Asked) -> Reply {
     }
 }
 
-pub async fn show(work: &Administration, asked: Asked) -> Reply {
+pub async fn show(work: &Administration, asked: AdminRequest) -> Reply {
     let record = work.registry.kyc_record(id(&asked)?).await?;
     let record = record.ok_or_else(|| Problem::unknown("kyc", asked.path(0)))?;
     versioned(StatusCode::OK, &shown(work, &record, work.now())?, record.version)
 }
 
-pub async fn revoke(work: &Administration, asked: Asked) -> Reply {
+pub async fn revoke(work: &Administration, asked: AdminRequest) -> Reply {
     let outcome = work.registry.revoke_kyc_record(id(&asked)?, asked.expected, work.now()).await?;
     let record = settled(outcome, "kyc", asked.path(0))?;
     versioned(StatusCode::OK, &shown(work, &record, work.now())?, record.version)
 }
 
-fn id(asked: &Asked) -> Result<i64, Problem> {
+fn id(asked: &AdminRequest) -> Result<i64, Problem> {
     asked.path(0).parse().map_err(|_| Problem::parameter("record", "a number"))
 }
 

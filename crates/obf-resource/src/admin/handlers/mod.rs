@@ -8,22 +8,22 @@ mod custodians;
 mod denials;
 mod devices;
 mod discovery;
-mod entries;
 mod grants;
 mod groups;
 mod kms;
 mod kyc;
 mod registration;
+mod stakeholders;
 
 use super::Administration;
 use obf_admin_http::{
-    Asked, Problem,
+    AdminRequest, Problem,
     reply::{Reply, done, object, page, patched, streamed, versioned},
 };
 use obf_store::resource::{Outcome, State};
 use std::{future::Future, pin::Pin};
 
-type Handler = fn(Administration, Asked) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
+type Handler = fn(Administration, AdminRequest) -> Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 macro_rules! handlers {
     ($($id:literal => $handler:path,)*) => {
@@ -82,30 +82,30 @@ handlers! {
     "kyc.add" => kyc::add,
     "kyc.show" => kyc::show,
     "kyc.revoke" => kyc::revoke,
-    "providers.list" => entries::list,
-    "providers.add" => entries::add,
-    "providers.show" => entries::show,
-    "providers.set" => entries::set,
-    "providers.remove" => entries::remove,
-    "providers.suspend" => entries::set_state,
-    "providers.resume" => entries::set_state,
-    "providers.retire" => entries::set_state,
-    "resource-servers.list" => entries::list,
-    "resource-servers.add" => entries::add,
-    "resource-servers.show" => entries::show,
-    "resource-servers.set" => entries::set,
-    "resource-servers.remove" => entries::remove,
-    "resource-servers.suspend" => entries::set_state,
-    "resource-servers.resume" => entries::set_state,
-    "resource-servers.retire" => entries::set_state,
-    "application-providers.list" => entries::list,
-    "application-providers.add" => entries::add,
-    "application-providers.show" => entries::show,
-    "application-providers.set" => entries::set,
-    "application-providers.remove" => entries::remove,
-    "application-providers.suspend" => entries::set_state,
-    "application-providers.resume" => entries::set_state,
-    "application-providers.retire" => entries::set_state,
+    "providers.list" => stakeholders::list,
+    "providers.add" => stakeholders::add,
+    "providers.show" => stakeholders::show,
+    "providers.set" => stakeholders::set,
+    "providers.remove" => stakeholders::remove,
+    "providers.suspend" => stakeholders::set_state,
+    "providers.resume" => stakeholders::set_state,
+    "providers.retire" => stakeholders::set_state,
+    "resource-servers.list" => stakeholders::list,
+    "resource-servers.add" => stakeholders::add,
+    "resource-servers.show" => stakeholders::show,
+    "resource-servers.set" => stakeholders::set,
+    "resource-servers.remove" => stakeholders::remove,
+    "resource-servers.suspend" => stakeholders::set_state,
+    "resource-servers.resume" => stakeholders::set_state,
+    "resource-servers.retire" => stakeholders::set_state,
+    "application-providers.list" => stakeholders::list,
+    "application-providers.add" => stakeholders::add,
+    "application-providers.show" => stakeholders::show,
+    "application-providers.set" => stakeholders::set,
+    "application-providers.remove" => stakeholders::remove,
+    "application-providers.suspend" => stakeholders::set_state,
+    "application-providers.resume" => stakeholders::set_state,
+    "application-providers.retire" => stakeholders::set_state,
     "application-providers.register" => registration::register,
     "application-providers.approve" => registration::approve,
     "administrators.list" => administrators::list,
@@ -130,14 +130,14 @@ handlers! {
 }
 
 /// Does what is asked.
-pub async fn answer(work: &Administration, asked: Asked) -> Reply {
+pub async fn answer(work: &Administration, asked: AdminRequest) -> Reply {
     match HANDLERS.iter().find(|(id, _)| *id == asked.operation.id) {
         Some((_, handler)) => handler(work.clone(), asked).await,
         None => Err(Problem::internal(&"this operation has no handler")),
     }
 }
 
-/// What became of a change to `what`, a kind and an id.
+/// What a change of the `kind` with that id made, or the problem that it met.
 fn settled<T>(outcome: Outcome<T>, kind: &'static str, id: &str) -> Result<T, Problem> {
     match outcome {
         Outcome::Done(value) => Ok(value),
@@ -152,7 +152,7 @@ fn settled<T>(outcome: Outcome<T>, kind: &'static str, id: &str) -> Result<T, Pr
 }
 
 /// The state that the operation's verb leads to, from the one there is.
-fn target_state(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
+fn target_state(asked: &AdminRequest, id: &str, now: State) -> Result<State, Problem> {
     let verb = asked.operation.id.rsplit('.').next().unwrap_or_default();
     let (wanted, from): (_, &[State]) = match verb {
         "activate" | "approve" => (State::Active, &[State::Registered, State::Active]),
@@ -164,7 +164,7 @@ fn target_state(asked: &Asked, id: &str, now: State) -> Result<State, Problem> {
 }
 
 /// `?state=`.
-fn state_asked(asked: &Asked) -> Option<State> {
+fn state_asked(asked: &AdminRequest) -> Option<State> {
     let wanted = asked.query("state")?;
     State::ALL.into_iter().find(|state| state.name() == wanted)
 }

@@ -3,53 +3,53 @@
 use super::{
     Reply,
     administrators::{account, new_token},
-    entries, settled, target_state, versioned,
+    settled, stakeholders, target_state, versioned,
 };
 use crate::admin::Administration;
 use hyper::StatusCode;
 use obf_admin::{Role, resource::administrators::AdministratorRecord};
-use obf_admin_http::{Asked, Problem};
-use obf_store::resource::{Entry, EntryKind, Registered, State};
+use obf_admin_http::{AdminRequest, Problem};
+use obf_store::resource::{Registered, Stakeholder, StakeholderKind, State};
 use serde_json::json;
 
-/// The longest id whose administrator's id still is one.
+/// The longest id of a provider for which the id of its administrator is still valid.
 const LONGEST_ID: usize = 60;
 
-pub async fn register(work: &Administration, asked: Asked) -> Reply {
-    let entry = entries::entry(work, &asked, asked.body(), State::Registered).await?;
-    if entry.id.len() > LONGEST_ID {
+pub async fn register(work: &Administration, asked: AdminRequest) -> Reply {
+    let stakeholder = stakeholders::read(work, &asked, asked.body(), State::Registered).await?;
+    if stakeholder.id.len() > LONGEST_ID {
         return Err(Problem::rule(format_args!("application_provider: at most {LONGEST_ID} characters")));
     }
     let record = AdministratorRecord {
-        administrator: administrator_of(&entry.id),
+        administrator: administrator_of(&stakeholder.id),
         role: Role::ApplicationProvider,
-        application_provider: Some(entry.id.clone()),
+        application_provider: Some(stakeholder.id.clone()),
         cert_name: None,
     };
     let token = new_token()?;
     let account = account(work, &record, &token, State::Registered);
     let most = work.most_registrations;
-    match work.registry.register_provider(entry.clone(), account, most, work.now()).await? {
+    match work.registry.register_provider(stakeholder.clone(), account, most, work.now()).await? {
         Registered::Done => {}
-        Registered::Exists => return Err(Problem::exists("application-provider", &entry.id)),
+        Registered::Exists => return Err(Problem::exists("application-provider", &stakeholder.id)),
         Registered::Full => return Err(Problem::registrations_full(most)),
     }
-    let mut told = entries::shown(&entry);
+    let mut told = stakeholders::shown(&stakeholder);
     if let Some(told) = told.as_object_mut() {
         told.insert("administrator".into(), json!(record.administrator));
         told.insert("token".into(), json!(*token));
     }
-    versioned(StatusCode::CREATED, &told, entry.version)
+    versioned(StatusCode::CREATED, &told, stakeholder.version)
 }
 
-pub async fn approve(work: &Administration, asked: Asked) -> Reply {
-    let there = entries::load(work, EntryKind::ApplicationProvider, asked.path(0)).await?;
+pub async fn approve(work: &Administration, asked: AdminRequest) -> Reply {
+    let there = stakeholders::load(work, StakeholderKind::ApplicationProvider, asked.path(0)).await?;
     let state = target_state(&asked, asked.path(0), there.state)?;
     let expected = asked.expected.or(Some(there.version));
-    let approved = Entry { state, ..there };
+    let approved = Stakeholder { state, ..there };
     let administrator = administrator_of(asked.path(0));
     let outcome = work.registry.approve_provider(approved, expected, &administrator, work.now()).await?;
-    entries::answer(&settled(outcome, EntryKind::ApplicationProvider.name(), asked.path(0))?)
+    stakeholders::answer(&settled(outcome, StakeholderKind::ApplicationProvider.name(), asked.path(0))?)
 }
 
 fn administrator_of(provider: &str) -> String {

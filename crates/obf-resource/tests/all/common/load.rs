@@ -1,6 +1,6 @@
 //! Many who take vectors at once, while what is behind the Resource Server fails and comes back.
 
-use super::{LONG, RprClient, Usim, VENDOR, vector_for};
+use super::{LONG, RprUdpClient, Usim, VENDOR, vector_for};
 use obf_radius::AnswerError;
 use obf_rpr::VectorAnswer;
 use obf_types::Refusal;
@@ -40,7 +40,7 @@ pub struct Load {
 
 impl Load {
     /// More who ask, one request at a time each.
-    pub fn ask(&mut self, client: RprClient, lanes: u64) {
+    pub fn ask(&mut self, client: RprUdpClient, lanes: u64) {
         let client = Arc::new(client);
         for lane in 0..lanes {
             self.lanes.spawn(take_vectors(client.clone(), self.seen.clone(), lane));
@@ -72,7 +72,7 @@ impl Load {
     }
 }
 
-async fn take_vectors(client: Arc<RprClient>, seen: Arc<Seen>, lane: u64) {
+async fn take_vectors(client: Arc<RprUdpClient>, seen: Arc<Seen>, lane: u64) {
     for step in 0.. {
         if seen.stop.load(Ordering::SeqCst) {
             return;

@@ -15,7 +15,7 @@ use obf_net::{
 };
 use obf_radius::{AnswerError, AttributeWriter, Code, Reply, Vendor, exchange::RetransmitPolicy};
 use obf_resource::{Config, Environment, Handle};
-use obf_rpr::{Ask, Asker, AuthenticationData, Resynchronisation, VectorAnswer, VectorRequest};
+use obf_rpr::{AuthenticationData, Resynchronisation, RprClient, RprOperation, VectorAnswer, VectorRequest};
 use obf_token::Mode;
 use obf_types::{Domain, Epoch, NodeNumber, Secret};
 use serde_json::{Value, json};
@@ -83,8 +83,8 @@ impl Site {
         files
     }
 
-    /// One Authentication Server node on loopback, with its notices going to `dae`.
-    pub fn config(&self, dae: Option<SocketAddr>) -> Value {
+    /// One Authentication Server node on loopback, with its notices going to `das`.
+    pub fn config(&self, das: Option<SocketAddr>) -> Value {
         let hash: String = Sha256::digest(TOKEN).iter().map(|octet| format!("{octet:02x}")).collect();
         let listen = "127.0.0.1:0";
         json!({
@@ -101,7 +101,7 @@ impl Site {
             },
             "auth_servers": [{
                 "domain": DOMAIN, "node": 1, "address": "127.0.0.1", "secret_file": self.path("secret"),
-                "cert_name": "as.example", "dae": dae,
+                "cert_name": "as.example", "das": das,
             }],
         })
     }
@@ -135,8 +135,8 @@ impl Rs {
         Admin::connect(self.endpoint("admin"), host, &self.ca, TOKEN).await.unwrap()
     }
 
-    pub async fn client(&self) -> RprClient {
-        RprClient::open(&[self.endpoint("rpr")]).await
+    pub async fn client(&self) -> RprUdpClient {
+        RprUdpClient::open(&[self.endpoint("rpr")]).await
     }
 }
 
@@ -217,28 +217,28 @@ pub fn record(imsi: &str) -> Value {
 }
 
 /// The Authentication Server's end of RPR over UDP.
-pub struct RprClient {
+pub struct RprUdpClient {
     udp: RadiusUdpClient,
-    pub asker: Asker,
+    pub from: RprClient,
 }
 
-impl RprClient {
+impl RprUdpClient {
     pub async fn open(servers: &[SocketAddr]) -> Self {
-        Self::with(servers, SECRET.as_bytes(), asker(1)).await
+        Self::with(servers, SECRET.as_bytes(), auth_server(1)).await
     }
 
-    pub async fn with(servers: &[SocketAddr], secret: &[u8], asker: Asker) -> Self {
+    pub async fn with(servers: &[SocketAddr], secret: &[u8], from: RprClient) -> Self {
         let server = |address: &SocketAddr| UdpServerAddress { address: *address, secret: secret.into() };
         let udp = RadiusUdpClient::open(servers.iter().map(server).collect(), POLICY).await.unwrap();
-        Self { udp, asker }
+        Self { udp, from }
     }
 
-    pub async fn send(&self, ask: &Ask) -> Result<Reply, AskError> {
-        self.udp.ask(Code::AccessRequest, &encoded(ask, &self.asker)).await
+    pub async fn send(&self, operation: &RprOperation) -> Result<Reply, AskError> {
+        self.udp.ask(Code::AccessRequest, &encoded(operation, &self.from)).await
     }
 
-    pub async fn ask(&self, ask: &Ask) -> Reply {
-        self.send(ask).await.unwrap()
+    pub async fn ask(&self, operation: &RprOperation) -> Reply {
+        self.send(operation).await.unwrap()
     }
 
     pub async fn vector(&self, user: &str) -> Result<VectorAnswer, AnswerError> {
@@ -252,22 +252,26 @@ impl RprClient {
         auts: [u8; 14],
     ) -> Result<VectorAnswer, AnswerError> {
         let resynchronisation = Some(Resynchronisation { rand, auts });
-        let ask = Ask::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation });
-        VectorAnswer::decode(&self.ask(&ask).await, VENDOR)
+        let operation = RprOperation::Vector(VectorRequest {
+            user_name: user.into(),
+            mode: Mode::Aka,
+            resynchronisation,
+        });
+        VectorAnswer::decode(&self.ask(&operation).await, VENDOR)
     }
 }
 
-pub fn asker(node: u8) -> Asker {
-    Asker { domain: Domain::new(DOMAIN).unwrap(), node: NodeNumber::new(node).unwrap() }
+pub fn auth_server(node: u8) -> RprClient {
+    RprClient { domain: Domain::new(DOMAIN).unwrap(), node: NodeNumber::new(node).unwrap() }
 }
 
-pub fn vector_for(user: &str) -> Ask {
-    Ask::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation: None })
+pub fn vector_for(user: &str) -> RprOperation {
+    RprOperation::Vector(VectorRequest { user_name: user.into(), mode: Mode::Aka, resynchronisation: None })
 }
 
-pub fn encoded(ask: &Ask, asker: &Asker) -> Vec<u8> {
+pub fn encoded(operation: &RprOperation, client: &RprClient) -> Vec<u8> {
     let mut attributes = Vec::new();
-    ask.encode(VENDOR, asker, &mut AttributeWriter::for_request(&mut attributes)).unwrap();
+    operation.encode(VENDOR, client, &mut AttributeWriter::for_request(&mut attributes)).unwrap();
     attributes
 }
 
@@ -317,4 +321,14 @@ impl Usim {
 pub fn aka(answer: &VectorAnswer) -> &AkaVector {
     let AuthenticationData::Aka(vector) = &answer.data;
     vector
+}
+
+/// All that waits for an addressee, in the order in which its two lanes are delivered.
+pub async fn outbox(
+    store: &obf_store::resource::ResourceDb,
+    addressee: &str,
+) -> Vec<obf_store::resource::Notice> {
+    let mut all = store.notices_in(addressee, obf_store::resource::Lane::Single, 10_000).await.unwrap();
+    all.extend(store.notices_in(addressee, obf_store::resource::Lane::Bulk, 10_000).await.unwrap());
+    all
 }

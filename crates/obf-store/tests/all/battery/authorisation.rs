@@ -55,7 +55,7 @@ on_each_engine! {
         let done = db.change_members("fleet", members.clone(), true, change(&[])).await.unwrap();
         assert_eq!(done, Outcome::Done(MembersChanged { changed: 2, unknown: vec![] }));
         assert!(db.put_grant(grant(Grantee::Group("fleet".into()), "a.example"), change(&["as1"])).await.unwrap());
-        let told = db.waiting_notices("as1", 0, 10).await.unwrap();
+        let told = outbox(&db, "as1").await;
         assert_eq!(told.iter().filter_map(|notice| notice.device.clone()).map(|(id, _)| id).collect::<Vec<_>>(),
             [imsi(1), imsi(2)]);
         let right = |number| db.right(imsi(number), app("a.example"), NOW);
@@ -67,13 +67,13 @@ on_each_engine! {
         assert_eq!(db.list_devices(filter, None, 9).await.unwrap().len(), 2);
         db.change_members("fleet", vec![members[0].clone()], false, change(&["as1"])).await.unwrap();
         assert_eq!(right(1).await.unwrap().unwrap().1.granted, None);
-        assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap().len(), 3);
+        assert_eq!(outbox(&db, "as1").await.len(), 3);
         assert_eq!(db.remove_group("fleet", None, change(&["as1"])).await.unwrap(), Outcome::Done(()));
         assert_eq!(right(2).await.unwrap().unwrap().1.granted, None);
-        assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap().len(), 4);
+        assert_eq!(outbox(&db, "as1").await.len(), 4);
     }
 
-    async fn of_several_grants_the_devices_own_counts_then_the_first_groups(db: ResourceDb) {
+    async fn of_several_grants_the_devices_own_decides_then_the_first_groups(db: ResourceDb) {
         let id = with_device(&db).await;
         for name in ["a.example", "b.example", "c.example"] {
             db.add_application(application(name), change(&[])).await.unwrap();
@@ -96,7 +96,7 @@ on_each_engine! {
         assert_eq!((names(&page), seconds(&page)), (vec!["a.example", "b.example"], vec![100, 7]));
         let (_, page) = db.rights(imsi(1), None, 1, NOW).await.unwrap().unwrap();
         assert_eq!((names(&page), page.more), (vec!["a.example"], true));
-        // A grant that has ended is none: the next one counts.
+        // A grant that has ended is ignored: the next one decides.
         let ended = Terms { expires_at: Some(NOW), ..lifetime(100) };
         let first = Grant { terms: ended.clone(), ..grant(Grantee::Group("g1".into()), "a.example") };
         db.put_grant(first, change(&[])).await.unwrap();
@@ -133,21 +133,21 @@ on_each_engine! {
         let Outcome::Done(now) = db.replace_application(stricter, Some(1), change(&["as1"])).await.unwrap()
         else { panic!() };
         assert_eq!((now.kyc_level, now.version), (2, 2));
-        let told = db.waiting_notices("as1", 0, 10).await.unwrap();
+        let told = outbox(&db, "as1").await;
         assert_eq!((told.len(), told[1].device.clone().map(|(id, _)| id)), (2, Some(imsi(1))));
         // So it is with one that is suspended: keys in use end.
         let suspended = Application { state: State::Suspended, ..now };
         db.replace_application(suspended, None, change(&["as2"])).await.unwrap();
-        assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap().len(), 2);
+        assert_eq!(outbox(&db, "as2").await.len(), 2);
     }
 
     async fn applications_follow_their_provider_out_of_use_and_back(db: ResourceDb) {
         let id = with_device(&db).await;
-        let provider = |state| Entry {
-            kind: EntryKind::ApplicationProvider, id: "tracking".into(), parent: String::new(), state, version: 1,
+        let provider = |state| Stakeholder {
+            kind: StakeholderKind::ApplicationProvider, id: "tracking".into(), parent: String::new(), state, version: 1,
             document: "{}".into(), created_at: NOW, updated_at: NOW,
         };
-        assert!(db.add_entry(provider(State::Active), change(&[])).await.unwrap());
+        assert!(db.add_stakeholder(provider(State::Active), change(&[])).await.unwrap());
         let of_provider = |id: &str, state| Application { provider: "tracking".into(), state, ..application(id) };
         for (name, state) in [("a.example", State::Active), ("b.example", State::Suspended)] {
             db.add_application(of_provider(name, state), change(&[])).await.unwrap();
@@ -158,14 +158,14 @@ on_each_engine! {
             let application = db.application(app(name)).await.unwrap().unwrap();
             (application.state, application.withheld, application.version)
         };
-        db.replace_entry(provider(State::Suspended), None, change(&["as1"])).await.unwrap();
+        db.replace_stakeholder(provider(State::Suspended), None, change(&["as1"])).await.unwrap();
         assert_eq!(standing("a.example").await, (State::Active, true, 2));
         assert_eq!(standing("b.example").await, (State::Suspended, true, 2));
         assert_eq!(standing("other.example").await, (State::Active, false, 1));
         let right = db.right(imsi(1), app("a.example"), NOW).await.unwrap().unwrap().1.granted.unwrap();
         assert!(right.application.withheld);
         // The one application in use, and its device; the suspended one was told of before.
-        let told = db.waiting_notices("as1", 0, 10).await.unwrap();
+        let told = outbox(&db, "as1").await;
         assert_eq!(told.iter().filter_map(|notice| notice.app.clone()).collect::<Vec<_>>(), [app("a.example")]);
         assert_eq!(told.iter().filter(|notice| notice.device.is_some()).count(), 1);
         // One that comes meanwhile waits too, and so does one that changes hands.
@@ -173,12 +173,12 @@ on_each_engine! {
         db.replace_application(of_provider("other.example", State::Active), None, change(&["as2"])).await.unwrap();
         assert!(standing("c.example").await.1 && standing("other.example").await.1);
         // Nothing of it changes by itself.
-        db.replace_entry(provider(State::Suspended), None, change(&[])).await.unwrap();
+        db.replace_stakeholder(provider(State::Suspended), None, change(&[])).await.unwrap();
         assert_eq!(standing("a.example").await.2, 2);
-        db.replace_entry(provider(State::Active), None, change(&["as3"])).await.unwrap();
+        db.replace_stakeholder(provider(State::Active), None, change(&["as3"])).await.unwrap();
         assert_eq!(standing("a.example").await, (State::Active, false, 3));
         assert_eq!(standing("b.example").await, (State::Suspended, false, 3));
-        let told = db.waiting_notices("as3", 0, 10).await.unwrap();
+        let told = outbox(&db, "as3").await;
         let mut told: Vec<_> = told.iter().map(|notice| notice.app.clone().unwrap()).collect();
         told.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         assert_eq!(told, [app("a.example"), app("c.example"), app("other.example")]);
@@ -204,12 +204,12 @@ on_each_engine! {
         };
         db.update_device(id, held, None, change(&[])).await.unwrap();
         let Outcome::Done(added) = db.add_kyc_record(record, change(&["as1"])).await.unwrap() else { panic!() };
-        assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap()[0].device.clone().unwrap().0, imsi(1));
-        let holder = found(&db, 1).await.custodian.unwrap();
-        assert_eq!((holder.id.as_str(), holder.state), ("acme", State::Active));
+        assert_eq!(outbox(&db, "as1").await[0].device.clone().unwrap().0, imsi(1));
+        let registered = found(&db, 1).await.custodian.unwrap();
+        assert_eq!((registered.id.as_str(), registered.state), ("acme", State::Active));
         let (record, valid_until) = (added.id, UnixTime(NOW.0 + 60));
         let standing = KycStanding { record, level: 2, valid_until, reverify_by: None };
-        assert_eq!(holder.kyc, [standing]);
+        assert_eq!(registered.kyc, [standing]);
         let revoked = db.revoke_kyc_record(added.id, Some(1), change(&[])).await.unwrap();
         assert!(matches!(revoked, Outcome::Done(record) if record.revoked));
         let again = db.revoke_kyc_record(added.id, None, change(&[])).await.unwrap();
@@ -220,7 +220,7 @@ on_each_engine! {
         assert_eq!(db.remove_custodian("acme", None, change(&[])).await.unwrap(), Outcome::InUse);
         let suspended = Custodian { state: State::Suspended, ..custodian("acme") };
         db.replace_custodian(suspended, None, change(&["as2"])).await.unwrap();
-        assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap()[0].kind, NoticeKind::Disconnect);
+        assert_eq!(outbox(&db, "as2").await[0].kind, NoticeKind::Disconnect);
         assert_eq!(found(&db, 1).await.epoch.0, NOW.0 + 1);
         let refused = db.add_devices(vec![NewDevice { custodian: Some("nobody".into()), ..device(2) }], change(&[]));
         assert_eq!(refused.await.unwrap(), [Added::NoCustodian]);

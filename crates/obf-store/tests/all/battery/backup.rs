@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{battery::on_each_engine, engine};
-use obf_store::resource::{Backup, RestoreError};
+use obf_store::resource::RestoreError;
 use obf_types::Epoch;
 use tokio::sync::mpsc;
 
@@ -69,7 +69,7 @@ async fn goes_on(db: &ResourceDb) {
     let verified = db.verify_audit(None).await.unwrap();
     assert_eq!((verified.unsealed, verified.faults.len()), (1, 0));
     // Every device's tokens are ended, whoever was told what before.
-    let told = db.waiting_notices("as1", 0, 5000).await.unwrap();
+    let told = outbox(db, "as1").await;
     assert_eq!(told.iter().filter(|notice| notice.kind == NoticeKind::Disconnect).count(), 2099);
     assert_eq!(told.len(), 2100);
     db.take_sqn(imsi(1), Mode::Aka, 3, ALL, key_use(), |_| Ok(())).await.unwrap().unwrap();

@@ -26,7 +26,7 @@ async fn denied(db: &ResourceDb, number: u64, id: &str) -> Option<Denied> {
 }
 
 async fn told(db: &ResourceDb, addressee: &str) -> BTreeSet<GlobalIdentity> {
-    let told = db.waiting_notices(addressee, 0, 99).await.unwrap();
+    let told = outbox(db, addressee).await;
     assert!(told.iter().all(|notice| notice.kind == NoticeKind::Changed));
     told.into_iter().filter_map(|notice| notice.device).map(|(identity, _)| identity).collect()
 }

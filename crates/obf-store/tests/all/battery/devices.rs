@@ -16,7 +16,7 @@ on_each_engine! {
         assert_eq!((device_1.id, device_1.primary()), (id, Some(&imsi(1))));
         assert_eq!(device_1.identities, device(1).identities);
         assert_eq!(device_1.credentials, device(1).credentials);
-        assert_eq!(device_1.home_network, HomeNetwork::ThreeDigitMnc);
+        assert_eq!(device_1.mnc_length, MncLength::Three);
         assert_eq!(device_1.kyc_expiry, Some(UnixTime(NOW.0 + 1)));
         let iccid = device_1.identities[1].value();
         let by_iccid = db.find_devices(Some(IdentityKind::Iccid), iccid).await.unwrap();
@@ -81,7 +81,7 @@ on_each_engine! {
         assert_eq!(found(&db, 1).await.credentials[0].aka().sqn, (1 << 48) - 1);
     }
 
-    async fn a_resynchronisation_counts_once_and_moves_sqn_only_if_asked(db: ResourceDb) {
+    async fn a_resynchronisation_is_accepted_once_and_moves_sqn_only_if_asked(db: ResourceDb) {
         with_device(&db).await;
         let subscriber = db.begin_resynchronisation(imsi(1), Mode::Aka, key_use(), |_| Ok(())).await;
         let subscriber = subscriber.unwrap().unwrap();
@@ -136,7 +136,7 @@ on_each_engine! {
         assert_eq!((suspended.state, suspended.epoch, suspended.version), (State::Suspended, FIRST_END, 2));
         assert_eq!(suspended.credentials[0].aka().minimum_algorithm, Algorithm::AkaV2Sha256);
         assert_eq!(suspended.kyc_expiry, None);
-        assert_eq!(db.waiting_notices("as1", 0, 9).await.unwrap()[0].kind, NoticeKind::Disconnect);
+        assert_eq!(outbox(&db, "as1").await[0].kind, NoticeKind::Disconnect);
         let Outcome::Done(resumed) = db.update_device(id, to(State::Active), None, change(&["as1"])).await.unwrap()
         else { panic!() };
         assert_eq!((resumed.state, resumed.epoch), (State::Active, FIRST_END));
@@ -179,17 +179,17 @@ on_each_engine! {
         assert_eq!(db.end_tokens(id, None, both.clone()).await.unwrap(), Outcome::Done(FIRST_END));
         db.add_application(application("a.example"), change(&[])).await.unwrap();
         assert!(db.put_grant(grant(Grantee::Device(id), "a.example"), both).await.unwrap());
-        let waiting = db.waiting_notices("as1", 0, 10).await.unwrap();
+        let waiting = outbox(&db, "as1").await;
         assert_eq!(waiting.len(), 2);
         assert_eq!(waiting[0].kind, NoticeKind::Disconnect);
         assert_eq!(waiting[0].device, Some((imsi(1), FIRST_END)));
         assert_eq!(waiting[1].app, Some(app("a.example")));
         db.acknowledge_notices(vec![waiting[0].id]).await.unwrap();
-        assert_eq!(db.waiting_notices("as1", 0, 10).await.unwrap(), waiting[1..]);
-        assert_eq!(db.waiting_notices("as2", 0, 10).await.unwrap().len(), 2);
+        assert_eq!(outbox(&db, "as1").await, waiting[1..]);
+        assert_eq!(outbox(&db, "as2").await.len(), 2);
         // What ends tokens does not wait behind what does not.
         db.end_tokens(id, None, change(&["as1"])).await.unwrap();
-        let waiting = db.waiting_notices("as1", 0, 10).await.unwrap();
+        let waiting = outbox(&db, "as1").await;
         assert_eq!((waiting[0].kind, waiting[1].kind), (NoticeKind::Disconnect, NoticeKind::Changed));
     }
 }

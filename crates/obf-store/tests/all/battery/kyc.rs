@@ -72,7 +72,7 @@ on_each_engine! {
 }
 
 #[test]
-fn an_overdue_verification_counts_as_long_as_the_operator_leaves_it() {
+fn an_overdue_verification_is_valid_for_the_operators_grace() {
     let standing = |reverify_by| KycStanding { record: 1, level: 1, valid_until: UnixTime(100), reverify_by };
     for (reverify_by, grace, end) in [
         (None, None, 100),

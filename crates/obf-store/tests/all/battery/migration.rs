@@ -21,7 +21,7 @@ async fn is_there(db: &ResourceDb, jump: u64) {
     assert_eq!(own.credentials, [expected]);
 
     let tuak = found(db, 2).await;
-    assert_eq!((tuak.state, tuak.home_network), (State::Registered, HomeNetwork::TwoDigitMnc));
+    assert_eq!((tuak.state, tuak.mnc_length), (State::Registered, MncLength::Two));
     let algorithm = AkaAlgorithm::Tuak { keccak_iterations: 1 };
     let key = KeyEnvelope { algorithm, wrapped: vec![0, 0, 0, 1, 9, 9] };
     assert_eq!(tuak.credentials[0].source, Source::Kms(key));

@@ -16,7 +16,7 @@ mod registrations;
 
 use obf_store::resource::*;
 use obf_token::{Algorithm, Mode, Technology};
-use obf_types::{AppId, GlobalIdentity, HomeNetwork, IdentityKind, UnixTime};
+use obf_types::{AppId, GlobalIdentity, IdentityKind, MncLength, UnixTime};
 
 /// Tests that are given an empty database of the engine at hand.
 macro_rules! on_each_engine {
@@ -39,11 +39,18 @@ fn imsi(number: u64) -> GlobalIdentity {
     GlobalIdentity::new(IdentityKind::Imsi, &format!("{number:015}")).unwrap()
 }
 
+/// All that waits for an addressee, in the order in which its two lanes are delivered.
+pub async fn outbox(store: &ResourceDb, addressee: &str) -> Vec<Notice> {
+    let mut all = store.notices_in(addressee, Lane::Single, 10_000).await.unwrap();
+    all.extend(store.notices_in(addressee, Lane::Bulk, 10_000).await.unwrap());
+    all
+}
+
 fn device(number: u64) -> NewDevice {
     let iccid = GlobalIdentity::new(IdentityKind::Iccid, &format!("89{number:017}")).unwrap();
     NewDevice {
         identities: vec![imsi(number), iccid],
-        home_network: HomeNetwork::ThreeDigitMnc,
+        mnc_length: MncLength::Three,
         credentials: vec![credential()],
         state: State::Active,
         kyc_expiry: Some(UnixTime(NOW.0 + 1)),

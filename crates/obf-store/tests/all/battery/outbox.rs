@@ -55,7 +55,7 @@ on_each_engine! {
         assert_eq!(numbers(&db, Lane::Single, 10).await, [7, 7, 9]);
         assert_eq!(numbers(&db, Lane::Bulk, 1000).await, (1..=FLEET).collect::<Vec<_>>());
         assert_eq!(numbers(&db, Lane::Bulk, 3).await, [1, 2, 3]);
-        let all = db.waiting_notices("as1", 0, 4).await.unwrap();
+        let all = outbox(&db, "as1").await;
         assert_eq!(all[..3], single[..]);
         // Several who leave are a fleet.
         let two = [11, 12].map(|number| imsi(number).value().to_owned());
@@ -86,9 +86,8 @@ on_each_engine! {
         let both = [("gone1".to_owned(), 1), ("gone2".to_owned(), 1)];
         assert_eq!(purge(UnixTime(NOW.0 + 5)).await.unwrap(), both);
         assert_eq!(purge(UnixTime(NOW.0 + 5)).await.unwrap(), []);
-        let left = |addressee: &'static str| db.waiting_notices(addressee, 0, 10);
-        assert_eq!(left("as1").await.unwrap().len(), 1);
-        assert_eq!(left("gone1").await.unwrap(), []);
-        assert_eq!(left("gone2").await.unwrap().len(), 1);
+        assert_eq!(outbox(&db, "as1").await.len(), 1);
+        assert_eq!(outbox(&db, "gone1").await, []);
+        assert_eq!(outbox(&db, "gone2").await.len(), 1);
     }
 }

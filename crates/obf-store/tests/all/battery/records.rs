@@ -3,8 +3,8 @@
 use super::*;
 use crate::battery::on_each_engine;
 
-fn entry(id: &str, parent: &str, kind: EntryKind) -> Entry {
-    Entry {
+fn stakeholder(id: &str, parent: &str, kind: StakeholderKind) -> Stakeholder {
+    Stakeholder {
         kind,
         id: id.into(),
         parent: parent.into(),
@@ -18,28 +18,28 @@ fn entry(id: &str, parent: &str, kind: EntryKind) -> Entry {
 
 on_each_engine! {
     async fn c3_records_live_through_their_states(db: ResourceDb) {
-        let (provider, server) = (EntryKind::Provider, EntryKind::ResourceServer);
-        assert!(db.add_entry(entry("mno", "", provider), change(&[])).await.unwrap());
-        assert!(!db.add_entry(entry("mno", "", provider), change(&[])).await.unwrap());
-        assert!(db.add_entry(entry("rs.mno", "mno", server), change(&[])).await.unwrap());
-        assert_eq!(db.entry(provider, "mno").await.unwrap(), Some(entry("mno", "", provider)));
-        let of_mno = db.list_entries(server, Some("mno".into()), None, "", 9).await.unwrap();
-        assert_eq!(of_mno, [entry("rs.mno", "mno", server)]);
-        assert_eq!(db.list_entries(server, None, Some(State::Active), "", 9).await.unwrap(), []);
-        let active = Entry { state: State::Active, ..entry("mno", "", provider) };
-        let stale = db.replace_entry(active.clone(), Some(5), change(&[])).await.unwrap();
+        let (provider, server) = (StakeholderKind::Provider, StakeholderKind::ResourceServer);
+        assert!(db.add_stakeholder(stakeholder("mno", "", provider), change(&[])).await.unwrap());
+        assert!(!db.add_stakeholder(stakeholder("mno", "", provider), change(&[])).await.unwrap());
+        assert!(db.add_stakeholder(stakeholder("rs.mno", "mno", server), change(&[])).await.unwrap());
+        assert_eq!(db.stakeholder(provider, "mno").await.unwrap(), Some(stakeholder("mno", "", provider)));
+        let of_mno = db.list_stakeholders(server, Some("mno".into()), None, "", 9).await.unwrap();
+        assert_eq!(of_mno, [stakeholder("rs.mno", "mno", server)]);
+        assert_eq!(db.list_stakeholders(server, None, Some(State::Active), "", 9).await.unwrap(), []);
+        let active = Stakeholder { state: State::Active, ..stakeholder("mno", "", provider) };
+        let stale = db.replace_stakeholder(active.clone(), Some(5), change(&[])).await.unwrap();
         assert_eq!(stale, Outcome::Stale { version: 1 });
-        let Outcome::Done(now) = db.replace_entry(active.clone(), Some(1), change(&[])).await.unwrap()
+        let Outcome::Done(now) = db.replace_stakeholder(active.clone(), Some(1), change(&[])).await.unwrap()
         else { panic!() };
         assert_eq!((now.state, now.version), (State::Active, 2));
-        assert_eq!(db.remove_entry(provider, "mno", None, change(&[])).await.unwrap(), Outcome::InUse);
-        db.remove_entry(server, "rs.mno", None, change(&[])).await.unwrap();
-        let retired = Entry { state: State::Retired, ..active.clone() };
-        db.replace_entry(retired, None, change(&[])).await.unwrap();
-        let back = db.replace_entry(active, None, change(&[])).await.unwrap();
+        assert_eq!(db.remove_stakeholder(provider, "mno", None, change(&[])).await.unwrap(), Outcome::InUse);
+        db.remove_stakeholder(server, "rs.mno", None, change(&[])).await.unwrap();
+        let retired = Stakeholder { state: State::Retired, ..active.clone() };
+        db.replace_stakeholder(retired, None, change(&[])).await.unwrap();
+        let back = db.replace_stakeholder(active, None, change(&[])).await.unwrap();
         assert_eq!(back, Outcome::Forbidden { state: State::Retired });
-        assert_eq!(db.remove_entry(provider, "mno", None, change(&[])).await.unwrap(), Outcome::Done(()));
-        assert_eq!(db.entry(provider, "mno").await.unwrap(), None);
+        assert_eq!(db.remove_stakeholder(provider, "mno", None, change(&[])).await.unwrap(), Outcome::Done(()));
+        assert_eq!(db.stakeholder(provider, "mno").await.unwrap(), None);
     }
 
     async fn an_administrator_is_known_by_token_or_certificate(db: ResourceDb) {
@@ -70,11 +70,11 @@ on_each_engine! {
         assert_eq!(db.remove_administrator("bob", None, change(&[])).await.unwrap(), Outcome::Done(()));
         assert_eq!(db.administrator("bob").await.unwrap(), None);
         // Whoever comes under the name of a removed provider does not find the old one's tokens.
-        let provider = entry("acme", "", EntryKind::ApplicationProvider);
-        assert!(db.add_entry(provider, change(&[])).await.unwrap());
+        let provider = stakeholder("acme", "", StakeholderKind::ApplicationProvider);
+        assert!(db.add_stakeholder(provider, change(&[])).await.unwrap());
         let theirs = AdministratorAccount { application_provider: Some("acme".into()), ..account("ap-acme", 7, None) };
         assert!(db.add_administrator(theirs, change(&[])).await.unwrap());
-        db.remove_entry(EntryKind::ApplicationProvider, "acme", None, change(&[])).await.unwrap();
+        db.remove_stakeholder(StakeholderKind::ApplicationProvider, "acme", None, change(&[])).await.unwrap();
         assert_eq!(db.administrator_of_token([7; 32]).await.unwrap(), None);
     }
 

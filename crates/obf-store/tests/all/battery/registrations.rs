@@ -3,9 +3,9 @@
 use super::*;
 use crate::battery::on_each_engine;
 
-fn provider(id: &str) -> Entry {
-    Entry {
-        kind: EntryKind::ApplicationProvider,
+fn provider(id: &str) -> Stakeholder {
+    Stakeholder {
+        kind: StakeholderKind::ApplicationProvider,
         id: id.into(),
         parent: String::new(),
         state: State::Registered,
@@ -44,26 +44,26 @@ on_each_engine! {
         let other = AdministratorAccount { application_provider: None, ..administrator("b", 3) };
         assert!(db.add_administrator(other, change(&[])).await.unwrap());
         assert_eq!(register(&db, "b", 4, 0).await, Registered::Exists);
-        assert_eq!(db.entry(EntryKind::ApplicationProvider, "b").await.unwrap(), None);
+        assert_eq!(db.stakeholder(StakeholderKind::ApplicationProvider, "b").await.unwrap(), None);
         assert_eq!(register(&db, "c", 5, 0).await, Registered::Done);
         assert_eq!(register(&db, "d", 6, 0).await, Registered::Done);
         assert_eq!(register(&db, "e", 7, 0).await, Registered::Full);
         assert_eq!(register(&db, "d", 7, 0).await, Registered::Exists);
         // Who is approved makes room.
-        let approved = Entry { state: State::Active, ..provider("c") };
-        db.replace_entry(approved, None, change(&[])).await.unwrap();
+        let approved = Stakeholder { state: State::Active, ..provider("c") };
+        db.replace_stakeholder(approved, None, change(&[])).await.unwrap();
         assert_eq!(register(&db, "e", 7, 0).await, Registered::Done);
     }
 
     async fn a_provider_is_approved_with_its_administrator_or_not_at_all(db: ResourceDb) {
         assert_eq!(register(&db, "a", 1, 0).await, Registered::Done);
-        let approved = Entry { state: State::Active, ..provider("a") };
+        let approved = Stakeholder { state: State::Active, ..provider("a") };
         let approve = |expected| db.approve_provider(approved.clone(), expected, "ap-a", change(&[]));
         let state = async || db.administrator("ap-a").await.unwrap().unwrap().state;
         assert_eq!(approve(Some(7)).await.unwrap(), Outcome::Stale { version: 1 });
         assert_eq!(state().await, State::Registered);
-        let Outcome::Done(entry) = approve(Some(1)).await.unwrap() else { panic!() };
-        assert_eq!((entry.state, entry.version, state().await), (State::Active, 2, State::Active));
+        let Outcome::Done(stakeholder) = approve(Some(1)).await.unwrap() else { panic!() };
+        assert_eq!((stakeholder.state, stakeholder.version, state().await), (State::Active, 2, State::Active));
         // Approved once more, it brings nobody back whom an operator has suspended since.
         let account = db.administrator("ap-a").await.unwrap().unwrap();
         let suspended = AdministratorAccount { state: State::Suspended, ..account };
@@ -87,8 +87,8 @@ on_each_engine! {
         let filter = AuditFilter { action: Some("application-provider.expire".into()), ..Default::default() };
         let acts = db.audit_rows(filter, 0, 9).await.unwrap();
         assert_eq!(acts.iter().map(|row| row.act.object.as_str()).collect::<Vec<_>>(), ["old"]);
-        let approved = Entry { state: State::Active, ..provider("new") };
-        db.replace_entry(approved, None, change(&[])).await.unwrap();
+        let approved = Stakeholder { state: State::Active, ..provider("new") };
+        db.replace_stakeholder(approved, None, change(&[])).await.unwrap();
         assert!(expire(100).await.unwrap().is_empty());
     }
 }

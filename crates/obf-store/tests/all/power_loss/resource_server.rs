@@ -3,7 +3,7 @@
 use super::*;
 use obf_store::{Options, resource::*};
 use obf_token::{Algorithm, Mode, Technology};
-use obf_types::HomeNetwork;
+use obf_types::MncLength;
 use std::{collections::HashMap, sync::Arc};
 
 const DEVICES: u64 = 40;
@@ -12,7 +12,7 @@ const ALL: WithRights = WithRights { limit: 10 };
 fn device(number: u64) -> NewDevice {
     NewDevice {
         identities: vec![imsi(number)],
-        home_network: HomeNetwork::TwoDigitMnc,
+        mnc_length: MncLength::Two,
         credentials: vec![Credential {
             key_index: FIRST_KEY_INDEX,
             technology: Technology::ThreeGpp,
@@ -86,7 +86,7 @@ async fn check(directory: &Path, acknowledged: &HashMap<u64, (u64, u64)>) {
         disconnects += epoch.saturating_sub(change().at.0) as usize;
     }
     // A revocation's notice is in the same transaction: none is lost with the power.
-    let waiting = db.waiting_notices("as#0", 0, u32::MAX).await.unwrap();
+    let waiting = crate::battery::outbox(&db, "as#0").await;
     assert!(waiting.len() >= disconnects, "{} notices for {disconnects} revocations", waiting.len());
 }
 

@@ -1,4 +1,4 @@
-//! WIRES "Once": a challenge counts once, whichever Authentication Server gets it; a replayed `auts` asks nobody.
+//! WIRES "Once": a challenge can be used once, whichever Authentication Server gets it; a replayed `auts` asks nobody.
 
 use super::relay::Relay;
 use super::wire::{Wire, tls};
@@ -17,7 +17,7 @@ fn a_thousand_responses_raced_at_two_servers_yield_one_token_each() {
     let mut config = std::fs::read_to_string(deployment.config()).unwrap();
     config += &format!(
         "\n[[resource.auth_servers]]\ndomain = \"{DOMAIN}\"\nnode = 1\naddress = \"127.0.0.1\"\n\
-         secret_file = \"radius.secret\"\ndae = \"{notices}\"\n"
+         secret_file = \"radius.secret\"\ndas = \"{notices}\"\n"
     );
     std::fs::write(deployment.config(), config).unwrap();
     deployment.serve("all", &[]);
@@ -98,12 +98,12 @@ fn a_replayed_auts_sends_nothing_on_rpr_and_gets_no_usable_challenge() {
         let replayed = wire.send(&auts);
         let nonce = obf_digest::AkaNonce::parse(&challenges(&replayed)[0].nonce).unwrap();
         let answer = device.authenticate(&nonce.rand, &nonce.autn);
-        assert!(matches!(answer, obf_rpb::client::SeAnswer::MacFailure));
+        assert!(matches!(answer, obf_rpb::client::AkaAnswer::MacFailure));
     }
     assert_eq!(relay.asked(), 2, "a replayed auts reaches no Resource Server");
 
     // The challenge that came by resynchronisation is answered as usual.
-    let obf_rpb::ClientStep::Authenticate { rand, autn } = bootstrap.answer(&in_step.response()).unwrap()
+    let obf_rpb::ClientStep::Authenticate { rand, autn, .. } = bootstrap.answer(&in_step.response()).unwrap()
     else {
         panic!("no challenge")
     };

@@ -218,7 +218,7 @@ async fn lose_disconnects(config: &Path) -> Result<LossyWire, Failure> {
     let das = configuration.auth()?.das.ok_or_else(|| Failure::other("demo", "no das listener"))?.listen;
     let wire = LossyWire::to(das).await?;
     let text = fs::read_to_string(config).map_err(|error| Failure::file(config, &error))?;
-    let changed = text.replace(&format!("dae = \"{das}\""), &format!("dae = \"{}\"", wire.address));
+    let changed = text.replace(&format!("das = \"{das}\""), &format!("das = \"{}\"", wire.address));
     crate::files::replace(config, changed.as_bytes())?;
     Ok(wire)
 }
@@ -226,7 +226,7 @@ async fn lose_disconnects(config: &Path) -> Result<LossyWire, Failure> {
 /// An application's id.
 ///
 /// # Errors
-/// The name is none.
+/// The name is not a valid application id.
 pub fn app(name: &str) -> Result<AppId, Failure> {
     AppId::new(name).map_err(Failure::usage)
 }

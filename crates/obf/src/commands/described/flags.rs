@@ -41,7 +41,7 @@ pub fn fields(noun: &str, operation: &'static Operation) -> Vec<Field> {
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let field = |(name, schema): (&'static String, &'static Value)| Field {
         name,
-        positional: *name == id && !operation.words.flags,
+        positional: *name == id && !operation.cli.flags,
         required: required.contains(&name.as_str()),
         schema,
         shape: shape(schema),
@@ -93,8 +93,7 @@ impl Field {
         let name = self.name.strip_suffix('s').filter(|_| matches!(self.shape, Shape::List(_)));
         let name = name.unwrap_or(self.name).to_uppercase();
         let mut argument = Arg::new(self.name).help(help).required(self.required && !change).value_name(name);
-        let default =
-            operation.words.defaults.iter().find(|(name, _)| *name == self.name).filter(|_| !change);
+        let default = operation.cli.defaults.iter().find(|(name, _)| *name == self.name).filter(|_| !change);
         if let Some((_, default)) = default {
             argument = argument.default_value(*default).required(false);
         }

@@ -22,7 +22,7 @@ pub struct Typed {
 }
 
 fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static Operation)> {
-    obf_admin::operations().filter_map(|operation| match operation.words.command {
+    obf_admin::operations().filter_map(|operation| match operation.cli.command {
         [noun, verb] => Some((*noun, *verb, operation)),
         _ => None,
     })
@@ -73,11 +73,11 @@ fn about(operation: &Operation) -> &'static str {
 
 fn command_of(noun: &'static str, verb: &'static str, operation: &'static Operation) -> Command {
     let mut command = Command::new(verb).about(operation.summary);
-    if !operation.words.example.is_empty() {
-        command = command.after_help(format!("Example:\n  {}", operation.words.example));
+    if !operation.cli.example.is_empty() {
+        command = command.after_help(format!("Example:\n  {}", operation.cli.example));
     }
     for parameter in operation.path_parameters {
-        command = command.arg(if operation.words.flags {
+        command = command.arg(if operation.cli.flags {
             flags::flag(parameter).required(true)
         } else {
             flags::positional(parameter)
@@ -112,7 +112,7 @@ impl Typed {
     /// Does it.
     pub async fn run(self, context: &Context) -> Outcome {
         let operation = self.operation;
-        let noun = operation.words.command.first().copied().unwrap_or_default();
+        let noun = operation.cli.command.first().copied().unwrap_or_default();
         let values = self.path_values();
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let fields = flags::fields(noun, operation);
@@ -125,7 +125,7 @@ impl Typed {
         let path = operation.path_of(&values) + &self.query(&[]);
         if let [Answer { content: Content::Page(name, _), .. }] = operation.answers {
             let rows = super::pages(&admin, &path, name).await?;
-            context.out.table(&rows, operation.words.columns);
+            context.out.table(&rows, operation.cli.columns);
             return Ok(());
         }
         let body =
@@ -136,7 +136,7 @@ impl Typed {
         };
         let answer = admin.send(operation.method.name(), &path, &self.headers(), body).await;
         let answer = answer.map_err(|failure| teach(operation, failure, &said))?;
-        if operation.words.done.is_empty() {
+        if operation.cli.done.is_empty() {
             context.out.say(&answer, || record(&answer));
         } else {
             self.done(context.out, noun, &values, &said);
@@ -186,12 +186,12 @@ impl Typed {
     fn done(&self, out: Output, noun: &str, values: &[&str], body: &Value) {
         let of = |name: &str| body.get(name).and_then(Value::as_str).or_else(|| self.text(name));
         let id = match (of("app"), of("device").or_else(|| of("group"))) {
-            (Some(app), Some(whom)) if self.operation.words.flags => format!("{app} for {whom}"),
+            (Some(app), Some(whom)) if self.operation.cli.flags => format!("{app} for {whom}"),
             _ => {
                 values.first().copied().or_else(|| of(&noun.replace('-', "_"))).unwrap_or_default().to_owned()
             }
         };
-        let done = self.operation.words.done;
+        let done = self.operation.cli.done;
         out.say(&json!({ noun: id, "done": done }), || format!("{noun} {id} {done}"));
     }
 }

@@ -67,7 +67,7 @@ async fn list(typed: &Typed, admins: Vec<Reached>, name: &str, out: Output) -> O
     // Times are written so that their order is that of the texts; of one server the order stays.
     rows.sort_by_key(|row| row.get("at").and_then(Value::as_str).unwrap_or_default().to_owned());
     let columns: Vec<&str> =
-        std::iter::once(SERVER).chain(typed.operation.words.columns.iter().copied()).collect();
+        std::iter::once(SERVER).chain(typed.operation.cli.columns.iter().copied()).collect();
     out.table(&rows, &columns);
     outcome
 }

@@ -3,7 +3,7 @@
 use super::Registry;
 use obf_store::{
     StoreError,
-    resource::{AdministratorAccount, Entries, Entry, EntryKind, Outcome, Registered, Registrations, State},
+    resource::{AdministratorAccount, Outcome, Registered, Stakeholder, StakeholderKind, State},
 };
 use obf_types::UnixTime;
 
@@ -13,59 +13,63 @@ impl Registry {
     ///
     /// # Errors
     /// The store's.
-    pub async fn list_entries(
+    pub async fn list_stakeholders(
         &self,
-        kind: EntryKind,
+        kind: StakeholderKind,
         parent: Option<String>,
         state: Option<State>,
         after: &str,
         limit: u32,
-    ) -> Result<Vec<Entry>, StoreError> {
-        self.store.list_entries(kind, parent, state, after, limit).await
+    ) -> Result<Vec<Stakeholder>, StoreError> {
+        self.store.list_stakeholders(kind, parent, state, after, limit).await
     }
 
     /// The record.
     ///
     /// # Errors
     /// The store's.
-    pub async fn entry(&self, kind: EntryKind, id: &str) -> Result<Option<Entry>, StoreError> {
-        self.store.entry(kind, id).await
+    pub async fn stakeholder(
+        &self,
+        kind: StakeholderKind,
+        id: &str,
+    ) -> Result<Option<Stakeholder>, StoreError> {
+        self.store.stakeholder(kind, id).await
     }
 
     /// Adds it, at version 1; false, and nothing changed, if there is one.
     ///
     /// # Errors
     /// The store's.
-    pub async fn add_entry(&self, entry: Entry, now: UnixTime) -> Result<bool, StoreError> {
-        self.store.add_entry(entry, self.change(now)).await
+    pub async fn add_stakeholder(&self, stakeholder: Stakeholder, now: UnixTime) -> Result<bool, StoreError> {
+        self.store.add_stakeholder(stakeholder, self.change(now)).await
     }
 
-    /// Puts `entry`'s parent, state and document in place of what stands there, if that is at the version `expected`. The
+    /// Puts `stakeholder`'s parent, state and document in place of what stands there, if that is at the version `expected`. The
     /// applications of an application provider follow it out of use and back, and the Authentication Servers are told.
     ///
     /// # Errors
     /// The store's.
-    pub async fn replace_entry(
+    pub async fn replace_stakeholder(
         &self,
-        entry: Entry,
+        stakeholder: Stakeholder,
         expected: Option<u64>,
         now: UnixTime,
-    ) -> Result<Outcome<Entry>, StoreError> {
-        self.store.replace_entry(entry, expected, self.change(now)).await
+    ) -> Result<Outcome<Stakeholder>, StoreError> {
+        self.store.replace_stakeholder(stakeholder, expected, self.change(now)).await
     }
 
     /// Removes it, unless something has it for a parent.
     ///
     /// # Errors
     /// The store's.
-    pub async fn remove_entry(
+    pub async fn remove_stakeholder(
         &self,
-        kind: EntryKind,
+        kind: StakeholderKind,
         id: &str,
         expected: Option<u64>,
         now: UnixTime,
     ) -> Result<Outcome, StoreError> {
-        self.store.remove_entry(kind, id, expected, self.change(now)).await
+        self.store.remove_stakeholder(kind, id, expected, self.change(now)).await
     }
 
     /// Takes an application provider into use, if it is at the version `expected`, and the administrator that came with it,
@@ -75,11 +79,11 @@ impl Registry {
     /// The store's.
     pub async fn approve_provider(
         &self,
-        provider: Entry,
+        provider: Stakeholder,
         expected: Option<u64>,
         administrator: &str,
         now: UnixTime,
-    ) -> Result<Outcome<Entry>, StoreError> {
+    ) -> Result<Outcome<Stakeholder>, StoreError> {
         self.store.approve_provider(provider, expected, administrator, self.change(now)).await
     }
 
@@ -89,7 +93,7 @@ impl Registry {
     /// The store's.
     pub async fn register_provider(
         &self,
-        provider: Entry,
+        provider: Stakeholder,
         administrator: AdministratorAccount,
         most: u64,
         now: UnixTime,

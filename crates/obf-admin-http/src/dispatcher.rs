@@ -2,10 +2,10 @@
 
 use crate::{
     Administrators, Caller, Problem, Reply,
-    authentication::{Credential, Known},
+    authentication::{Credential, RecentCredentials},
     body::{self, Answer},
-    limits::{Limiter, source},
-    request::{Asked, Carried, Target, carried, drained},
+    limits::Limiter,
+    request::{AdminRequest, RequestBody, Target, drained, with_body},
 };
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -13,15 +13,15 @@ use hyper::{
     header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue},
 };
 use obf_admin::{Access, Api, NoRoute, Operation, Role};
-use obf_net::http::Peer;
-use std::{future::Future, net::IpAddr, sync::Arc, time::Instant};
+use obf_net::{http::Peer, source_network};
+use std::{future::Future, sync::Arc, time::Instant};
 
 /// How many times its requests per second an administrator may make at once.
 const AT_ONCE: u32 = 4;
 /// The same for a source address without a credential.
 const STRANGERS_AT_ONCE: u32 = 10;
 
-/// What a node puts behind the door.
+/// What a node puts behind the dispatcher.
 pub trait Service: Clone + Send + Sync + 'static {
     /// The operations that it serves.
     const API: Api;
@@ -42,7 +42,7 @@ pub trait Service: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// What is wrong with it.
-    fn answer(&self, asked: Asked) -> impl Future<Output = Reply> + Send;
+    fn answer(&self, asked: AdminRequest) -> impl Future<Output = Reply> + Send;
 }
 
 /// What administrators and strangers may ask for, requests per second.
@@ -56,25 +56,22 @@ pub struct Rates {
 
 /// The admin API of a node. Clones share it.
 #[derive(Clone)]
-pub struct Door<S> {
+pub struct Dispatcher<S> {
     service: S,
     administrators: Administrators,
-    callers: Arc<Limiter<Arc<str>>>,
-    strangers: Arc<Limiter<IpAddr>>,
-    known: Arc<Known>,
+    callers: Arc<Limiter>,
+    strangers: Arc<Limiter>,
+    known: Arc<RecentCredentials>,
 }
 
-impl<S: Service> Door<S> {
+impl<S: Service> Dispatcher<S> {
     /// Before that service; `administrators` are those of the configuration.
     pub fn new(service: S, administrators: Administrators, rates: Rates) -> Self {
-        let limiter = |rate: u32, at_once: u32| (rate, rate.saturating_mul(at_once));
-        let (administrator, stranger) =
-            (limiter(rates.administrator, AT_ONCE), limiter(rates.stranger, STRANGERS_AT_ONCE));
         Self {
             service,
             administrators,
-            callers: Arc::new(Limiter::new(administrator.0, administrator.1)),
-            strangers: Arc::new(Limiter::new(stranger.0, stranger.1)),
+            callers: Arc::new(Limiter::new(rates.administrator, AT_ONCE)),
+            strangers: Arc::new(Limiter::new(rates.stranger, STRANGERS_AT_ONCE)),
             known: Arc::default(),
         }
     }
@@ -85,7 +82,7 @@ impl<S: Service> Door<S> {
         // Whoever is not known does not fill our memory.
         let caller = self.caller(&request, &peer).await;
         let read = match &caller {
-            Ok(_) => carried(S::API, request).await,
+            Ok(_) => with_body(S::API, request).await,
             Err(_) => drained(request).await,
         };
         let request = match read {
@@ -96,7 +93,7 @@ impl<S: Service> Door<S> {
                 return answer;
             }
         };
-        let streams = matches!(request.body(), Carried::Stream(_));
+        let streams = matches!(request.body(), RequestBody::Stream(_));
         let (caller, answer) = match caller {
             Ok(caller) => {
                 let answer = self.answer(request, caller.as_ref()).await;
@@ -127,12 +124,13 @@ impl<S: Service> Door<S> {
         let now = Instant::now();
         let target = Target::of(S::API, request);
         let anyone = target.operation().is_some_and(|operation| operation.access == Access::Anyone);
-        let stranger = || self.strangers.take(source(peer.address.ip()), now).map_err(Problem::too_many);
+        let source = source_network(peer.address.ip());
+        let stranger = || self.strangers.take(&source, now).map_err(Problem::too_many);
         if anyone {
             return stranger().map(|()| None);
         }
         let admitted = |caller: Caller| {
-            self.callers.take(caller.name.clone(), now).map_err(Problem::too_many)?;
+            self.callers.take(&*caller.name, now).map_err(Problem::too_many)?;
             Ok(Some(caller))
         };
         if let Ok(caller) = self.administrators.configured(request.headers()) {
@@ -150,7 +148,7 @@ impl<S: Service> Door<S> {
         match self.service.administrator(credential.clone(), &target).await {
             Ok(caller) => {
                 if !known {
-                    self.strangers.give_back(&source(peer.address.ip()));
+                    self.strangers.give_back(&source, now);
                     self.known.add(&credential);
                 }
                 admitted(caller)
@@ -165,7 +163,7 @@ impl<S: Service> Door<S> {
         }
     }
 
-    async fn answer(&self, request: Request<Carried>, caller: Option<&Caller>) -> Reply {
+    async fn answer(&self, request: Request<RequestBody>, caller: Option<&Caller>) -> Reply {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let route = match S::API.route(method.as_str(), &path) {
             Ok(route) => route,
@@ -176,7 +174,7 @@ impl<S: Service> Door<S> {
             Some(caller) => permitted(route.operation, caller)?.clone(),
             None => Caller::new("anyone", Role::ReadOnly),
         };
-        let asked = Asked::read(route, caller, request)?;
+        let asked = AdminRequest::read(route, caller, request)?;
         self.service.answer(asked).await
     }
 }

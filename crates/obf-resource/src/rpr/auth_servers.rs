@@ -1,9 +1,9 @@
 //! The registered Authentication Servers (SPEC C3): by source address and secret on UDP, by certificate on TLS.
 
-use crate::config::{AuthServerConfig, ConfigError};
+use crate::config::{self, AuthServerConfig, ConfigError};
 use obf_files::secret_line;
 use obf_net::radius::{Origin, UdpPeer};
-use obf_rpr::Asker;
+use obf_rpr::RprClient;
 use obf_types::{Domain, NodeNumber, SecretBytes};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -21,7 +21,7 @@ pub struct AuthServer {
     address: Option<IpAddr>,
     cert_name: Option<String>,
     /// Where notices go over UDP, and the secret.
-    pub(super) dae: Option<(SocketAddr, SecretBytes)>,
+    pub(super) das: Option<(SocketAddr, SecretBytes)>,
     secret: Option<SecretBytes>,
 }
 
@@ -41,14 +41,14 @@ impl AuthServers {
             for other in servers.0.iter().skip(index + 1) {
                 if server.name == other.name {
                     let reason = format_args!("{} is there twice: each node needs its number", server.name);
-                    return Err(ConfigError::new("auth_servers", reason));
+                    return Err(config::wrong("auth_servers", reason));
                 }
                 if server.address.is_some()
                     && server.address == other.address
                     && server.secret != other.secret
                 {
                     let reason = "two secrets for one address: a packet does not say which it uses";
-                    return Err(ConfigError::new("auth_servers.secret_file", reason));
+                    return Err(config::wrong("auth_servers.secret_file", reason));
                 }
             }
         }
@@ -75,8 +75,8 @@ impl AuthServers {
 
     /// The registration of who asks: domain and node number as said, from the address or with the certificate that
     /// is registered for them.
-    pub fn registered(&self, origin: &Origin, asker: &Asker) -> Option<&AuthServer> {
-        self.iter().filter(|server| server.domain == asker.domain && server.node == asker.node).find(
+    pub fn registered(&self, origin: &Origin, client: &RprClient) -> Option<&AuthServer> {
+        self.iter().filter(|server| server.domain == client.domain && server.node == client.node).find(
             |server| match &origin.connection {
                 Some(_) => server.has_certificate(&origin.names),
                 None => server.address.map(|a| a.to_canonical()) == Some(origin.address.ip().to_canonical()),
@@ -102,7 +102,7 @@ impl AuthServer {
             node,
             address: configured.address,
             cert_name: configured.cert_name.as_ref().map(|name| name.to_ascii_lowercase()),
-            dae: configured.dae.zip(secret.clone()),
+            das: configured.das.zip(secret.clone()),
             secret,
         })
     }
@@ -115,11 +115,10 @@ impl AuthServer {
 /// A shared secret of RADIUS/UDP.
 fn read_secret(path: &Path, least: usize) -> Result<SecretBytes, ConfigError> {
     let key = "auth_servers.secret_file";
-    let secret = secret_line(path);
-    let secret = secret.map_err(|error| ConfigError::new(key, error))?;
+    let secret = secret_line(path).map_err(|error| config::wrong(key, error))?;
     if secret.expose().len() < least {
         let reason = format_args!("{}: at least {least} octets are needed", path.display());
-        return Err(ConfigError::new(key, reason));
+        return Err(config::wrong(key, reason));
     }
     Ok(secret)
 }

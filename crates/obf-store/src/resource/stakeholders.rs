@@ -1,4 +1,4 @@
-//! Cold administrative records: who runs what (SPEC C3, C4). The store keeps their content as the text that it was
+//! The stakeholders of SPEC C3 and C4: who runs what. Their table is called `entries`. The store keeps their content as the text that it was
 //! given and knows only what it must to find them and to guard their states.
 
 use super::{Change, Outcome, ResourceDb, State, applications, change_of_state, check, standing, state_of};
@@ -7,11 +7,10 @@ use crate::{
     sql::{Row, Session, values},
 };
 use obf_types::UnixTime;
-use std::future::Future;
 
-/// Of what kind a record is.
+/// What a stakeholder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EntryKind {
+pub enum StakeholderKind {
     /// A provider of Resource Servers: a mobile operator or an IoT service provider (SPEC C3).
     Provider = 1,
     /// A Resource Server (SPEC C3).
@@ -20,7 +19,7 @@ pub enum EntryKind {
     ApplicationProvider = 3,
 }
 
-impl EntryKind {
+impl StakeholderKind {
     /// Its name in the audit.
     pub const fn name(self) -> &'static str {
         match self {
@@ -31,16 +30,16 @@ impl EntryKind {
     }
 }
 
-/// A record.
+/// A stakeholder's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Of what kind.
-    pub kind: EntryKind,
-    /// Its name, one of a kind.
+pub struct Stakeholder {
+    /// What it is.
+    pub kind: StakeholderKind,
+    /// Its id, unique within the kind.
     pub id: String,
-    /// The record that it belongs to; empty if to none.
+    /// The id of the provider that runs it; empty where nobody does.
     pub parent: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Rises with every change.
     pub version: u64,
@@ -52,74 +51,41 @@ pub struct Entry {
     pub updated_at: UnixTime,
 }
 
-/// The records.
-pub trait Entries {
-    /// Adds it, at version 1; false, and nothing changed, if there is one.
-    fn add_entry(
-        &self,
-        entry: Entry,
-        change: Change,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// The record.
-    fn entry(
-        &self,
-        kind: EntryKind,
-        id: &str,
-    ) -> impl Future<Output = Result<Option<Entry>, StoreError>> + Send;
-
-    /// Up to `limit` records of a kind, of that parent and in that state or in any, in order of their names behind
-    /// `after`.
-    fn list_entries(
-        &self,
-        kind: EntryKind,
-        parent: Option<String>,
-        state: Option<State>,
-        after: &str,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send;
-
-    /// Puts `entry`'s parent, state and document in place of what stands there, if that is at the version `expected`. The
-    /// applications of an application provider follow it out of use and back, and the Authentication Servers are told.
-    fn replace_entry(
-        &self,
-        entry: Entry,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome<Entry>, StoreError>> + Send;
-
-    /// Removes it, unless something has it for a parent.
-    fn remove_entry(
-        &self,
-        kind: EntryKind,
-        id: &str,
-        expected: Option<u64>,
-        change: Change,
-    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send;
-}
-
 const SELECT: &str = "SELECT kind, id, parent, state, version, document, created_at, updated_at FROM entries";
 const STANDING: &str = "SELECT version, state FROM entries WHERE kind = ?1 AND id = ?2";
 
-impl Entries for ResourceDb {
-    async fn add_entry(&self, entry: Entry, change: Change) -> Result<bool, StoreError> {
-        self.engine.write(move |s| add(s, &entry, &change)).await
+/// The stakeholders.
+impl ResourceDb {
+    /// Adds it, at version 1; false, and nothing changed, if there is one.
+    pub async fn add_stakeholder(
+        &self,
+        stakeholder: Stakeholder,
+        change: Change,
+    ) -> Result<bool, StoreError> {
+        self.engine.write(move |s| add(s, &stakeholder, &change)).await
     }
 
-    async fn entry(&self, kind: EntryKind, id: &str) -> Result<Option<Entry>, StoreError> {
+    /// The record.
+    pub async fn stakeholder(
+        &self,
+        kind: StakeholderKind,
+        id: &str,
+    ) -> Result<Option<Stakeholder>, StoreError> {
         let id = id.to_owned();
         let sql = format!("{SELECT} WHERE kind = ?1 AND id = ?2");
         self.engine.read(move |s| s.one(&sql, values![kind as u8, &id], read)).await
     }
 
-    async fn list_entries(
+    /// Up to `limit` records of a kind, of that parent and in that state or in any, in order of their names behind
+    /// `after`.
+    pub async fn list_stakeholders(
         &self,
-        kind: EntryKind,
+        kind: StakeholderKind,
         parent: Option<String>,
         state: Option<State>,
         after: &str,
         limit: u32,
-    ) -> Result<Vec<Entry>, StoreError> {
+    ) -> Result<Vec<Stakeholder>, StoreError> {
         let after = after.to_owned();
         let sql = format!(
             "{SELECT} WHERE kind = ?1 AND id > ?2 AND (CAST(?3 AS TEXT) IS NULL OR parent = ?3)
@@ -133,18 +99,21 @@ impl Entries for ResourceDb {
             .await
     }
 
-    async fn replace_entry(
+    /// Puts `stakeholder`'s parent, state and document in place of what stands there, if that is at the version `expected`. The
+    /// applications of an application provider follow it out of use and back, and the Authentication Servers are told.
+    pub async fn replace_stakeholder(
         &self,
-        entry: Entry,
+        stakeholder: Stakeholder,
         expected: Option<u64>,
         change: Change,
-    ) -> Result<Outcome<Entry>, StoreError> {
-        self.engine.write(move |s| replace(s, &entry, expected, &change)).await
+    ) -> Result<Outcome<Stakeholder>, StoreError> {
+        self.engine.write(move |s| replace(s, &stakeholder, expected, &change)).await
     }
 
-    async fn remove_entry(
+    /// Removes it, unless something has it for a parent.
+    pub async fn remove_stakeholder(
         &self,
-        kind: EntryKind,
+        kind: StakeholderKind,
         id: &str,
         expected: Option<u64>,
         change: Change,
@@ -156,18 +125,23 @@ impl Entries for ResourceDb {
                 if let Err(outcome) = check::<()>(found, expected, None) {
                     return Ok(outcome);
                 }
-                let used = match kind {
-                    EntryKind::Provider => "SELECT 1 FROM entries WHERE kind = 2 AND parent = ?1 LIMIT 1",
-                    EntryKind::ResourceServer => "SELECT 1 FROM entries WHERE 1 = 0 AND id = ?1",
-                    EntryKind::ApplicationProvider => {
-                        "SELECT 1 FROM applications WHERE provider = ?1 LIMIT 1"
+                let dependents = match kind {
+                    StakeholderKind::Provider => {
+                        Some("SELECT 1 FROM entries WHERE kind = 2 AND parent = ?1 LIMIT 1")
+                    }
+                    // Devices and grants do not say which Resource Server is theirs: nothing depends on its record.
+                    StakeholderKind::ResourceServer => None,
+                    StakeholderKind::ApplicationProvider => {
+                        Some("SELECT 1 FROM applications WHERE provider = ?1 LIMIT 1")
                     }
                 };
-                if s.one(used, values![&id], |_| Ok(()))?.is_some() {
+                if let Some(sql) = dependents
+                    && s.one(sql, values![&id], |_| Ok(()))?.is_some()
+                {
                     return Ok(Outcome::InUse);
                 }
                 s.execute("DELETE FROM entries WHERE kind = ?1 AND id = ?2", values![kind as u8, &id])?;
-                if kind == EntryKind::ApplicationProvider {
+                if kind == StakeholderKind::ApplicationProvider {
                     // Their tokens must not be those of another who comes under this name.
                     s.execute("DELETE FROM administrators WHERE application_provider = ?1", values![&id])?;
                 }
@@ -178,15 +152,15 @@ impl Entries for ResourceDb {
     }
 }
 
-/// As [`Entries::replace_entry`], in a transaction of others.
+/// As [`ResourceDb::replace_stakeholder`], in a transaction of others.
 pub(super) fn replace(
     s: &mut dyn Session,
-    entry: &Entry,
+    stakeholder: &Stakeholder,
     expected: Option<u64>,
     change: &Change,
-) -> Result<Outcome<Entry>, StoreError> {
-    let found = standing(s, STANDING, values![entry.kind as u8, &entry.id])?;
-    let was = match check(found, expected, Some(entry.state)) {
+) -> Result<Outcome<Stakeholder>, StoreError> {
+    let found = standing(s, STANDING, values![stakeholder.kind as u8, &stakeholder.id])?;
+    let was = match check(found, expected, Some(stakeholder.state)) {
         Ok(was) => was,
         Err(outcome) => return Ok(outcome),
     };
@@ -195,36 +169,54 @@ pub(super) fn replace(
                             version = version + 1
          WHERE kind = ?1 AND id = ?2
          RETURNING kind, id, parent, state, version, document, created_at, updated_at",
-        values![entry.kind as u8, &entry.id, &entry.parent, entry.state as u8, &entry.document, change.at.0],
+        values![
+            stakeholder.kind as u8,
+            &stakeholder.id,
+            &stakeholder.parent,
+            stakeholder.state as u8,
+            &stakeholder.document,
+            change.at.0
+        ],
         read,
     )?;
-    let action = format!("{}.{}", entry.kind.name(), change_of_state(was, entry.state));
-    change.record(s, &action, &entry.id, "")?;
-    if entry.kind == EntryKind::ApplicationProvider {
-        applications::follow_provider(s, &entry.id, entry.state != State::Active, change)?;
+    let action = format!("{}.{}", stakeholder.kind.name(), change_of_state(was, stakeholder.state));
+    change.record(s, &action, &stakeholder.id, "")?;
+    if stakeholder.kind == StakeholderKind::ApplicationProvider {
+        applications::follow_provider(s, &stakeholder.id, stakeholder.state != State::Active, change)?;
     }
     Ok(replaced.map_or(Outcome::Unknown, Outcome::Done))
 }
 
 /// Adds it; false if there is one.
-pub(super) fn add(s: &mut dyn Session, entry: &Entry, change: &Change) -> Result<bool, StoreError> {
+pub(super) fn add(
+    s: &mut dyn Session,
+    stakeholder: &Stakeholder,
+    change: &Change,
+) -> Result<bool, StoreError> {
     let added = s.execute(
         "INSERT INTO entries (kind, id, parent, state, version, document, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?6) ON CONFLICT (kind, id) DO NOTHING",
-        values![entry.kind as u8, &entry.id, &entry.parent, entry.state as u8, &entry.document, change.at.0],
+        values![
+            stakeholder.kind as u8,
+            &stakeholder.id,
+            &stakeholder.parent,
+            stakeholder.state as u8,
+            &stakeholder.document,
+            change.at.0
+        ],
     )?;
     if added > 0 {
-        change.record(s, &format!("{}.add", entry.kind.name()), &entry.id, "")?;
+        change.record(s, &format!("{}.add", stakeholder.kind.name()), &stakeholder.id, "")?;
     }
     Ok(added > 0)
 }
 
-fn read(row: &dyn Row) -> Result<Entry, StoreError> {
-    Ok(Entry {
+fn read(row: &dyn Row) -> Result<Stakeholder, StoreError> {
+    Ok(Stakeholder {
         kind: match row.number(0)? {
-            1 => EntryKind::Provider,
-            2 => EntryKind::ResourceServer,
-            3 => EntryKind::ApplicationProvider,
+            1 => StakeholderKind::Provider,
+            2 => StakeholderKind::ResourceServer,
+            3 => StakeholderKind::ApplicationProvider,
             other => return Err(StoreError::Corrupt(format!("no kind of record has the number {other}"))),
         },
         id: row.string(1)?.to_owned(),
