@@ -4,7 +4,7 @@
 use crate::{
     Engine, Failure, Statistics, StoreError,
     audit::Transactions,
-    sql::{Row, Session, Value},
+    sql::{Row, Session, Turn, Value},
 };
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -132,6 +132,10 @@ impl Session for Noting<'_> {
 
     fn lock_table(&mut self, table: &str) -> Result<(), StoreError> {
         self.session.lock_table(table)
+    }
+
+    fn take_turn(&mut self, turn: Turn) -> Result<(), StoreError> {
+        self.session.take_turn(turn)
     }
 
     fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {
