@@ -41,15 +41,15 @@ async fn bootstrap(ue: &mut Ue, sim: &Sim) -> SecurityAssociation {
 
 /// An Authentication Server with two Resource Servers: `rs` has the devices of one network, `south` those of another.
 /// `track.example` is registered at both, `other.example` at `rs`.
-struct Two {
-    deployment: Deployment,
+pub struct Two {
+    pub deployment: Deployment,
     rpr: [Rpr; 2],
-    south: Option<obf_resource::Handle>,
+    pub south: Option<obf_resource::Handle>,
     south_address: SocketAddr,
 }
 
 impl Two {
-    async fn start(rpr: [Rpr; 2], extra: &str) -> Self {
+    pub async fn start(rpr: [Rpr; 2], extra: &str) -> Self {
         let deployment = Deployment::start_with(rpr[0], 1, extra).await;
         let (south, south_address) = deployment.start_another("south", rpr[1]).await;
         let record = json!({ "app": TRACK, "cert_names": [TRACK], "ua": ["tls-psk"] });
@@ -75,7 +75,7 @@ impl Two {
         format!("[[resource_servers]]\nname = \"south\"\nprefixes = [\"imsi:{SOUTH}\"]\n{link}")
     }
 
-    async fn south_admin(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub async fn south_admin(&self, method: &str, path: &str, body: &Value) -> Value {
         self.deployment.admin_of(self.south.as_ref().unwrap(), method, path, body).await
     }
 
@@ -85,7 +85,7 @@ impl Two {
     }
 
     /// A device of each, with a token.
-    async fn bootstrapped(&self) -> ([Sim; 2], [TokenId; 2]) {
+    pub async fn bootstrapped(&self) -> ([Sim; 2], [TokenId; 2]) {
         let sims = [Sim::of(NORTH, 1), Sim::of(SOUTH, 1)];
         self.deployment.add_device(&sims[0], &[TRACK, OTHER]).await;
         self.add_south(&sims[1]).await;

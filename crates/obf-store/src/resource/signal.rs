@@ -3,6 +3,7 @@
 
 use crate::{
     Engine, Failure, Statistics, StoreError,
+    audit::Transactions,
     sql::{Row, Session, Turn, Value},
 };
 use std::sync::Arc;
@@ -77,6 +78,22 @@ impl Signalling {
             self.committed.notify_one();
         }
         Ok(value)
+    }
+}
+
+impl Transactions for Signalling {
+    async fn writing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write(work).await
+    }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read(work).await
     }
 }
 
