@@ -354,7 +354,7 @@ def check_examples(text):
 
 def check_attributes(text):
     """The table of attributes names each with its number and type as the dictionary does."""
-    rows = re.findall(r"^\| (\d+) \| (OBF-[A-Za-z-]+) \| (\S+) \|", text, re.M)
+    rows = re.findall(r"^\| (\d+) \| (OBF-[A-Za-z0-9-]+) \| (\S+) \|", text, re.M)
     stated = {name: (int(number), kind) for number, name, kind in rows}
     return [f"{name}: the table says {stated.get(name)}, the dictionary {ATTRIBUTES.get(name)}"
             for name in sorted(set(stated) | set(ATTRIBUTES)) if stated.get(name) != ATTRIBUTES.get(name)]

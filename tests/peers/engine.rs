@@ -21,7 +21,13 @@ pub async fn open_nodes(_directory: &Path) -> [AuthStore; 2] {
     nodes().await.0
 }
 
-/// The same, and the connection string of their database.
+/// The same, and a way into it past the store.
+pub async fn open_nodes_with_back_door(_directory: &Path) -> ([AuthStore; 2], BackDoor) {
+    let (nodes, database) = nodes().await;
+    (nodes, BackDoor(database.rsplit_once('/').unwrap().1.to_owned()))
+}
+
+/// Two nodes on an empty database, and its connection string.
 pub async fn nodes() -> ([AuthStore; 2], String) {
     let connecting = spawn_blocking(|| {
         let database = PostgresCluster::shared().database();

@@ -42,10 +42,19 @@ pub struct Caller {
     pub role: Role,
     /// The application provider whose applications it may see, and no others.
     pub provider: Option<String>,
+    /// At an Authentication Server, the names of the Resource Servers whose devices it may look at and act on; `None`: all.
+    pub servers: Option<Arc<[String]>>,
+}
+
+impl Caller {
+    /// With no bounds but those of its role.
+    pub fn new(name: impl Into<Arc<str>>, role: Role) -> Self {
+        Self { name: name.into(), role, provider: None, servers: None }
+    }
 }
 
 /// The administrators of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Administrators(Arc<[(Caller, [u8; 32])]>);
 
 impl Administrators {
@@ -57,7 +66,7 @@ impl Administrators {
         let all = configured.iter().map(|admin| {
             let hash = obf_types::hex::array(&admin.token_sha256);
             let hash = hash.ok_or_else(|| AdministratorError(admin.name.clone()))?;
-            Ok((Caller { name: admin.name.as_str().into(), role: admin.role, provider: None }, hash))
+            Ok((Caller::new(admin.name.as_str(), admin.role), hash))
         });
         Ok(Self(all.collect::<Result<_, _>>()?))
     }
@@ -67,17 +76,18 @@ impl Administrators {
     /// # Errors
     /// A 401 problem.
     pub fn configured(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let token = token_hash(headers);
-        let hash = token.unwrap_or_default();
-        // All are compared, each in constant time.
-        let found =
-            self.0.iter().fold(
-                None,
-                |found, (caller, known)| {
-                    if bool::from(known.ct_eq(&hash)) { Some(caller) } else { found }
-                },
-            );
-        found.filter(|_| token.is_some()).cloned().ok_or_else(Problem::unauthenticated)
+        let found = token_hash(headers).and_then(|hash| self.of_token(&hash));
+        found.cloned().ok_or_else(Problem::unauthenticated)
+    }
+
+    /// The one of them whose token has that SHA-256. All are compared, each in constant time.
+    pub fn of_token(&self, sha256: &[u8; 32]) -> Option<&Caller> {
+        self.0.iter().fold(
+            None,
+            |found, (caller, known)| {
+                if bool::from(known.ct_eq(sha256)) { Some(caller) } else { found }
+            },
+        )
     }
 }
 
@@ -103,7 +113,7 @@ impl Credential {
     }
 
     /// 32 octets that no other credential has.
-    fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> [u8; 32] {
         match self {
             Self::Token(hash) => *hash,
             Self::Certificate(names) => {

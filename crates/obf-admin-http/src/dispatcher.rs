@@ -5,7 +5,7 @@ use crate::{
     authentication::{Credential, RecentCredentials},
     body::{self, Answer},
     limits::Limiter,
-    request::{AdminRequest, RequestBody, drained, with_body},
+    request::{AdminRequest, RequestBody, Target, drained, with_body},
 };
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -26,12 +26,17 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// The operations that it serves.
     const API: Api;
 
-    /// The administrator with that credential, whom the configuration does not name.
+    /// The administrator with that credential, whom the configuration does not name, for that request. Whether its role is
+    /// one of the operation's is not looked at here.
     ///
     /// # Errors
     /// A 401 problem where there is none, which does not say whether there was a token; 403 for one that is known and
-    /// not in use; 503 where it cannot be known.
-    fn administrator(&self, credential: Credential) -> impl Future<Output = Result<Caller, Problem>> + Send;
+    /// not in use, or has nothing to do there; 503 where it cannot be known.
+    fn administrator(
+        &self,
+        credential: Credential,
+        target: &Target,
+    ) -> impl Future<Output = Result<Caller, Problem>> + Send;
 
     /// Does what is asked: it fits its description, and the caller may.
     ///
@@ -117,9 +122,8 @@ impl<S: Service> Dispatcher<S> {
     /// Who asks; nobody where nobody needs to be known.
     async fn caller(&self, request: &Request<Incoming>, peer: &Peer) -> Result<Option<Caller>, Problem> {
         let now = Instant::now();
-        let anyone = S::API
-            .route(request.method().as_str(), request.uri().path())
-            .is_ok_and(|route| route.operation.access == Access::Anyone);
+        let target = Target::of(S::API, request);
+        let anyone = target.operation().is_some_and(|operation| operation.access == Access::Anyone);
         let source = source_network(peer.address.ip());
         let stranger = || self.strangers.take(&source, now).map_err(Problem::too_many);
         if anyone {
@@ -141,7 +145,7 @@ impl<S: Service> Dispatcher<S> {
         if !known {
             stranger()?;
         }
-        match self.service.administrator(credential.clone()).await {
+        match self.service.administrator(credential.clone(), &target).await {
             Ok(caller) => {
                 if !known {
                     self.strangers.give_back(&source, now);
@@ -168,7 +172,7 @@ impl<S: Service> Dispatcher<S> {
         };
         let caller = match caller {
             Some(caller) => permitted(route.operation, caller)?.clone(),
-            None => Caller { name: "anyone".into(), role: Role::ReadOnly, provider: None },
+            None => Caller::new("anyone", Role::ReadOnly),
         };
         let asked = AdminRequest::read(route, caller, request)?;
         self.service.answer(asked).await

@@ -10,6 +10,7 @@ use hyper::{
 use obf_admin::{Fault, NoRoute, Operation, ProblemDocument, ProblemFault, Role, Roles};
 use obf_net::http::BodyError;
 use obf_store::{StoreError, resource::State};
+use obf_types::Refusal;
 
 /// An answer that is an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -264,6 +265,31 @@ impl Problem {
         };
         let next = "nothing was changed: see to the cause and send the request again";
         Self::new(status, code, error, next)
+    }
+
+    /// What a wire refuses with a stable code, said to an administrator.
+    pub fn refusal(status: StatusCode, refusal: Refusal, next: &'static str) -> Self {
+        Self::new(status, refusal.tag(), refusal.text(), next)
+    }
+
+    /// Whether that is an administrator cannot be known at present: the Resource Server of that name, which would know, says
+    /// nothing, or nothing that can be used.
+    pub fn nobody_to_ask(server: &str) -> Self {
+        let refusal = Refusal::ResourceServerUnreachable;
+        let detail =
+            format_args!("Resource Server {server:?} does not answer: it knows who the administrators are");
+        let next =
+            "wait until the Resource Server is back, or come as the administrator of the configuration";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, refusal.tag(), detail, next)
+    }
+
+    /// An administrator of one Resource Server asks for what is another's.
+    pub fn of_another_server(theirs: &str, wanted: &str) -> Self {
+        let detail = format_args!(
+            "this is for administrators of Resource Server {wanted:?}; this one is of {theirs:?}"
+        );
+        let next = "ask an administrator of that Resource Server";
+        Self::new(StatusCode::FORBIDDEN, "not-permitted", detail, next)
     }
 
     /// Ours.

@@ -20,6 +20,37 @@ const MAX_BODY: usize = 64 * 1024;
 const MAX_LONG_BODY: usize = 4 * 1024 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 
+/// What a request is for, as its head says, before anything of it is checked.
+pub struct Target {
+    route: Option<Route>,
+    query: Vec<(String, String)>,
+}
+
+impl Target {
+    /// Of that request.
+    pub fn of<B>(api: Api, request: &Request<B>) -> Self {
+        Self {
+            route: api.route(request.method().as_str(), request.uri().path()).ok(),
+            query: routing::query(request.uri().query().unwrap_or_default()).unwrap_or_default(),
+        }
+    }
+
+    /// The operation; `None`: it will be refused.
+    pub fn operation(&self) -> Option<&'static Operation> {
+        self.route.as_ref().map(|route| route.operation)
+    }
+
+    /// The path's parameter of that number, from 0.
+    pub fn path(&self, index: usize) -> Option<&str> {
+        self.route.as_ref()?.parameters.get(index).map(String::as_str)
+    }
+
+    /// A parameter of the query.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
 /// The body of a request: whole, or still on its way.
 pub enum RequestBody {
     /// All of it.

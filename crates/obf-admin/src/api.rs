@@ -7,16 +7,19 @@ use crate::{NoRoute, Operation, Route, resource, routing};
 pub enum Api {
     /// Of a Resource Server.
     Resource,
+    /// Of an Authentication Server.
+    Auth,
 }
 
 impl Api {
-    /// Every one.
-    pub const ALL: [Self; 1] = [Self::Resource];
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Resource, Self::Auth];
 
     /// Its word on the command line and in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Resource => "resource",
+            Self::Auth => "auth",
         }
     }
 
@@ -24,6 +27,7 @@ impl Api {
     pub const fn file(self) -> &'static str {
         match self {
             Self::Resource => "openapi.json",
+            Self::Auth => "openapi-auth.json",
         }
     }
 
@@ -31,8 +35,14 @@ impl Api {
     pub fn operations(self) -> impl Iterator<Item = &'static Operation> {
         let resources = match self {
             Self::Resource => resource::RESOURCE_SERVER,
+            Self::Auth => resource::AUTHENTICATION_SERVER,
         };
         resources.iter().copied().flatten()
+    }
+
+    /// Whether it has that operation.
+    pub fn has(self, operation: &Operation) -> bool {
+        self.operations().any(|known| known.id == operation.id)
     }
 
     /// Finds the operation that a request is for. A `HEAD` is found as its `GET`.

@@ -11,6 +11,11 @@ Administration of a Resource Server of the Open Bootstrap Framework: devices and
 custodians and their KYC, providers, administrators, key management, audit.
 
 ";
+const AUTH: &str = "\
+Administration of an Authentication Server of the Open Bootstrap Framework: live tokens, sealing keys, applications that \
+asked for keys, audit. Its administrators are those of its Resource Servers, with the roles that they have there.
+
+";
 const CONVENTIONS: &str = "\
 Every answer that is an error is a problem document (RFC 9457) with a stable `code`. Listings come in pages: `next` of \
 one is `after` of the following. An object's `ETag` is its version; `If-Match` makes a change conditional. \
@@ -33,6 +38,7 @@ pub fn document(api: Api) -> Value {
         .collect();
     let (title, subject) = match api {
         Api::Resource => ("OBF Resource Server administration", RESOURCE),
+        Api::Auth => ("OBF Authentication Server administration", AUTH),
     };
     let responses = responses(schemas);
     let named = schemas.definitions_of([&Value::Object(paths.clone()), &responses]);

@@ -169,6 +169,8 @@ pub struct Operation {
     pub conditional: bool,
     /// The answer tells a secret: it is never kept, so `Idempotency-Key` is not heeded.
     pub secret: bool,
+    /// Done once more, it changes nothing and answers as well: `Idempotency-Key` would add nothing and is not heeded.
+    pub idempotent: bool,
     /// The command of `obf` that runs it.
     pub cli: CliCommand,
 }
@@ -189,6 +191,7 @@ impl Operation {
         access: Access::Roles(Roles::READERS),
         conditional: false,
         secret: false,
+        idempotent: false,
         cli: CliCommand::NONE,
     };
     /// To be filled in: adds or acts, for operators.
@@ -214,7 +217,7 @@ impl Operation {
             .answers
             .iter()
             .all(|answer| matches!(answer.content, Content::Empty | Content::Json(_) | Content::Page(..)));
-        self.changes() && whole && !self.secret && !matches!(self.body, Body::Stream(_))
+        self.changes() && whole && !self.secret && !self.idempotent && !matches!(self.body, Body::Stream(_))
     }
 
     /// The media types that a request may have, the first if it says none.

@@ -45,6 +45,11 @@ pub const IMEI: &str = "^[0-9]{15}$";
 pub const DEVEUI: &str = "^[0-9A-Fa-f]{16}$";
 /// An identity of a device, its kind in front or not.
 pub const IDENTITY: &str = r"^((imsi|impi|iccid|eid|imei|deveui):)?[!-~]+$";
+/// An identity of a device, its kind in front unless it is an IMSI or IMPI; check digits are checked as well.
+pub const KNOWN_IDENTITY: &str = r"^((imsi:)?[0-9]{6,15}|(impi:)?[!#-?A-\[\]-~]+@[!#-?A-\[\]-~]+|iccid:89[0-9]{16,18}|eid:89[0-9]{30}|imei:[0-9]{15}|deveui:[0-9A-Fa-f]{16})$";
+/// A token id, `base64(RAND)@domain`, spare bits zero (`obf_token::TokenId`).
+pub const TOKEN_ID: &str =
+    r"^[0-9A-Za-z+/]{21}[AQgw]==@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// The cursor of the listing of grants: whose it is, and for which application.
 pub const GRANT_CURSOR: &str = r"^(device/[0-9]{18}|group/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 /// An Idempotency-Key.
@@ -77,6 +82,8 @@ pub const ALL: &[(&str, &str)] = &[
     (IMEI, "15 digits"),
     (DEVEUI, "16 hex digits"),
     (IDENTITY, "an identity like 001010000000001 or iccid:8988211000000000018"),
+    (KNOWN_IDENTITY, "an identity like 001010000000001 or iccid:8988211000000000018"),
+    (TOKEN_ID, "a token id, base64(RAND)@domain"),
     (GRANT_CURSOR, "the 'next' of the page before"),
     (KEY, "letters, digits and -_.:"),
     (ETAG, "an ETag like \"7\", or *"),

@@ -63,6 +63,14 @@ impl Applications {
         cached.get(app)?.registration.clone().ok()
     }
 
+    /// What is known of applications at present, in no order.
+    pub(crate) fn seen(&self) -> Vec<(AppId, Result<Registration, Refusal>)> {
+        let now = Instant::now();
+        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+        let current = cached.iter().filter(|(_, one)| now < one.until);
+        current.map(|(app, one)| (app.clone(), one.registration.clone())).collect()
+    }
+
     /// Forgets an application, because its registration changed.
     pub(crate) fn forget(&self, app: &AppId) {
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);

@@ -25,7 +25,9 @@
 //! listen = "127.0.0.1:8444"
 //! cert_file = "as.pem"
 //! key_file = "as.key"
-//! token_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"   # of the bearer token
+//! client_ca_file = "ca.pem"           # for administrators with certificates
+//! # SHA-256 of the token of one administrator who is known while the Resource Server is away; may be left out
+//! token_sha256 = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 //!
 //! [auth.resource_server]
 //! name = "rs"                         # stands in token ids: <name>.<domain>
@@ -155,9 +157,17 @@ pub struct AdminConfig {
     pub cert_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
-    /// SHA-256 of the administrator's bearer token, 64 hex digits. A token has at least 128 random bits, so that a plain
-    /// hash does.
-    pub token_sha256: String,
+    /// SHA-256 of a bearer token, 64 hex digits, of `admin`, an operator who is known though no Resource Server answers; all
+    /// others are the Resource Servers'. A token has at least 128 random bits, so that a plain hash does.
+    pub token_sha256: Option<String>,
+    /// Trust anchors of administrators' client certificates, PEM. Without it they have tokens only.
+    pub client_ca_file: Option<PathBuf>,
+    /// Requests per second of one administrator; four times as many at once.
+    #[serde(default = "requests_per_second")]
+    pub requests_per_second: u32,
+    /// Requests per second of one source address without a valid credential; ten times as many at once.
+    #[serde(default = "strangers_per_second")]
+    pub strangers_per_second: u32,
 }
 
 /// A Resource Server, as this node reaches it, and which devices are its own.
@@ -403,6 +413,14 @@ impl ResourceServerConfig {
 pub(crate) fn read_key(key: &'static str, path: &Path) -> Result<obf_types::Secret<32>, ConfigError> {
     let read = SecretFile::open_private(path).and_then(|file| file.key());
     read.map_err(|error| wrong(key, error))
+}
+
+const fn requests_per_second() -> u32 {
+    500
+}
+
+const fn strangers_per_second() -> u32 {
+    5
 }
 
 fn yes() -> bool {

@@ -8,9 +8,10 @@
 //! |---|---|
 //! | `tokens` | their life: `store`, memory ([`table`]), [`vault`], `change_feed` with its `watches`, `housekeeping` |
 //! | `locator` | which Resource Server (`resource_server`) answers for a device (`rules`) or a token |
-//! | `applications` | registrations of one Resource Server |
+//! | `applications`, `administrators` | what one Resource Server has registered |
 //! | `admission` | how much a source and an identity may ask (buckets: [`obf_net::rate_limit`]) |
 //! | `sealing` | the keys of challenges |
+//! | `audit` | what administrators did |
 //!
 //! Invariants: a token is valid from the moment it is on the disk, on every node of the deployment; what ends a token is on
 //! the disk before it is acknowledged, and no fetch that begins afterwards gets a key of it; Ks leaves memory only
@@ -21,8 +22,10 @@
 //! answer's epoch is newer than a token's is not weighed but is a revocation, whose notice was slower.
 
 mod admin;
+mod administrators;
 mod admission;
 mod applications;
+mod audit;
 mod bootstrap;
 mod change_feed;
 pub mod config;

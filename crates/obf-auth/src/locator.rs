@@ -4,6 +4,7 @@
 //! and goes on with that: a server that is no longer in the table lives until the last of them is done with it.
 
 use crate::{
+    administrators::Administrators,
     applications::Applications,
     config::{Checked, CheckedServer, ConfigError, ResourceServerConfig, Transport},
     resource_server::{Ourselves, ResourceServer, read_secret},
@@ -50,6 +51,7 @@ pub(crate) struct Table {
 pub(crate) struct Served {
     pub(crate) server: Arc<ResourceServer>,
     pub(crate) applications: Applications,
+    pub(crate) administrators: Administrators,
     /// Bounds what notices about fleets ask the server at once.
     pub(crate) lookups: Arc<Semaphore>,
     source: Source,
@@ -149,6 +151,7 @@ impl Locator {
         running.spawn(async move { hearing.keep_hearing().await });
         Ok(Served {
             applications: Applications::of_server(Arc::clone(&server)),
+            administrators: Administrators::of_server(Arc::clone(&server)),
             server,
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             source,

@@ -1,7 +1,7 @@
 //! A Resource Server as this node reaches it (reference point RPR): asked over UDP or TLS, and whether it was heard.
 
 use crate::config::{CheckedServer, ConfigError, ResourceServerConfig, Transport};
-use obf_files::SecretFile;
+use obf_files::secret_line;
 use obf_net::{
     Running,
     certificates::{self, CertificateFiles},
@@ -12,8 +12,9 @@ use obf_net::{
 };
 use obf_radius::{AttributeWriter, Code, Reply};
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, ApplicationRequest, RightsAnswer, RightsRequest, RightsSelector,
-    RprClient, RprOperation, VectorAnswer, VectorRequest, Vendor,
+    AdministratorAnswer, AdministratorRequest, AnswerError, ApplicationAnswer, ApplicationRequest,
+    RightsAnswer, RightsRequest, RightsSelector, RprClient, RprOperation, VectorAnswer, VectorRequest,
+    Vendor,
 };
 use obf_types::{AppId, Domain, GlobalIdentity, Refusal, SecretBytes};
 use std::{
@@ -141,6 +142,15 @@ impl ResourceServer {
         if answer.app == *app { Ok(answer) } else { Err(RprError::Unreadable) }
     }
 
+    /// The administrator with that credential.
+    pub(crate) async fn administrator(
+        &self,
+        request: AdministratorRequest,
+    ) -> Result<AdministratorAnswer, RprError> {
+        let reply = self.ask(&RprOperation::Administrator(request)).await?;
+        read(AdministratorAnswer::decode(&reply, self.ourselves.vendor))
+    }
+
     /// Whether it was heard lately: if not, its notices may have been lost, and nothing is issued for it
     /// (WIRES "A lost notice must not leave access open").
     pub(crate) fn is_fresh(&self) -> bool {
@@ -247,7 +257,7 @@ fn heartbeat(stale_after: Duration) -> Duration {
 /// The shared secret of RADIUS/UDP.
 pub(crate) fn read_secret(config: &ResourceServerConfig) -> Result<SecretBytes, ConfigError> {
     let path = config.secret_file.as_deref().unwrap_or(Path::new(""));
-    let secret = SecretFile::open(path).and_then(|file| file.line());
+    let secret = secret_line(path);
     let secret = secret.map_err(|error| config.wrong("secret_file", error))?;
     if config.allow_udp && secret.expose().len() < 32 {
         return Err(config.wrong("secret_file", "too short: 32 random octets or more"));

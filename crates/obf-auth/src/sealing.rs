@@ -12,7 +12,10 @@ use obf_store::{
 };
 use obf_token::SealingKey;
 use obf_types::{Secret, UnixTime};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    cmp::Ordering,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 /// Age at which a key gets a successor, seconds.
 const ROTATE: u64 = 440;
@@ -33,8 +36,29 @@ pub(crate) struct Sealing {
 #[derive(Clone)]
 struct KnownRing {
     ring: Arc<KeyRing>,
+    /// The same keys, newest first, without what they are.
+    keys: Vec<SealingKeyFacts>,
     /// Until then nothing has to be asked, if the background task keeps looking.
     good_until: UnixTime,
+}
+
+/// What is to be known of a sealing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SealingKeyFacts {
+    pub(crate) id: u32,
+    pub(crate) created: UnixTime,
+    pub(crate) use_now: Use,
+}
+
+/// What a sealing key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Known to every node soon, and used by none yet.
+    Next,
+    /// New challenges are sealed with it.
+    Seals,
+    /// Challenges that it sealed are still opened with it.
+    Opens,
 }
 
 /// Why there is no ring.
@@ -68,6 +92,11 @@ impl Sealing {
         self.refresh(now).await
     }
 
+    /// What is to be known of the keys, newest first.
+    pub(crate) fn keys(&self) -> Vec<SealingKeyFacts> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).keys.clone()
+    }
+
     /// Looks at the store; makes a new key if one is due. Called every [`LOOK`] seconds.
     pub(crate) async fn refresh(&self, now: UnixTime) -> Result<Arc<KeyRing>, SealingError> {
         let fresh = look(&self.store, &self.vault, now).await?;
@@ -97,10 +126,21 @@ async fn look(store: &AuthStore, vault: &Vault, now: UnixTime) -> Result<KnownRi
     }
     // Newest first; the newest that every node knows seals. Of a single one every node has just learnt.
     let ripe = keys.iter().position(|(_, created)| created.0.saturating_add(LEAD) <= now.0);
-    let (current, created) = keys.remove(ripe.unwrap_or(keys.len().saturating_sub(1)));
+    let place = ripe.unwrap_or(keys.len().saturating_sub(1));
+    let facts = keys.iter().enumerate().map(|(at, (key, created))| SealingKeyFacts {
+        id: key.id(),
+        created: *created,
+        use_now: match at.cmp(&place) {
+            Ordering::Less => Use::Next,
+            Ordering::Equal => Use::Seals,
+            Ordering::Greater => Use::Opens,
+        },
+    });
+    let facts = facts.collect();
+    let (current, created) = keys.remove(place);
     let others = keys.into_iter().map(|(key, _)| key).collect();
     let good_until = UnixTime((now.0 + 2 * LOOK).min(created.0 + LIFE));
-    Ok(KnownRing { ring: Arc::new(KeyRing::new(current, others)), good_until })
+    Ok(KnownRing { ring: Arc::new(KeyRing::new(current, others)), keys: facts, good_until })
 }
 
 #[cfg(test)]

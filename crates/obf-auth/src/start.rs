@@ -1,8 +1,9 @@
 //! A node from its configuration to its end.
 
 use crate::{
-    admin::AdminApi,
+    admin::Administration,
     admission::Admission,
+    audit::AuditTrail,
     bootstrap::{self, Bootstraps},
     config::{self, AdminConfig, Checked, Config, ConfigError, Transport, read_key},
     discovery::{self, Discovery},
@@ -18,6 +19,8 @@ use crate::{
     tokens::Tokens,
     vault::Vault,
 };
+use obf_admin::Role;
+use obf_admin_http::{Administrator, Administrators, Dispatcher, Rates, authentication::CONFIGURED};
 use obf_net::{
     Clock, ConnectionLimits, Drained, Environment, Running, Stopper,
     certificates::{self, CertificateFiles},
@@ -100,6 +103,7 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
     let clock = environment.clock;
     let (parts, sealing, reverse) = open(&config, &checked, &clock).await?;
     follow(&parts, &sealing, &clock, &running);
+    let for_admin = Arc::clone(&sealing);
     let notices = Arc::new(NoticesIn {
         clock: Arc::clone(&clock),
         vendor: Vendor(config.vendor),
@@ -116,7 +120,7 @@ pub async fn start(config: Config, environment: Environment) -> Result<Handle, S
         endpoints.push(serve_das(&checked, &parts, &running, socket, address, notices)?);
     }
     if let Some((listener, admin)) = admin {
-        endpoints.push(serve_admin(admin, &parts, clock, &running, listener)?);
+        endpoints.push(serve_admin(admin, &parts, for_admin, clock, &running, listener)?);
     }
     parts.publish(&endpoints);
     Ok(Handle { endpoints, parts, stopper })
@@ -133,6 +137,7 @@ struct Parts {
     locator: Arc<Locator>,
     tokens: Arc<Tokens>,
     discovery: Arc<Discovery>,
+    audit: AuditTrail,
 }
 
 impl Parts {
@@ -151,6 +156,7 @@ async fn open(
 ) -> Result<(Parts, Arc<Sealing>, ReverseRequests<Arc<str>>), StartError> {
     let vault = Arc::new(Vault::new(&read_key("kek_file", &config.kek_file)?));
     let store = store::open(config).await?;
+    let audit = AuditTrail::new(store.clone());
     let sealing = Arc::new(Sealing::open(store.clone(), Arc::clone(&vault), clock.now()).await?);
     let stale_after = Duration::from_secs(config.limits.stale_after.max(1).into());
     let former_token = config.limits.former_token.into();
@@ -172,12 +178,15 @@ async fn open(
         locator: Arc::new(locator),
         tokens: Arc::new(tokens),
         discovery: Arc::default(),
+        audit,
     };
     Ok((parts, sealing, reverse))
 }
 
 /// What goes on by itself until the node stops.
 fn follow(parts: &Parts, sealing: &Arc<Sealing>, clock: &Arc<dyn Clock>, running: &Running) {
+    let (audit, time, group) = (parts.audit.clone(), Arc::clone(clock), running.clone());
+    running.spawn(async move { audit.run(&*time, &group).await });
     let (tokens, time) = (Arc::clone(&parts.tokens), Arc::clone(clock));
     until_stopped(running, async move { tokens.run(|| time.now()).await });
     let (tokens, sealing, clock) = (Arc::clone(&parts.tokens), Arc::clone(sealing), Arc::clone(clock));
@@ -290,20 +299,41 @@ fn serve_das(
 fn serve_admin(
     admin: &AdminConfig,
     parts: &Parts,
+    sealing: Arc<Sealing>,
     clock: Arc<dyn Clock>,
     running: &Running,
     listener: TcpListener,
 ) -> Result<Endpoint, StartError> {
     let files = CertificateFiles { chain: admin.cert_file.clone(), key: admin.key_file.clone() };
-    let tls = certificates::server(&files).map_err(|error| config::wrong("admin.cert_file", error))?;
-    let api = AdminApi::new(clock, Arc::clone(&parts.tokens), admin)?;
+    let tls = match &admin.client_ca_file {
+        Some(ca) => certificates::server_that_knows_clients(&files, ca),
+        None => certificates::server(&files),
+    };
+    let tls = tls.map_err(|error| config::wrong("admin.cert_file", error))?;
+    let configured = admin.token_sha256.iter().map(|token_sha256| Administrator {
+        name: CONFIGURED.into(),
+        role: Role::Operator,
+        token_sha256: token_sha256.clone(),
+    });
+    let configured = Administrators::new(&configured.collect::<Vec<_>>())
+        .map_err(|error| config::wrong("admin.token_sha256", error))?;
+    let administration = Administration {
+        clock,
+        tokens: Arc::clone(&parts.tokens),
+        sealing,
+        locator: Arc::clone(&parts.locator),
+        audit: parts.audit.clone(),
+        running: running.clone(),
+    };
+    let rates = Rates { administrator: admin.requests_per_second, stranger: admin.strangers_per_second };
+    let dispatcher = Dispatcher::new(administration, configured, rates);
     let endpoint = ("admin", address(&listener, "admin", admin.listen)?, true);
     running.spawn(http::serve(
         listener,
         Some(tls),
         HttpLimits::default(),
         running.clone(),
-        move |request, _| api.clone().answer(request),
+        move |request, peer| dispatcher.clone().handle(request, peer),
     ));
     Ok(endpoint)
 }

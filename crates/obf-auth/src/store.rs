@@ -1,13 +1,12 @@
 //! The store that the nodes of a deployment share, opened as the configuration says.
 
 use crate::{
-    config::{self, Config, ConfigError},
+    config::{self, Config},
     error::StartError,
 };
-use obf_files::SecretFile;
+use obf_files::secret_line;
 use obf_store::{Location, OpenError, Options, PostgresOptions, StoreError, auth::AuthStore};
 use obf_types::SecretBytes;
-use std::path::Path;
 
 /// Connections that read a SQLite file beside its writer.
 const READERS: usize = 2;
@@ -24,7 +23,8 @@ pub(crate) async fn open(config: &Config) -> Result<AuthStore, StartError> {
             AuthStore::open(&Options::new(path).readers(READERS)).map_err(|error| failed(&error))
         }
         Location::Server(connection) => {
-            let password = config.database_password_file.as_deref().map(read_password).transpose()?;
+            let password = config.database_password_file.as_deref().map(secret_line).transpose();
+            let password = password.map_err(|error| config::wrong("database_password_file", error))?;
             let options = PostgresOptions::new(connection, password.as_ref().map(SecretBytes::expose))
                 .map_err(|error| config::wrong("database", error))?
                 .connections(CONNECTIONS);
@@ -33,9 +33,4 @@ pub(crate) async fn open(config: &Config) -> Result<AuthStore, StartError> {
             connected.map_err(|error| failed(&error))
         }
     }
-}
-
-fn read_password(path: &Path) -> Result<SecretBytes, ConfigError> {
-    let password = SecretFile::open(path).and_then(|file| file.line());
-    password.map_err(|error| config::wrong("database_password_file", error))
 }

@@ -11,6 +11,7 @@ use crate::{
 use obf_rpb::server::{self, CommitAnswer, SpendAnswer};
 use obf_store::{
     StoreError,
+    audit::Act,
     auth::{
         AuthStore, Bootstrap, Committed, Lookup, Notice, NoticeCursor, RightsSet, Spent, StoredToken,
         TokenFilter, TokenStore,
@@ -183,9 +184,10 @@ impl Tokens {
         }
     }
 
-    /// Ends one token; `false` if none of that id lived. Gone from this node's memory when [`Tokens::settle`] returns.
-    pub(crate) async fn end(&self, id: &TokenId, now: UnixTime) -> Result<bool, StoreError> {
-        self.store.end_token(id.clone(), now).await
+    /// Ends one token for an administrator, what was done in the audit with it; `false` if none of that id lived. Gone from
+    /// this node's memory when [`Tokens::settle`] returns.
+    pub(crate) async fn revoke(&self, id: &TokenId, act: Act, now: UnixTime) -> Result<bool, StoreError> {
+        self.store.revoke_token(id.clone(), act, now).await
     }
 
     /// Ends the tokens of devices from before the epoch with each; returns how many.
@@ -204,7 +206,7 @@ impl Tokens {
         domain: &Domain,
         now: UnixTime,
     ) -> Result<usize, StoreError> {
-        let of_device = TokenFilter { device: Some(device.clone()), app: None };
+        let of_device = TokenFilter { device: Some(device.clone()), ..TokenFilter::default() };
         let mut ended = 0;
         for token in self.store.list(of_device, None, u32::MAX, now).await? {
             if token.id.domain() == domain && self.store.end_token(token.id, now).await? {

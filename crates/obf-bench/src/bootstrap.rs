@@ -224,6 +224,7 @@ impl Target {
             username: subscriber.imsi.as_str().into(),
             domain: self.domain.clone(),
             minimum: Algorithm::AkaV2Sha256,
+            strongest: Algorithm::AkaV2Sha256,
             schemas: self.schemas.clone(),
             product: "obf-bench/0".into(),
         });
@@ -233,7 +234,7 @@ impl Target {
             seen((&request, &answer));
             match machine.answer(&from_http(&answer))? {
                 ClientStep::Done(association) => return Ok(*association),
-                ClientStep::Authenticate { rand, autn } => {
+                ClientStep::Authenticate { rand, autn, .. } => {
                     let mut cnonce = [0; 16];
                     getrandom::fill(&mut cnonce).map_err(|error| anyhow::anyhow!("randomness: {error}"))?;
                     request = machine.authenticated(subscriber.answer(&rand, &autn)?, cnonce)?;

@@ -184,10 +184,11 @@ impl Device {
     /// From what it has after a bootstrap.
     ///
     /// # Errors
-    /// None that can happen: the application's name is one.
+    /// None that can happen: the application's name is one, and the subscriber hands out CK and IK.
     pub fn of(association: &SecurityAssociation) -> Result<Self> {
         let naf = NafId { app: AppId::new(APP)?, ua: UaId::TLS13_PSK };
-        Ok(Self { key: association.app_key(&naf), token: association.id.clone() })
+        let key = association.app_key(&naf).ok_or_else(|| anyhow::anyhow!("Ks is not here"))?;
+        Ok(Self { key, token: association.id.clone() })
     }
 }
 

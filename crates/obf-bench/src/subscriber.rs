@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use obf_aka::{Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, authenticate};
-use obf_rpb::client::SeAnswer;
+use obf_rpb::client::AkaAnswer;
 use obf_types::{Secret, SecretBytes};
 
 /// A numbered subscriber with Milenage keys.
@@ -43,18 +43,18 @@ impl Subscriber {
     ///
     /// # Errors
     /// The challenge is malformed.
-    pub fn answer(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> Result<SeAnswer> {
+    pub fn answer(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> Result<AkaAnswer> {
         let algorithm = Algorithm::milenage(&Secret::new(self.k), &Secret::new(self.opc));
         Ok(match authenticate(&algorithm, &mut self.sqn, rand, autn) {
-            Authentication::Success(success) => SeAnswer::Response {
+            Authentication::Success(success) => AkaAnswer::HandedOut {
                 res: SecretBytes::from(success.res.expose()),
                 ck: Secret::from_slice(success.ck.expose())
                     .ok_or_else(|| anyhow::anyhow!("CK of 16 octets"))?,
                 ik: Secret::from_slice(success.ik.expose())
                     .ok_or_else(|| anyhow::anyhow!("IK of 16 octets"))?,
             },
-            Authentication::SynchronisationFailure(auts) => SeAnswer::SynchronisationFailure { auts },
-            Authentication::MacFailure => SeAnswer::MacFailure,
+            Authentication::SynchronisationFailure(auts) => AkaAnswer::SynchronisationFailure { auts },
+            Authentication::MacFailure => AkaAnswer::MacFailure,
         })
     }
 }

@@ -1,6 +1,9 @@
 //! One bootstrap over HTTP: the shell around `obf_rpb`'s machine.
 
-use crate::{AuthenticationServer, Fault, KeyIndex, SeError, SecureElement};
+use crate::{
+    AuthenticationServer, Fault, KeyIndex, SeError, SecureElement,
+    se::{Aka, KeptKs},
+};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::Full;
@@ -10,7 +13,7 @@ use obf_net::{
 };
 use obf_rpb::{
     Bootstrap, BootstrapError, ClientStep, SecurityAssociation,
-    client::{ClientSettings, SeAnswer},
+    client::{AkaAnswer, ClientSettings},
     http::{ClientRequest, HttpResponse, THREE_GPP_GBA},
 };
 use obf_token::Algorithm;
@@ -28,7 +31,7 @@ const PRODUCT: &str = concat!("OBF-Client/", env!("CARGO_PKG_VERSION"));
 pub struct Bootstrapping {
     /// With whom.
     pub server: AuthenticationServer,
-    /// As whom: the secure element's identity, or an IMPI derived from it.
+    /// As whom: the identity that the secure element is registered under, or another of its identities.
     pub username: String,
     /// The least algorithm accepted.
     pub minimum: Algorithm,
@@ -132,6 +135,7 @@ pub async fn bootstrap(
     se: Arc<dyn SecureElement>,
     key: KeyIndex,
 ) -> Result<SecurityAssociation, BootstrapFailure> {
+    let limits = Limits::of(&*se, &what.schemas)?;
     let mut wire = Wire::open(&what.server, what.time).await?;
     let domain = match what.server.domain() {
         Some(domain) => domain.clone(),
@@ -141,30 +145,65 @@ pub async fn bootstrap(
         username: what.username.into(),
         domain,
         minimum: what.minimum,
-        schemas: what.schemas,
+        strongest: limits.strongest,
+        schemas: limits.schemas,
         product: PRODUCT.into(),
     });
     let mut request = machine.first_request()?;
     loop {
         let answer = wire.exchange(request).await?;
         match machine.answer(&borrowed(&answer))? {
-            ClientStep::Done(association) => return Ok(*association),
-            ClientStep::Authenticate { rand, autn } => {
-                let answer = ask(Arc::clone(&se), key, rand, autn).await?;
-                request = machine.authenticated(answer, draw()?)?;
+            ClientStep::Done(association) => {
+                check_schema(&*se, &association)?;
+                return Ok(*association);
+            }
+            ClientStep::Authenticate { rand, autn, algorithm } => {
+                let se = Arc::clone(&se);
+                let answer = ask(move || {
+                    let aka = se.aka().ok_or(SeError::NoAka)?;
+                    aka.authenticate(key, &rand, &autn, algorithm)
+                });
+                request = machine.authenticated(answer.await?, draw()?)?;
             }
         }
     }
 }
 
+/// What may be agreed on with this element.
+struct Limits {
+    strongest: Algorithm,
+    schemas: Vec<KeySchema>,
+}
+
+impl Limits {
+    /// Where CK and IK come out of the element, everything that this process knows; otherwise what the element can compute.
+    fn of(se: &dyn SecureElement, wanted: &[KeySchema]) -> Result<Self, SeError> {
+        let Some(kept) = se.aka().ok_or(SeError::NoAka)?.kept_ks() else {
+            return Ok(Self { strongest: Algorithm::AkaV2Sha256, schemas: wanted.to_vec() });
+        };
+        let known = |schema: &KeySchema| kept.schemas().contains(schema);
+        let schemas: Vec<_> = wanted.iter().copied().filter(known).collect();
+        if schemas.is_empty() && !wanted.is_empty() {
+            return Err(SeError::OtherSchema);
+        }
+        Ok(Self { strongest: kept.strongest(), schemas })
+    }
+}
+
+/// A server that reads no offer chooses `gba-me`, whatever the element knows.
+fn check_schema(se: &dyn SecureElement, association: &SecurityAssociation) -> Result<(), SeError> {
+    let derives = |kept: &dyn KeptKs| kept.schemas().contains(&association.schema);
+    if !association.ks.is_in_element() || se.aka().and_then(Aka::kept_ks).is_some_and(derives) {
+        return Ok(());
+    }
+    Err(SeError::OtherSchema)
+}
+
 /// The secure element may block for as long as a disk or a card takes.
 async fn ask(
-    se: Arc<dyn SecureElement>,
-    key: KeyIndex,
-    rand: [u8; 16],
-    autn: [u8; 16],
-) -> Result<SeAnswer, BootstrapFailure> {
-    let answer = tokio::task::spawn_blocking(move || se.authenticate(key, &rand, &autn)).await;
+    question: impl FnOnce() -> Result<AkaAnswer, SeError> + Send + 'static,
+) -> Result<AkaAnswer, BootstrapFailure> {
+    let answer = tokio::task::spawn_blocking(question).await;
     Ok(answer.map_err(|error| BootstrapFailure::System(error.to_string()))??)
 }
 

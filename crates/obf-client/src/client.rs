@@ -4,6 +4,7 @@ use crate::{
     AppStream, AssociationStore, AuthenticationServer, BootstrapFailure, Fault, KeyIndex, SeError,
     SecureElement, StoreError,
     bootstrap::{Bootstrapping, bootstrap},
+    keys,
     store::Key,
     throttle::Throttle,
 };
@@ -26,11 +27,13 @@ use tokio::net::ToSocketAddrs;
 pub struct Settings {
     /// With whom it bootstraps.
     pub server: AuthenticationServer,
-    /// The identity to bootstrap with; `None`: the secure element's own.
+    /// The identity to bootstrap with; `None`: the one that the secure element is registered under
+    /// ([`crate::Identities::registered`]).
     pub username: Option<String>,
     /// Which key of the secure element.
     pub key: KeyIndex,
-    /// Key schemas offered, the one preferred first; empty: like a UE that never heard of OBF.
+    /// Key schemas offered, the one preferred first, as far as the secure element derives by them if it keeps Ks; empty:
+    /// like a UE that never heard of OBF.
     pub schemas: Vec<KeySchema>,
     /// Accepts AKAv1 even where AKAv2 has worked. Only for a server that has gone back for good.
     pub allow_downgrade: bool,
@@ -96,6 +99,9 @@ pub enum ConnectError {
     /// The association cannot be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The secure element keeps Ks and derives no key.
+    #[error(transparent)]
+    SecureElement(#[from] SeError),
 }
 
 impl ConnectError {
@@ -108,7 +114,7 @@ impl ConnectError {
             Self::Handshake { .. } => Fault::Server,
             Self::KeyNotAccepted { .. } => Fault::Authentication,
             Self::Bootstrap(failure) => failure.fault(),
-            Self::Store(_) => Fault::Local,
+            Self::Store(_) | Self::SecureElement(_) => Fault::Local,
         }
     }
 }
@@ -153,8 +159,14 @@ impl Client {
         app: &AppId,
         address: impl ToSocketAddrs + Clone,
     ) -> Result<AppStream, ConnectError> {
-        let association = self.association().await?;
-        match self.attempt(app, address.clone(), &association).await {
+        let mut association = self.association().await?;
+        let mut attempt = self.attempt(app, address.clone(), &association).await;
+        if is_ks_gone(&attempt) {
+            // Another process bootstrapped with the same secure element just now.
+            association = self.association().await?;
+            attempt = self.attempt(app, address.clone(), &association).await;
+        }
+        match attempt {
             Err(ConnectError::Handshake { reason: PskConnectError::KeyNotAccepted, .. }) => {}
             other => return other,
         }
@@ -167,18 +179,21 @@ impl Client {
         }
     }
 
-    /// The live association, from a bootstrap if need be.
+    /// The live association, from a bootstrap if need be. One whose Ks was in the secure element and is there no longer is
+    /// over.
     ///
     /// # Errors
-    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`].
+    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`], [`ConnectError::SecureElement`].
     pub async fn association(&self) -> Result<Arc<SecurityAssociation>, ConnectError> {
         let key = self.key().await?;
-        if let Some(association) = self.store.live(&key, self.settings.clock.now()) {
+        if let Some(association) = self.live(&key).await? {
             return Ok(association);
         }
         let _one = self.bootstrapping.lock().await;
-        // Somebody else may have finished one while this one waited.
-        match self.store.live(&key, self.settings.clock.now()) {
+        // Somebody else may have finished one while this one waited, here or in another process that shares the file.
+        let store = Arc::clone(&self.store);
+        blocking(move || store.reload()).await??;
+        match self.live(&key).await? {
             Some(association) => Ok(association),
             None => self.run(key).await,
         }
@@ -187,19 +202,50 @@ impl Client {
     /// A new association in any case, in place of the former one.
     ///
     /// # Errors
-    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`]; the former association stays.
+    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`]; the former association stays, unless its Ks was in a secure element
+    /// that has answered the challenge meanwhile.
     pub async fn bootstrap(&self) -> Result<Arc<SecurityAssociation>, ConnectError> {
         let key = self.key().await?;
         let _one = self.bootstrapping.lock().await;
         self.run(key).await
     }
 
-    /// The key for `app` and one security protocol, for those that run it themselves. Bootstraps if need be.
+    /// The key for `app` and one security protocol, for those that run it themselves, and the association that it is of:
+    /// the application asks for the key by its token id. Bootstraps if need be. The one way to a key, wherever Ks is.
     ///
     /// # Errors
-    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`].
-    pub async fn app_key(&self, app: AppId, ua: UaId) -> Result<AppKey, ConnectError> {
-        Ok(self.association().await?.app_key(&NafId { app, ua }))
+    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`], [`ConnectError::SecureElement`].
+    pub async fn app_key(
+        &self,
+        app: AppId,
+        ua: UaId,
+    ) -> Result<(Arc<SecurityAssociation>, AppKey), ConnectError> {
+        let naf = NafId { app, ua };
+        let derived = self.derive(&naf).await;
+        // Another process bootstrapped with the same secure element just now.
+        if is_ks_gone(&derived) { self.derive(&naf).await } else { derived }
+    }
+
+    async fn derive(&self, naf: &NafId) -> Result<(Arc<SecurityAssociation>, AppKey), ConnectError> {
+        let association = self.association().await?;
+        if let Some(app_key) = association.app_key(naf) {
+            return Ok((association, app_key));
+        }
+        let (of, naf, se, key) =
+            (Arc::clone(&association), naf.clone(), Arc::clone(&self.se), self.settings.key);
+        let app_key = blocking(move || keys::app_key(&of, &naf, &*se, key)).await??;
+        Ok((association, app_key))
+    }
+
+    /// The live association whose Ks is where it was.
+    async fn live(&self, key: &Key) -> Result<Option<Arc<SecurityAssociation>>, ConnectError> {
+        let Some(association) = self.store.live(key, self.settings.clock.now()) else { return Ok(None) };
+        if !association.ks.is_in_element() {
+            return Ok(Some(association));
+        }
+        let (of, se, key) = (Arc::clone(&association), Arc::clone(&self.se), self.settings.key);
+        let there = blocking(move || keys::is_there(&of, &*se, key)).await??;
+        Ok(there.then_some(association))
     }
 
     /// After a refused key: the association that another call has got meanwhile, or a new bootstrap if one is due.
@@ -210,7 +256,7 @@ impl Client {
     ) -> Result<Arc<SecurityAssociation>, ConnectError> {
         let key = self.key().await?;
         let _one = self.bootstrapping.lock().await;
-        let newer = self.store.live(&key, self.settings.clock.now());
+        let newer = self.live(&key).await?;
         if let Some(newer) = newer.filter(|newer| newer.id != refused.id) {
             return Ok(newer);
         }
@@ -232,9 +278,9 @@ impl Client {
         };
         let association = Arc::new(bootstrap(what, Arc::clone(&self.se), self.settings.key).await?);
         tracing::info!(token = %association.id, expires = %association.expires, "bootstrapped");
-        let (store, kept, now) =
+        let (store, new, now) =
             (Arc::clone(&self.store), Arc::clone(&association), self.settings.clock.now());
-        blocking(move || store.keep(key, kept, now)).await??;
+        blocking(move || store.put(key, new, now)).await??;
         Ok(association)
     }
 
@@ -248,10 +294,20 @@ impl Client {
         let slow = |_| unreachable(io::ErrorKind::TimedOut.into());
         let time = self.settings.time;
         let stream = obf_net::connect(address, time).await.map_err(unreachable)?;
-        let (own, name) = (Arc::clone(association), app.clone());
-        let derive = move |ua| Some(own.app_key(&NafId { app: name.clone(), ua }));
-        let handshake = self.connector.connect(stream, app, &association.id, derive);
-        match tokio::time::timeout(time, handshake).await.map_err(slow)? {
+        let element_failed = Arc::new(Mutex::new(None));
+        let derive = self.derive_in_handshake(app, association, &element_failed);
+        let connected = if association.ks.is_in_element() {
+            let (connector, app, id) = (self.connector.clone(), app.clone(), association.id.clone());
+            let handshake = async move { connector.connect(stream, &app, &id, derive).await };
+            on_a_blocking_thread(tokio::time::timeout(time, handshake)).await?
+        } else {
+            let handshake = self.connector.connect(stream, app, &association.id, derive);
+            tokio::time::timeout(time, handshake).await
+        };
+        if let Some(error) = element_failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(ConnectError::SecureElement(error));
+        }
+        match connected.map_err(slow)? {
             Ok(connected) => {
                 self.throttle().accepted(app, Instant::now());
                 Ok(AppStream::new(connected, association.id.clone(), association.expires))
@@ -260,12 +316,30 @@ impl Client {
         }
     }
 
+    /// What the handshake asks for a key. It can only be told that there is none; why stands in `failed`.
+    fn derive_in_handshake(
+        &self,
+        app: &AppId,
+        association: &Arc<SecurityAssociation>,
+        failed: &Arc<Mutex<Option<SeError>>>,
+    ) -> impl Fn(UaId) -> Option<AppKey> + Send + Sync + use<> {
+        let (own, name, se, key) =
+            (Arc::clone(association), app.clone(), Arc::clone(&self.se), self.settings.key);
+        let failed = Arc::clone(failed);
+        move |ua| {
+            let derived = keys::app_key(&own, &NafId { app: name.clone(), ua }, &*se, key);
+            let keep = |error| *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            derived.map_err(keep).ok()
+        }
+    }
+
     /// Whose association, with whom.
     async fn key(&self) -> Result<Key, BootstrapFailure> {
         let own = || async {
             let se = Arc::clone(&self.se);
-            let identity: Result<_, SeError> = blocking(move || se.identity()).await?;
-            Ok::<_, BootstrapFailure>(identity?.value().to_owned())
+            let identities = blocking(move || se.identities()).await??;
+            let registered = identities.registered().ok_or(SeError::NoIdentity)?;
+            Ok::<_, BootstrapFailure>(registered.value().to_owned())
         };
         let username = match &self.settings.username {
             Some(username) => username.clone(),
@@ -284,6 +358,22 @@ impl Client {
     fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The Ks of this association gave way to another in the secure element.
+const fn is_ks_gone<T>(result: &Result<T, ConnectError>) -> bool {
+    matches!(result, Err(ConnectError::SecureElement(SeError::KsGone)))
+}
+
+/// A handshake whose key comes out of a secure element: OpenSSL asks for it in the middle, where nothing can be awaited, and a
+/// card takes its time. If the caller gives up, the handshake still runs to its end or its time-out on that thread, and its
+/// connection is dropped there.
+async fn on_a_blocking_thread<F>(handshake: F) -> Result<F::Output, BootstrapFailure>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let runtime = tokio::runtime::Handle::current();
+    blocking(move || runtime.block_on(handshake)).await
 }
 
 async fn blocking<T: Send + 'static>(

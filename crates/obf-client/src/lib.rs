@@ -1,14 +1,15 @@
 //! OBF Client (SPEC N1, C9, C10, R4): a device's secure element, its security association, and
 //! [`Client::connect`], the one call that an application makes.
 //!
-//! Reading order: [`se`] (secure elements: keys used by index, never read), [`server`] (which Authentication
-//! Server), [`bootstrap`] (one run over HTTP), [`store`] (the association kept between runs), [`client`]
-//! (bootstraps when needed, connects), [`http`] (one request over such a connection), `throttle` (how often a refused
-//! key leads to another bootstrap).
+//! Reading order: [`se`] (secure elements, asked by capability), [`server`] (which Authentication Server), [`bootstrap`] (one run
+//! over HTTP), [`store`] (the association between runs), `keys` (application keys, through whichever has Ks), [`client`]
+//! (bootstraps when needed, connects), [`http`] (one request over such a connection), `throttle` (how often a refused key leads to
+//! another bootstrap).
 //!
 //! Invariants: the memory of sequence numbers is on the disk before an answer of the secure element is used; an
 //! association exists only after the server has proved itself; an application key is for one application and one
-//! security protocol, and is derived when it is used, never kept.
+//! security protocol, and is derived when it is used, never kept; where the secure element keeps Ks, nothing of Ks, CK or IK is in
+//! this process, and no key is derived from another Ks than the association's.
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;
@@ -19,13 +20,14 @@ pub mod server;
 pub mod store;
 
 mod file;
+mod keys;
 mod stream;
 mod throttle;
 
 pub use bootstrap::BootstrapFailure;
 pub use client::{Client, ConnectError, Settings};
 pub use obf_rpb::SecurityAssociation;
-pub use se::{KeyIndex, SeError, SecureElement, SoftwareSe};
+pub use se::{Identities, KeyIndex, SeError, SecureElement, SoftwareSe};
 pub use server::{AuthenticationServer, ServerUrlError};
 pub use store::{AssociationStore, StoreError};
 pub use stream::AppStream;

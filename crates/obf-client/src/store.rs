@@ -1,7 +1,7 @@
-//! Security associations kept between connections and, with a file, between runs.
+//! Security associations between connections and, with a file, between runs.
 
 use crate::file::Locked;
-use obf_rpb::SecurityAssociation;
+use obf_rpb::{SecurityAssociation, client::DeviceKs};
 use obf_token::{Algorithm, Method, Technology, TokenId};
 use obf_types::{Domain, GlobalIdentity, IdentityKind, KeySchema, UnixTime, hex};
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,8 @@ pub struct StoreError {
 
 /// One association for each (user name, server), and the least algorithm that each server's domain may still use.
 ///
-/// The file, if there is one, is for its owner only (0600) and holds Ks in clear: it is worth as much as the
-/// association itself, until that expires. Several processes may share it.
+/// The file, if there is one, is for its owner only (0600) and holds Ks in clear, unless the secure element keeps it: it is
+/// worth as much as the association itself, until that expires. Several processes may share it.
 #[derive(Debug, Default)]
 pub struct AssociationStore {
     file: Option<PathBuf>,
@@ -75,9 +75,17 @@ impl AssociationStore {
         content.minimum.get(key).copied().unwrap_or(Algorithm::AkaV1Md5)
     }
 
-    /// Keeps a new association in place of the former one and forgets those that have expired. Blocks for as long as
+    /// Takes in what other processes have put into the file. Blocks for as long as a disk takes.
+    pub(crate) fn reload(&self) -> Result<(), StoreError> {
+        let Some(path) = &self.file else { return Ok(()) };
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        *content = load(path, &lock(path)?)?;
+        Ok(())
+    }
+
+    /// Puts a new association in the place of the former one and forgets those that have expired. Blocks for as long as
     /// a disk takes.
-    pub(crate) fn keep(
+    pub(crate) fn put(
         &self,
         key: Key,
         association: Arc<SecurityAssociation>,
@@ -85,20 +93,20 @@ impl AssociationStore {
     ) -> Result<(), StoreError> {
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(path) = &self.file else {
-            content.keep(key, association, now);
+            content.put(key, association, now);
             return Ok(());
         };
-        // What other processes have kept meanwhile stays.
+        // What other processes have put there meanwhile stays.
         let file = lock(path)?;
         *content = load(path, &file)?;
-        content.keep(key, association, now);
+        content.put(key, association, now);
         let json = content.to_json().map_err(|error| failed(path, error.into()))?;
         file.replace(&json).map_err(|reason| failed(path, reason))
     }
 }
 
 impl Content {
-    fn keep(&mut self, key: Key, association: Arc<SecurityAssociation>, now: UnixTime) {
+    fn put(&mut self, key: Key, association: Arc<SecurityAssociation>, now: UnixTime) {
         let Method::Aka(algorithm) = association.method;
         let minimum = self.minimum.entry(key.clone()).or_insert(algorithm);
         *minimum = algorithm.max(*minimum);
@@ -107,17 +115,14 @@ impl Content {
     }
 
     fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
-        let kept = self
-            .associations
-            .iter()
-            .map(|(key, association)| AssociationRecord::of(key, association))
-            .collect();
+        let associations = self.associations.iter();
+        let associations = associations.map(|(key, association)| AssociationRecord::of(key, association));
         let minimum = self.minimum.iter().map(|(key, algorithm)| MinimumRecord {
             username: key.username.clone(),
             server: key.server.clone(),
             algorithm: *algorithm as u8,
         });
-        let file = StoreFile { associations: kept, minimum: minimum.collect() };
+        let file = StoreFile { associations: associations.collect(), minimum: minimum.collect() };
         let mut json = Zeroizing::new(Vec::with_capacity(1024 * (1 + self.associations.len())));
         serde_json::to_writer_pretty(&mut *json, &file)?;
         json.push(b'\n');
@@ -145,7 +150,8 @@ struct MinimumRecord {
 struct AssociationRecord {
     server: String,
     token: String,
-    ks: Zeroizing<String>,
+    /// `null` where the secure element keeps it.
+    ks: Option<Zeroizing<String>>,
     schema: String,
     expires: u64,
     username: String,
@@ -164,7 +170,7 @@ impl AssociationRecord {
         Self {
             server: key.server.clone(),
             token: association.id.to_string(),
-            ks: Zeroizing::new(hex::encode(association.ks.expose())),
+            ks: association.ks.expose().map(|ks| Zeroizing::new(hex::encode(ks.expose()))),
             schema: association.schema.name().into(),
             expires: association.expires.0,
             username: association.username.clone().into(),
@@ -183,11 +189,20 @@ impl AssociationRecord {
             None => None,
             Some((kind, value)) => Some(GlobalIdentity::new(IdentityKind::from_number(kind)?, &value).ok()?),
         };
+        let ks = match &self.ks {
+            Some(ks) => DeviceKs::held(hex::secret(ks)?),
+            None => DeviceKs::IN_ELEMENT,
+        };
+        let schema = KeySchema::from_name(&self.schema)?;
+        // `obf-1` has the identity in it.
+        if schema == KeySchema::Obf1 && identity.is_none() {
+            return None;
+        }
         let key = Key { username: self.username.clone(), server: self.server };
         let association = SecurityAssociation {
             id: TokenId::parse(&self.token).ok()?,
-            ks: hex::secret(&self.ks)?,
-            schema: KeySchema::from_name(&self.schema)?,
+            ks,
+            schema,
             expires: UnixTime(self.expires),
             username: self.username.into(),
             identity,
@@ -209,14 +224,14 @@ fn load(path: &Path, file: &Locked) -> Result<Content, StoreError> {
         return Ok(Content::default());
     };
     let bad = |what| failed(path, io::Error::new(io::ErrorKind::InvalidData, what));
-    let kept: StoreFile = serde_json::from_slice(&json).map_err(|_| bad("not a file of associations"))?;
-    let associations: Option<_> = kept.associations.into_iter().map(AssociationRecord::restore).collect();
-    let minimum: Option<_> = kept
+    let stored: StoreFile = serde_json::from_slice(&json).map_err(|_| bad("not a file of associations"))?;
+    let associations: Option<_> = stored.associations.into_iter().map(AssociationRecord::restore).collect();
+    let minimum: Option<_> = stored
         .minimum
         .into_iter()
-        .map(|kept| {
-            let key = Key { username: kept.username, server: kept.server };
-            Some((key, Algorithm::from_number(kept.algorithm)?))
+        .map(|stored| {
+            let key = Key { username: stored.username, server: stored.server };
+            Some((key, Algorithm::from_number(stored.algorithm)?))
         })
         .collect();
     match (associations, minimum) {

@@ -98,6 +98,18 @@ impl AkaPassword {
         }
     }
 
+    /// The password that a secure element gives out for `algorithm` instead of RES, IK and CK: RES itself (AKAv1), or the
+    /// text that [`Self::derive`] makes of all three (AKAv2). `None` if it is not of the length that it must have.
+    pub fn computed(algorithm: Algorithm, password: &[u8]) -> Option<Self> {
+        let fits = match (algorithm.scheme, algorithm.hash) {
+            (Scheme::Password, _) => false,
+            (Scheme::AkaV1, _) => (4..=32).contains(&password.len()),
+            (Scheme::AkaV2, Hash::Md5) => password.len() == 24,
+            (Scheme::AkaV2, Hash::Sha256 | Hash::Sha512_256) => password.len() == 44,
+        };
+        if fits { Self::from_octets(password) } else { None }
+    }
+
     /// The octets, to hash them.
     pub fn expose(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or_default()

@@ -159,6 +159,14 @@ impl SecretFile {
     }
 }
 
+/// The secret that is written as text in a file: a RADIUS secret, a database's password, an administrator's token.
+///
+/// # Errors
+/// As [`SecretFile::open`] and [`SecretFile::line`].
+pub fn secret_line(path: &Path) -> Result<SecretBytes, SecretFileError> {
+    SecretFile::open(path)?.line()
+}
+
 /// **The rule**: a secret that is written as text is what stands between the whitespace around it. A line end or a space that an
 /// editor left behind it is none of it.
 pub const fn line(octets: &[u8]) -> &[u8] {

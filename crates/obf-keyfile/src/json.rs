@@ -23,6 +23,7 @@ impl KeyRecord {
         };
         let (algorithm, k, opc) = (self.algorithm.name(), Hex(self.k.expose()), Hex(self.c.expose()));
         let _ = write!(json, "\"algorithm\":\"{algorithm}\",\"k\":\"{k}\",\"{c}\":\"{opc}\"");
+        let _ = write!(json, ",\"technology\":\"{}\"", self.technology.name());
         if let Some(amf) = &self.amf {
             let _ = write!(json, ",\"amf\":\"{}\"", Hex(amf));
         }

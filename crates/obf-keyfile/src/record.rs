@@ -1,7 +1,7 @@
 //! What a record of a key file says: a secure element's identities and its key.
 
 use crate::fault::RecordFault;
-use obf_types::{GlobalIdentity, IdentityKind, SecretBytes};
+use obf_types::{GlobalIdentity, IdentityKind, SecretBytes, Technology};
 use std::fmt;
 
 /// What a key is for.
@@ -62,6 +62,8 @@ pub struct KeyRecord {
     pub k: SecretBytes,
     /// OPc or TOPc.
     pub c: SecretBytes,
+    /// Whose key it is: of a 3GPP network, which is what a file means that does not say, or its provider's own.
+    pub technology: Technology,
     /// AMF, if the file says.
     pub amf: Option<[u8; 2]>,
     /// The last SQN used, if the file says.
@@ -69,7 +71,7 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
-    /// A record whose parts fit together.
+    /// A record whose parts fit together, of a key of a 3GPP network.
     ///
     /// # Errors
     /// [`RecordFault`] names the part that does not.
@@ -83,7 +85,7 @@ impl KeyRecord {
         if identities.iter().all(|identity| identity.kind() == IdentityKind::Imei) {
             return Err(RecordFault::NoIdentity);
         }
-        Ok(Self { identities, algorithm, k, c, amf: None, sqn: None })
+        Ok(Self { identities, algorithm, k, c, technology: Technology::ThreeGpp, amf: None, sqn: None })
     }
 
     /// The identity of that kind.
@@ -107,6 +109,14 @@ pub(crate) fn rank(identity: &GlobalIdentity) -> u8 {
 /// An identity of that kind, or what is wrong with it.
 pub(crate) fn identity(kind: IdentityKind, value: &str) -> Result<GlobalIdentity, RecordFault> {
     GlobalIdentity::new(kind, value).map_err(|error| RecordFault::Identity { field: kind.name(), error })
+}
+
+/// The technology of that name, if keys of AKA are of it.
+pub(crate) fn technology(field: &'static str, name: &str) -> Result<Technology, RecordFault> {
+    match Technology::from_name(name) {
+        Some(technology @ (Technology::ThreeGpp | Technology::Standalone)) => Ok(technology),
+        _ => Err(RecordFault::Field { field, wanted: "3gpp or standalone, for a key of AKA" }),
+    }
 }
 
 /// Hex digits, for a message or a file.

@@ -3,7 +3,7 @@
 
 use crate::{KeyedDevice, KmsError, MaterialError};
 use obf_keyfile::{Algorithm, Format, KeyRecord, RecordFault, TransportKey, Writer};
-use obf_types::{GlobalIdentity, IdentityError, IdentityKind, SecretBytes};
+use obf_types::{GlobalIdentity, IdentityError, IdentityKind, SecretBytes, Technology};
 use std::{
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
@@ -25,6 +25,8 @@ pub struct Batch {
     count: u64,
     /// What the keys are for.
     pub algorithm: Algorithm,
+    /// Whose they are: the 3GPP network's, or their provider's own.
+    pub technology: Technology,
     /// The AMF of their vectors.
     pub amf: [u8; 2],
 }
@@ -120,7 +122,7 @@ impl Creation {
 }
 
 impl Batch {
-    /// `count` secure elements from that IMSI on, and from that ICCID (without its check digit) on.
+    /// `count` secure elements of a 3GPP network from that IMSI on, and from that ICCID (without its check digit) on.
     ///
     /// # Errors
     /// [`BatchError`].
@@ -136,7 +138,9 @@ impl Batch {
         }
         let first = imsi.parse().map_err(|_| BatchError::Range("imsi"))?;
         let iccid = iccid.map(|iccid| payload(iccid, count)).transpose()?;
-        let batch = Self { imsi: first, digits: imsi.len(), iccid, count, algorithm, amf: [0, 0] };
+        let technology = Technology::ThreeGpp;
+        let batch =
+            Self { imsi: first, digits: imsi.len(), iccid, count, algorithm, technology, amf: [0, 0] };
         let last = batch.imsi(count - 1);
         if last.len() != imsi.len() || last.get(..NETWORK) != imsi.get(..NETWORK) {
             return Err(BatchError::Range("imsi"));
@@ -172,7 +176,7 @@ impl Batch {
         draw(&mut k)?;
         draw(&mut c)?;
         let record = KeyRecord::new(identities, self.algorithm, SecretBytes::new(k), SecretBytes::new(c))?;
-        Ok(KeyRecord { amf: Some(self.amf), sqn: Some([0; 6]), ..record })
+        Ok(KeyRecord { technology: self.technology, amf: Some(self.amf), sqn: Some([0; 6]), ..record })
     }
 }
 

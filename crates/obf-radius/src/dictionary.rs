@@ -182,6 +182,10 @@ obf_attributes! {
     Mode = 29, "OBF-Mode", "integer";
     /// Which network technology's credential authenticates it: `obf_token::Technology`.
     Technology = 30, "OBF-Technology", "integer";
+    /// The SHA-256 of an administrator's bearer token.
+    TokenSha256 = 33, "OBF-Token-SHA-256", "octets";
+    /// An administrator's role.
+    Role = 34, "OBF-Role", "string";
 }
 
 /// Values of OBF-Operation.
@@ -200,12 +204,21 @@ pub enum Operation {
     Key = 5,
     /// RPO: the first of a connection.
     Resume = 6,
+    /// RPR: which administrator shows a credential.
+    Administrator = 11,
 }
 
 impl Operation {
     /// Every operation, by number.
-    pub const ALL: [Self; 6] =
-        [Self::Vector, Self::Resynchronise, Self::Rights, Self::Application, Self::Key, Self::Resume];
+    pub const ALL: [Self; 7] = [
+        Self::Vector,
+        Self::Resynchronise,
+        Self::Rights,
+        Self::Application,
+        Self::Key,
+        Self::Resume,
+        Self::Administrator,
+    ];
 
     /// Its name in `docs/dictionary.obf`.
     pub const fn name(self) -> &'static str {
@@ -216,6 +229,7 @@ impl Operation {
             Self::Application => "Application",
             Self::Key => "Key",
             Self::Resume => "Resume",
+            Self::Administrator => "Administrator",
         }
     }
 

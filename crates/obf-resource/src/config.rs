@@ -1,19 +1,18 @@
 //! The `[resource]` section of the configuration.
 
 use crate::authorisation::Policy;
-use obf_files::SecretFile;
 use obf_gsup::PeerName;
 use obf_kms::KekConfig;
 use obf_store::{Location, resource::HlrName};
 pub use obf_types::ConfigError;
-use obf_types::{Domain, MncLength, NodeNumber, SecretBytes};
+use obf_types::{Domain, MncLength, NodeNumber};
 use serde::Deserialize;
 use std::{
     borrow::Cow,
     collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// A Resource Server node. Relative paths are the caller's to resolve.
@@ -307,12 +306,6 @@ impl AuthServerConfig {
     pub(crate) fn node(&self) -> Result<NodeNumber, ConfigError> {
         NodeNumber::new(self.node).ok_or_else(|| wrong("auth_servers.node", "a number from 0 to 31"))
     }
-}
-
-/// The password of the database.
-pub(crate) fn read_password(path: &Path) -> Result<SecretBytes, ConfigError> {
-    let password = SecretFile::open(path).and_then(|file| file.line());
-    password.map_err(|error| wrong("database_password_file", error))
 }
 
 const fn five_minutes() -> u64 {

@@ -9,6 +9,7 @@ use crate::{
 };
 use obf_admin::Role;
 use obf_admin_http::{Administrator, Administrators, Dispatcher, Rates};
+use obf_files::secret_line;
 use obf_kms::{KekError, Kms, KmsError, Settings, kek};
 use obf_net::{
     Clock, Environment, Running, Stopper,
@@ -21,7 +22,7 @@ use obf_store::{
     Location, OpenError, Options, PostgresOptions, Statistics, StoreError,
     resource::{BecameDue, Change, ResourceDb},
 };
-use obf_types::UnixTime;
+use obf_types::{SecretBytes, UnixTime};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -145,6 +146,7 @@ pub async fn start(config: Config, env: Environment) -> Result<Handle, StartErro
         notices.clone(),
         vendor,
         policy,
+        admin.as_ref().map(|(_, _, administrators, _)| administrators.clone()).unwrap_or_default(),
     ));
     if let Some(socket) = udp {
         let peers = servers.udp_peers();
@@ -209,13 +211,10 @@ async fn open(config: &Config) -> Result<ResourceDb, StartError> {
     match &config.database {
         Location::File(path) => ResourceDb::open(&Options::new(path)).map_err(failed),
         Location::Server(connection) => {
-            let password = match &config.database_password_file {
-                Some(path) => Some(config::read_password(path)?),
-                None => None,
-            };
-            let options =
-                PostgresOptions::new(connection, password.as_ref().map(obf_types::SecretBytes::expose))
-                    .map_err(|error| config::wrong("database", error))?;
+            let password = config.database_password_file.as_deref().map(secret_line).transpose();
+            let password = password.map_err(|error| config::wrong("database_password_file", error))?;
+            let options = PostgresOptions::new(connection, password.as_ref().map(SecretBytes::expose))
+                .map_err(|error| config::wrong("database", error))?;
             let connecting = tokio::task::spawn_blocking(move || ResourceDb::connect(&options));
             connecting.await.unwrap_or(Err(StoreError::Closed.into())).map_err(failed)
         }

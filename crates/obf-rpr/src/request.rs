@@ -1,5 +1,6 @@
 //! What an Authentication Server asks a Resource Server.
 
+use crate::administrator::AdministratorRequest;
 use obf_radius::{
     AttributeWriter, Code, Malformed, ObfAttribute, Packet, PutError, Request, Vendor,
     dictionary::{NAS_IDENTIFIER, Operation, USER_NAME},
@@ -72,6 +73,8 @@ pub enum RprOperation {
     Rights(RightsRequest),
     /// OBF-Operation Application.
     Application(ApplicationRequest),
+    /// OBF-Operation Administrator.
+    Administrator(AdministratorRequest),
 }
 
 /// A request as a Resource Server reads it.
@@ -125,6 +128,7 @@ impl RprOperation {
                 to.put_integer(name(ObfAttribute::Operation), Operation::Application as u32)?;
                 to.put(name(ObfAttribute::Application), app.as_str().as_bytes())
             }
+            Self::Administrator(request) => request.encode(vendor, to),
         }
     }
 }
@@ -198,6 +202,9 @@ impl Reader<'_> {
             Some(Operation::Application) => {
                 let app = self.app(ObfAttribute::Application)?.ok_or(Malformed("OBF-Application"))?;
                 RprOperation::Application(ApplicationRequest { app })
+            }
+            Some(Operation::Administrator) => {
+                RprOperation::Administrator(AdministratorRequest::decode(self.packet, self.vendor)?)
             }
             _ => return Ok(None),
         }))

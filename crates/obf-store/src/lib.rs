@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: keys in clear (callers wrap them first), any clock, any network.
 
+pub mod audit;
 pub mod auth;
 pub mod database;
 pub mod engine;

@@ -52,6 +52,15 @@ pub trait Row {
     fn octets(&self, column: usize) -> Result<Option<&[u8]>, StoreError>;
 }
 
+/// What only one transaction of a database does at a time, where an engine has several writers. The numbers are those of
+/// PostgreSQL's advisory locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Turn {
+    /// Adding many devices: two that add the same ones in different orders would wait for each other.
+    AddingDevices = 324_734,
+}
+
 /// A transaction on one connection of an engine.
 pub trait Session {
     /// Notices were put into this transaction.
@@ -79,6 +88,12 @@ pub trait Session {
     /// # Errors
     /// [`StoreError`].
     fn lock_table(&mut self, table: &str) -> Result<(), StoreError>;
+
+    /// Waits until no other transaction has this turn, and keeps it until this one ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if that takes too long.
+    fn take_turn(&mut self, turn: Turn) -> Result<(), StoreError>;
 
     /// The columns of a table, in their order.
     ///

@@ -2,7 +2,7 @@
 
 use crate::{
     StoreError,
-    sql::{Row, Session, Value},
+    sql::{Row, Session, Turn, Value},
 };
 use rusqlite::{
     Connection, ToSql, params_from_iter,
@@ -35,6 +35,11 @@ impl Session for SqliteSession<'_> {
     }
 
     fn lock_table(&mut self, _: &str) -> Result<(), StoreError> {
+        // Writing transactions take turns anyhow.
+        Ok(())
+    }
+
+    fn take_turn(&mut self, _: Turn) -> Result<(), StoreError> {
         // Writing transactions take turns anyhow.
         Ok(())
     }

@@ -2,8 +2,56 @@
 
 use crate::{AppKey, Ks, Method, Technology};
 use hmac::{Hmac, KeyInit, Mac};
-use obf_types::{Domain, GlobalIdentity, NafId};
+use obf_types::{Domain, GlobalIdentity, KeySchema, NafId};
 use sha2::Sha256;
+
+/// Everything but Ks that one application key is derived from: what a device asks its secure element with where Ks is
+/// inside. Whoever keeps several Ks knows by RAND which is meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Derivation<'a> {
+    /// `gba-me`: what a UICC's NAF derivation mode computes, too (TS 31.102 7.1.2.2; Ks_ext_NAF there).
+    GbaMe {
+        /// RAND of the bootstrap.
+        rand: &'a [u8; 16],
+        /// IMPI: octet for octet the user name of the bootstrap.
+        impi: &'a [u8],
+        /// The application and the security protocol.
+        naf: &'a NafId,
+    },
+    /// `obf-1`.
+    Obf1 {
+        /// What it binds besides.
+        context: Obf1Context<'a>,
+        /// The application and the security protocol.
+        naf: &'a NafId,
+    },
+}
+
+impl Derivation<'_> {
+    /// Its schema.
+    pub const fn schema(&self) -> KeySchema {
+        match self {
+            Self::GbaMe { .. } => KeySchema::GbaMe,
+            Self::Obf1 { .. } => KeySchema::Obf1,
+        }
+    }
+
+    /// RAND of the bootstrap whose Ks is meant.
+    pub const fn rand(&self) -> &[u8; 16] {
+        match self {
+            Self::GbaMe { rand, .. } => rand,
+            Self::Obf1 { context, .. } => context.rand,
+        }
+    }
+
+    /// The key.
+    pub fn key(&self, ks: &Ks) -> AppKey {
+        match self {
+            Self::GbaMe { rand, impi, naf } => gba_me(ks, rand, impi, naf),
+            Self::Obf1 { context, naf } => obf_1(ks, context, naf),
+        }
+    }
+}
 
 /// Ks_NAF exactly as TS 33.220 B.3: HMAC-SHA-256(Ks, 01 ‖ "gba-me" ‖ RAND ‖ IMPI ‖ NAF_Id), each parameter
 /// followed by its length. `impi` is octet for octet the `username` that the UE sent.

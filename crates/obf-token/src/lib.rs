@@ -16,7 +16,7 @@ pub mod facts;
 pub mod id;
 pub mod method;
 
-pub use derive::Obf1Context;
+pub use derive::{Derivation, Obf1Context};
 pub use envelope::{OpenError, SealingKey};
 pub use facts::TokenFacts;
 pub use id::{TokenId, TokenIdError};

@@ -1,46 +1,7 @@
-//! How a device authenticated: mode, algorithm and technology, one octet each. They are on RPR and RPB, in the store and
+//! How a device authenticated: mode, algorithm and technology (`obf_types`), one octet each. They are on RPR and RPB, in the store and
 //! in `obf-1`; an octet that is not listed here is refused, never taken for another.
 
-/// The network technology whose credential authenticated the device (OBF-Technology; P4 of `obf-1`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Technology {
-    /// 3GPP AKA (UMTS and later).
-    ThreeGpp = 1,
-    /// LoRaWAN.
-    LoRaWan = 2,
-    /// None: a key or certificate of the IoT service provider's own (SPEC R10).
-    Standalone = 3,
-}
-
-impl Technology {
-    /// Every technology, by number.
-    pub const ALL: [Self; 3] = [Self::ThreeGpp, Self::LoRaWan, Self::Standalone];
-
-    /// The technology of that number.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::ThreeGpp),
-            2 => Some(Self::LoRaWan),
-            3 => Some(Self::Standalone),
-            _ => None,
-        }
-    }
-
-    /// Its name in JSON and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ThreeGpp => "3gpp",
-            Self::LoRaWan => "lorawan",
-            Self::Standalone => "standalone",
-        }
-    }
-
-    /// The technology of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|technology| technology.name() == name)
-    }
-}
+pub use obf_types::Technology;
 
 /// The mode of a bootstrap (OBF-Mode; first octet of P7 of `obf-1`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`identity`] (global identities, unchanged: SPEC R9), [`name`] (domains and application
 //! ids), [`ua`] (security protocol ids), [`right`] (what a device may do), [`state`] (where a registered object stands),
-//! [`secret`] (keys), [`hex`] (octets as digits), [`percent`] (octets in URIs and
+//! [`technology`] (of whose network a credential is), [`secret`] (keys), [`hex`] (octets as digits), [`percent`] (octets in URIs and
 //! headers), [`time`] (points in time and lifetimes), [`refusal`] (why something was
 //! refused, with its stable code).
 //!
@@ -21,6 +21,7 @@ pub mod refusal;
 pub mod right;
 pub mod secret;
 pub mod state;
+pub mod technology;
 pub mod time;
 pub mod ua;
 
@@ -31,6 +32,7 @@ pub use refusal::Refusal;
 pub use right::{MAX_SETTINGS, Right};
 pub use secret::{Secret, SecretBytes};
 pub use state::State;
+pub use technology::Technology;
 pub use time::{Lifetime, UnixTime};
 pub use ua::{NafId, UaClass, UaId, UnknownUaClass};
 

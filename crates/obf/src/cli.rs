@@ -1,7 +1,7 @@
 //! What can be typed. Flags are described here and in the commands' files, once; help and completions come from it.
 
 use crate::{
-    commands::{app, backup, client, completions, demo, described, device, init, kms, serve, token},
+    commands::{app, backup, client, completions, demo, described, device, init, kms, serve},
     configuration::Configuration,
     failure::Failure,
     output::Output,
@@ -58,9 +58,6 @@ pub enum Command {
     Kms(kms::Kms),
     Backup(backup::Backup),
     Restore(backup::Restore),
-    /// What is live: list, show, revoke.
-    #[command(subcommand)]
-    Token(token::Token),
     /// The device side: bootstrap, connect.
     #[command(subcommand)]
     Client(client::Client),

@@ -96,6 +96,20 @@ impl Configuration {
         self.sections.resource.clone().ok_or_else(|| self.no_section(Node::Resource))
     }
 
+    /// Whether a node's admin API is one of this deployment's: named in `[admin]`, or served from this file.
+    pub fn has_admin(&self, node: Node) -> bool {
+        let Sections { admin, auth, resource } = &self.sections;
+        let named = admin.as_ref().is_some_and(|admin| match node {
+            Node::Auth => admin.auth.is_some(),
+            Node::Resource => admin.resource.is_some(),
+        });
+        named
+            || match node {
+                Node::Auth => auth.as_ref().is_some_and(|auth| auth.admin.is_some()),
+                Node::Resource => resource.as_ref().is_some_and(|resource| resource.admin.is_some()),
+            }
+    }
+
     fn no_section(&self, node: Node) -> Failure {
         bad(format_args!("{} has no [{}] section", self.path.display(), node.name())).next("obf init DIR")
     }

@@ -1,7 +1,7 @@
 //! Files of a deployment: secrets written for their owner only, certificates and tokens read back.
 
 use crate::failure::Failure;
-use obf_files::{SecretFile, SecretFileError};
+use obf_files::SecretFileError;
 use obf_types::SecretBytes;
 use std::{
     fs::{self, File, OpenOptions},
@@ -100,7 +100,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 /// # Errors
 /// The file cannot be read or is empty.
 pub fn secret_line(path: &Path) -> Result<SecretBytes, Failure> {
-    SecretFile::open(path).and_then(|file| file.line()).map_err(secret_failure)
+    obf_files::secret_line(path).map_err(secret_failure)
 }
 
 /// What is wrong with a file that holds a secret.

@@ -27,7 +27,7 @@ const USAGE: &str = "usage: cargo xtask tidy|licences|rust-version|no-std|openap
   licences  every dependency's licence is allowed, none has an advisory in crates/xtask/denied.txt
   rust-version  no dependency needs a later Rust than `rust-version` says
   no-std    what a device needs links without std (tests/nostd)
-  openapi   writes docs/openapi.json";
+  openapi   writes docs/openapi.json and docs/openapi-auth.json";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();

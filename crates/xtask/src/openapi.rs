@@ -1,5 +1,5 @@
-//! `docs/openapi.json`: the descriptions of the admin APIs for those who read files. A test
-//! of `obf-admin` says when one is stale.
+//! `docs/openapi.json` and `docs/openapi-auth.json`: the descriptions of the admin APIs for those who read files. A test of
+//! `obf-admin` says when one is stale.
 
 use crate::workspace::Workspace;
 

@@ -1,6 +1,6 @@
 //! Key management: which keys encrypt which. Never a key.
 
-use super::devices::{AlgorithmName, KeyText};
+use super::devices::{AlgorithmName, KeyText, TechnologyName};
 use crate::{Answer, Body, CliCommand, Content, Operation, Timestamp, pattern, schema::of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,9 @@ pub struct CreationRecord<S = KeyText> {
     /// What the keys are for.
     #[serde(default)]
     pub algorithm: AlgorithmName,
+    /// The technology that the secure elements authenticate as: `standalone` for keys that are their provider's own and of no
+    /// network; `3gpp` if it is absent. The key file says it too.
+    pub technology: Option<TechnologyName>,
     /// Of the key file.
     pub format: KeyFileFormat,
     /// What the maker of the secure elements calls the transport key.

@@ -13,6 +13,9 @@ pub mod groups;
 pub mod kms;
 pub mod kyc;
 pub mod providers;
+pub mod sealing_keys;
+pub mod seen;
+pub mod tokens;
 
 pub use obf_types::State;
 
@@ -38,6 +41,10 @@ pub const RESOURCE_SERVER: &[&[Operation]] = &[
     discovery::OPERATIONS,
 ];
 
+/// The operations of each resource of an Authentication Server.
+pub const AUTHENTICATION_SERVER: &[&[Operation]] =
+    &[tokens::OPERATIONS, sealing_keys::OPERATIONS, seen::OPERATIONS, audit::OPERATIONS, discovery::DOCUMENT];
+
 /// What stands before the dot of an operation's id, and what that is.
 pub const TAGS: &[(&str, &str)] = &[
     ("devices", "Devices: secure elements with their identities and keys."),
@@ -51,6 +58,9 @@ pub const TAGS: &[(&str, &str)] = &[
     ("resource-servers", "Resource Servers and whose they are."),
     ("application-providers", "Third-party application service providers."),
     ("administrators", "Administrators and their roles."),
+    ("tokens", "Tokens that are live at the Authentication Server."),
+    ("sealing-keys", "Keys under which the Authentication Server seals challenges."),
+    ("seen-apps", "Applications that asked the Authentication Server for keys lately."),
     ("kms", "Key management: which keys encrypt which."),
     ("backup", "Everything that is kept, out and in again."),
     ("audit", "Who did what, when and why."),

@@ -149,6 +149,23 @@ fn the_documents_in_the_repository_are_these() {
     }
 }
 
+/// What several servers have is one description, so that a client learns it once.
+#[test]
+fn an_operation_of_both_servers_is_the_same_in_both() {
+    for operation in Api::Auth.operations().filter(|operation| Api::Resource.has(operation)) {
+        let same = Api::Resource.operations().find(|known| known.id == operation.id).unwrap();
+        assert_eq!(
+            (same.path, same.method, same.summary),
+            (operation.path, operation.method, operation.summary)
+        );
+    }
+    assert!(
+        ["audit.list", "audit.export", "audit.verify"]
+            .iter()
+            .all(|id| { Api::ALL.iter().all(|api| api.operations().any(|operation| operation.id == *id)) })
+    );
+}
+
 /// Every `$ref` of a document leads somewhere.
 #[test]
 fn references_of_the_document_lead_somewhere() {

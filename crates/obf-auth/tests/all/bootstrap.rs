@@ -101,6 +101,7 @@ async fn unknown_devices_see_what_known_ones_with_a_wrong_key_see() {
             username: sim.imsi.as_str().into(),
             domain: obf_types::Domain::new(crate::deployment::DOMAIN).unwrap(),
             minimum: Algorithm::AkaV1Md5,
+            strongest: Algorithm::AkaV2Sha256,
             schemas: vec![],
             product: "test/1".into(),
         });

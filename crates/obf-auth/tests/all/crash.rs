@@ -1,5 +1,6 @@
 //! `kill -9` under load (issue sentence 9): an Authentication Server node in a process of its own is killed at random
-//! moments while devices bootstrap and an administrator ends tokens; whatever was acknowledged is there again.
+//! moments while devices bootstrap and an administrator ends tokens; whatever was acknowledged is there again, and every
+//! revocation in the audit.
 //!
 //! The same test is both: with a configuration in its environment it is the node.
 
@@ -11,6 +12,7 @@ use crate::{
 use obf_rpb::SecurityAssociation;
 use obf_types::{AppId, NafId, Refusal, UaId};
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -128,6 +130,24 @@ async fn load(deployment: Arc<Deployment>, sim: Arc<Sim>, acknowledged: Arc<Mute
     }
 }
 
+/// What the audit says was done something to; nothing of it was altered or is missing.
+async fn acts(deployment: &Deployment) -> HashSet<String> {
+    let verified = deployment.auth_administer(0, "GET", "/v1/audit:verify").await;
+    assert_eq!(verified["intact"], true, "{verified}");
+    let (mut acts, mut after) = (HashSet::new(), 0);
+    loop {
+        let page = deployment.auth_administer(0, "GET", &format!("/v1/audit?after={after}")).await;
+        for row in page["audit"].as_array().unwrap() {
+            assert_eq!((&row["actor"], &row["action"]), (&"admin".into(), &"token.revoke".into()));
+            acts.insert(row["object"].as_str().unwrap().to_owned());
+        }
+        match page["next"].as_str() {
+            Some(next) => after = next.parse().unwrap(),
+            None => return acts,
+        }
+    }
+}
+
 /// Every token acknowledged as live gives the key that its device has, unless a later bootstrap of the device ended its
 /// time; every ended one gives none; the device's counter never went back.
 async fn check(deployment: &Deployment, acknowledged: &Mutex<Acknowledged>) {
@@ -139,7 +159,7 @@ async fn check(deployment: &Deployment, acknowledged: &Mutex<Acknowledged>) {
     };
     for association in &live {
         match application.key(&association.id, UaId::TLS13_PSK).await {
-            Ok(grant) => assert_eq!(grant.key, association.app_key(&naf)),
+            Ok(grant) => assert_eq!(Some(grant.key), association.app_key(&naf)),
             Err(Refusal::TokenExpired) => {
                 let newer = live.iter().chain(&ended).any(|other| {
                     other.identity == association.identity && other.counter > association.counter
@@ -149,9 +169,12 @@ async fn check(deployment: &Deployment, acknowledged: &Mutex<Acknowledged>) {
             Err(refusal) => panic!("an acknowledged token: {refusal}"),
         }
     }
+    let acts = acts(deployment).await;
     for association in &ended {
         let refusal = application.key(&association.id, UaId::TLS13_PSK).await.unwrap_err();
         assert_eq!(refusal, Refusal::TokenRevoked, "an acknowledged revocation was forgotten");
+        let object = format!("token:{}", association.id);
+        assert!(acts.contains(&object), "an acknowledged revocation is not in the audit");
     }
     let mut counters: Vec<_> =
         live.iter().chain(&ended).map(|token| (token.identity.clone(), token.counter)).collect();

@@ -24,7 +24,7 @@ use std::{
 pub const DOMAIN: &str = "as.obf.example";
 pub const TRACK: &str = "track.example";
 pub const OTHER: &str = "other.example";
-const TOKEN: &str = "the-administrator";
+pub const TOKEN: &str = "the-administrator";
 
 /// How Authentication and Resource Server talk.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Deployment {
     extra: String,
     /// In place of the one Resource Server's section.
     pub servers: Option<String>,
+    /// In place of the key of the administrator of the configuration, in each node's `[admin]`.
+    pub admin_keys: Option<String>,
     /// Listeners of nodes in other processes, by node and point.
     pub elsewhere: HashMap<(usize, String), SocketAddr>,
     /// Where RADIUS/TLS listens.
@@ -85,6 +87,7 @@ impl Deployment {
             directory,
             extra: extra.into(),
             servers: None,
+            admin_keys: None,
             elsewhere: HashMap::new(),
             listen: "127.0.0.1:0",
         }
@@ -358,6 +361,7 @@ impl Deployment {
             let link = self.link(self.rpr, self.resource_address, "radius");
             format!("[resource_server]\nname = \"rs\"\n{link}")
         });
+        let admin = self.admin_keys.clone().unwrap_or_else(|| format!("token_sha256 = \"{hash}\"\n"));
         let das = match self.rpr {
             Rpr::Udp => format!("[das]\nlisten = \"{}\"\n", self.das[node]),
             Rpr::Tls => String::new(),
@@ -367,8 +371,7 @@ impl Deployment {
              [rpo]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
              client_ca_file = \"{dir}/ca.pem\"\n{das}\
              [admin]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n\
-             token_sha256 = \"{hash}\"\n\
-             {server}\
+             {admin}{server}\
              [rpb]\nlisten = \"127.0.0.1:0\"\ncert_file = \"{dir}/as.pem\"\nkey_file = \"{dir}/as.key\"\n{}",
             self.extra
         )

@@ -8,7 +8,7 @@ use obf_aka::{Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, authent
 use obf_net::{certificates, http::HttpClient};
 use obf_rpb::{
     Bootstrap, BootstrapError, ClientStep, SecurityAssociation,
-    client::{ClientSettings, SeAnswer},
+    client::{AkaAnswer, ClientSettings},
     http::{ClientRequest, HttpResponse},
 };
 use obf_types::{Domain, KeySchema, Secret, SecretBytes};
@@ -51,15 +51,15 @@ impl Sim {
     }
 
     /// What the card says to a challenge.
-    pub fn answer(&self, rand: &[u8; 16], autn: &[u8; 16]) -> SeAnswer {
+    pub fn answer(&self, rand: &[u8; 16], autn: &[u8; 16]) -> AkaAnswer {
         match authenticate(&self.algorithm, &mut self.memory.lock().unwrap(), rand, autn) {
-            Authentication::Success(keys) => SeAnswer::Response {
+            Authentication::Success(keys) => AkaAnswer::HandedOut {
                 res: SecretBytes::from(keys.res.expose()),
                 ck: Secret::from_slice(keys.ck.expose()).unwrap(),
                 ik: Secret::from_slice(keys.ik.expose()).unwrap(),
             },
-            Authentication::SynchronisationFailure(auts) => SeAnswer::SynchronisationFailure { auts },
-            Authentication::MacFailure => SeAnswer::MacFailure,
+            Authentication::SynchronisationFailure(auts) => AkaAnswer::SynchronisationFailure { auts },
+            Authentication::MacFailure => AkaAnswer::MacFailure,
         }
     }
 }
@@ -103,7 +103,7 @@ impl Ue {
             let answer = self.try_exchange(&request).await?;
             match machine.answer(&borrowed(&answer)) {
                 Ok(ClientStep::Done(association)) => return Some(Ok(*association)),
-                Ok(ClientStep::Authenticate { rand, autn }) => {
+                Ok(ClientStep::Authenticate { rand, autn, .. }) => {
                     request = machine.authenticated(sim.answer(&rand, &autn), [7; 16]).unwrap();
                 }
                 Err(error) => return Some(Err(error)),
@@ -140,7 +140,7 @@ impl Ue {
             let answer = self.exchange(&request).await;
             match machine.answer(&borrowed(&answer))? {
                 ClientStep::Done(association) => return Ok(*association),
-                ClientStep::Authenticate { rand, autn } => {
+                ClientStep::Authenticate { rand, autn, .. } => {
                     request = machine.authenticated(sim.answer(&rand, &autn), [7; 16])?;
                 }
             }
@@ -151,7 +151,7 @@ impl Ue {
     pub async fn halfway(&mut self, sim: &Sim) -> Halfway {
         let mut machine = machine(&sim.imsi, &[KeySchema::Obf1]);
         let answer = self.exchange(&machine.first_request().unwrap()).await;
-        let ClientStep::Authenticate { rand, autn } = machine.answer(&borrowed(&answer)).unwrap() else {
+        let ClientStep::Authenticate { rand, autn, .. } = machine.answer(&borrowed(&answer)).unwrap() else {
             panic!("no challenge")
         };
         let request = machine.authenticated(sim.answer(&rand, &autn), [7; 16]).unwrap();
@@ -173,6 +173,7 @@ fn machine(username: &str, schemas: &[KeySchema]) -> Bootstrap {
         username: username.into(),
         domain: Domain::new(DOMAIN).unwrap(),
         minimum: obf_token::Algorithm::AkaV1Md5,
+        strongest: obf_token::Algorithm::AkaV2Sha256,
         schemas: schemas.to_vec(),
         product: "test/1".into(),
     })

@@ -48,7 +48,7 @@ async fn connect(
     let stream = TcpStream::connect(listener.address()).await.unwrap();
     let app = AppId::new(TRACK).unwrap();
     let own = association.clone();
-    let key = move |ua| Some(own.app_key(&NafId { app: AppId::new(TRACK).unwrap(), ua }));
+    let key = move |ua| own.app_key(&NafId { app: AppId::new(TRACK).unwrap(), ua });
     let connector = PskConnector::new(Versions::Tls13, &[]).unwrap();
     let (device, session) =
         tokio::join!(connector.connect(stream, &app, &association.id, key), listener.accept());

@@ -2,6 +2,7 @@
 //! (issue sentences 3 to 9).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod administration;
 mod application;
 mod bootstrap;
 #[allow(dead_code, reason = "the crash test uses more of it")]

@@ -56,7 +56,7 @@ async fn tokens_and_revocations_survive_a_restart() {
     let naf = obf_types::NafId { app: obf_types::AppId::new(TRACK).unwrap(), ua: UaId::TLS13_PSK };
     for token in &tokens[1..] {
         let grant = application.key(&token.id, UaId::TLS13_PSK).await.unwrap();
-        assert_eq!(grant.key, token.app_key(&naf));
+        assert_eq!(Some(grant.key), token.app_key(&naf));
     }
     assert_eq!(application.key(&tokens[0].id, UaId::TLS13_PSK).await, Err(Refusal::TokenRevoked));
     // The counter goes on where it was.

@@ -9,7 +9,7 @@ use crate::{
 };
 use obf_rpb::{
     BootstrapError, ClientStep, SecurityAssociation,
-    client::{ClientSettings, SeAnswer},
+    client::{AkaAnswer, ClientSettings},
 };
 use obf_token::{Algorithm, TokenId};
 use obf_types::{Domain, Refusal, UaId};
@@ -41,15 +41,15 @@ async fn bootstrap(ue: &mut Ue, sim: &Sim) -> SecurityAssociation {
 
 /// An Authentication Server with two Resource Servers: `rs` has the devices of one network, `south` those of another.
 /// `track.example` is registered at both, `other.example` at `rs`.
-struct Two {
-    deployment: Deployment,
+pub struct Two {
+    pub deployment: Deployment,
     rpr: [Rpr; 2],
-    south: Option<obf_resource::Handle>,
+    pub south: Option<obf_resource::Handle>,
     south_address: SocketAddr,
 }
 
 impl Two {
-    async fn start(rpr: [Rpr; 2], extra: &str) -> Self {
+    pub async fn start(rpr: [Rpr; 2], extra: &str) -> Self {
         let deployment = Deployment::start_with(rpr[0], 1, extra).await;
         let (south, south_address) = deployment.start_another("south", rpr[1]).await;
         let record = json!({ "app": TRACK, "cert_names": [TRACK], "ua": ["tls-psk"] });
@@ -75,7 +75,7 @@ impl Two {
         format!("[[resource_servers]]\nname = \"south\"\nprefixes = [\"imsi:{SOUTH}\"]\n{link}")
     }
 
-    async fn south_admin(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub async fn south_admin(&self, method: &str, path: &str, body: &Value) -> Value {
         self.deployment.admin_of(self.south.as_ref().unwrap(), method, path, body).await
     }
 
@@ -85,7 +85,7 @@ impl Two {
     }
 
     /// A device of each, with a token.
-    async fn bootstrapped(&self) -> ([Sim; 2], [TokenId; 2]) {
+    pub async fn bootstrapped(&self) -> ([Sim; 2], [TokenId; 2]) {
         let sims = [Sim::of(NORTH, 1), Sim::of(SOUTH, 1)];
         self.deployment.add_device(&sims[0], &[TRACK, OTHER]).await;
         self.add_south(&sims[1]).await;
@@ -223,6 +223,7 @@ async fn an_identity_of_no_resource_server_is_answered_like_an_unknown_one() {
             username: user_name.into(),
             domain: Domain::new(DOMAIN).unwrap(),
             minimum: Algorithm::AkaV1Md5,
+            strongest: Algorithm::AkaV2Sha256,
             schemas: vec![],
             product: "test/1".into(),
         });
@@ -285,6 +286,7 @@ async fn the_resource_servers_are_replaced_while_serving() {
         username: sims[0].imsi.as_str().into(),
         domain: Domain::new(DOMAIN).unwrap(),
         minimum: Algorithm::AkaV1Md5,
+        strongest: Algorithm::AkaV2Sha256,
         schemas: vec![],
         product: "test/1".into(),
     });
@@ -297,10 +299,10 @@ async fn the_resource_servers_are_replaced_while_serving() {
     gate.open();
     let answer = asked.await.unwrap();
     let mut machine = first;
-    let Ok(ClientStep::Authenticate { rand, autn }) = machine.answer(&borrowed(&answer)) else {
+    let Ok(ClientStep::Authenticate { rand, autn, .. }) = machine.answer(&borrowed(&answer)) else {
         panic!("{answer:?}")
     };
-    assert!(matches!(sims[0].answer(&rand, &autn), SeAnswer::Response { .. }), "the north's own challenge");
+    assert!(matches!(sims[0].answer(&rand, &autn), AkaAnswer::HandedOut { .. }), "the north's own challenge");
 }
 
 /// A sign of life is asked for in fewer octets, TLS included; a vector in more.

@@ -2,9 +2,9 @@
 //! memory of sequence numbers, added by the element itself. One line serves both ends: each knows the other's fields, ignores
 //! them and keeps them; a field that neither knows is refused.
 
-use super::KeyIndex;
+use super::{Identities, KeyIndex};
 use obf_aka::{Algorithm, Milenage, SqnArray, SqnLayout, SqnLimits, Tuak, TuakKey, TuakSizes};
-use obf_types::{GlobalIdentity, IdentityError, IdentityKind, hex};
+use obf_types::{GlobalIdentity, IdentityError, IdentityKind, MncLength, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, error::Category};
 use zeroize::Zeroizing;
@@ -141,8 +141,9 @@ impl Record {
         Ok(json)
     }
 
-    /// The primary identity: an IMPI if there is one, else the IMSI, else the first of the others.
-    pub(super) fn identity(&self) -> Result<GlobalIdentity, BadRecord> {
+    /// All that are there, at least one, in the order in which they are asked for. The first must be right; one behind it that is
+    /// not stays out of it, because nothing here depends on it.
+    pub(super) fn identities(&self) -> Result<Identities, BadRecord> {
         use IdentityKind::{DevEui, Eid, Iccid, Imei, Impi, Imsi};
         let fields = [
             (Impi, &self.impi),
@@ -152,11 +153,12 @@ impl Record {
             (Imei, &self.imei),
             (DevEui, &self.deveui),
         ];
-        let (kind, value) = fields
-            .into_iter()
-            .find_map(|(kind, value)| Some((kind, value.as_deref()?)))
-            .ok_or(BadRecord::NoIdentity)?;
-        Ok(GlobalIdentity::new(kind, value)?)
+        let there = fields.into_iter().filter_map(|(kind, value)| Some((kind, value.as_deref()?)));
+        let mut there = there.map(|(kind, value)| GlobalIdentity::new(kind, value));
+        let first = there.next().ok_or(BadRecord::NoIdentity)??;
+        let known = std::iter::once(first).chain(there.flatten()).collect();
+        let mnc_digits = self.mnc_digits.as_ref().and_then(Value::as_u64);
+        Ok(Identities::new(known, mnc_digits.and_then(MncLength::from_digits)))
     }
 
     pub(super) const fn key_index(&self) -> KeyIndex {

@@ -1,19 +1,20 @@
 //! A secure element in a file: for devices without one, and for tests.
 
-use super::{KeyIndex, SeAnswer, SeError, SecureElement, record::Record};
+use super::{Aka, AkaAnswer, Identities, KeyIndex, SeError, SecureElement, record::Record};
 use crate::file::Locked;
 use obf_aka::{Authentication, authenticate};
-use obf_types::{GlobalIdentity, Secret, SecretBytes};
+use obf_token::Algorithm;
+use obf_types::{Secret, SecretBytes};
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-/// A USIM in a JSON file. Every call reads it afresh under a lock, so that several processes may share it, and no
-/// key stays in memory between calls.
+/// A USIM in a JSON file, which hands out CK and IK. Every call reads it afresh under a lock, so that several processes may
+/// share it, and no key stays in memory between calls.
 ///
-/// The memory of sequence numbers is on the disk before [`SecureElement::authenticate`] returns a response: a
-/// replayed AUTN is refused after any crash.
+/// The memory of sequence numbers is on the disk before [`Aka::authenticate`] returns a response: a replayed AUTN is refused
+/// after any crash.
 #[derive(Clone, Debug)]
 pub struct SoftwareSe {
     path: PathBuf,
@@ -28,7 +29,7 @@ impl SoftwareSe {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, SeError> {
         let se = Self { path: path.into() };
         let record = se.read(&se.lock()?)?;
-        se.check(record.identity())?;
+        se.check(record.identities())?;
         se.check(record.memory())?;
         if !se.check(record.key())?.has_128_bit_keys() {
             return Err(SeError::UnsuitableKey(record.key_index()));
@@ -49,7 +50,7 @@ impl SoftwareSe {
             return Err(se.failed(reason));
         }
         let parsed = se.check(Record::parse(record))?;
-        se.check(parsed.identity())?;
+        se.check(parsed.identities())?;
         se.check(parsed.key())?;
         file.replace(record).map_err(|reason| se.failed(reason))?;
         drop(file);
@@ -73,21 +74,34 @@ impl SoftwareSe {
     }
 
     fn failed(&self, reason: io::Error) -> SeError {
-        SeError::File { path: self.path.clone(), reason }
+        SeError::Unavailable { element: self.path.display().to_string(), reason: reason.into() }
     }
 
     fn check<T>(&self, result: Result<T, super::BadRecord>) -> Result<T, SeError> {
-        result.map_err(|reason| SeError::Record { path: self.path.clone(), reason })
+        let element = || self.path.display().to_string();
+        result.map_err(|reason| SeError::Malformed { element: element(), reason: reason.into() })
     }
 }
 
 impl SecureElement for SoftwareSe {
-    fn identity(&self) -> Result<GlobalIdentity, SeError> {
+    fn identities(&self) -> Result<Identities, SeError> {
         let record = self.read(&self.lock()?)?;
-        self.check(record.identity())
+        self.check(record.identities())
     }
 
-    fn authenticate(&self, key: KeyIndex, rand: &[u8; 16], autn: &[u8; 16]) -> Result<SeAnswer, SeError> {
+    fn aka(&self) -> Option<&dyn Aka> {
+        Some(self)
+    }
+}
+
+impl Aka for SoftwareSe {
+    fn authenticate(
+        &self,
+        key: KeyIndex,
+        rand: &[u8; 16],
+        autn: &[u8; 16],
+        _algorithm: Algorithm,
+    ) -> Result<AkaAnswer, SeError> {
         let file = self.lock()?;
         let mut record = self.read(&file)?;
         if record.key_index() != key {
@@ -96,9 +110,9 @@ impl SecureElement for SoftwareSe {
         let algorithm = self.check(record.key())?;
         let mut memory = self.check(record.memory())?;
         let success = match authenticate(&algorithm, &mut memory, rand, autn) {
-            Authentication::MacFailure => return Ok(SeAnswer::MacFailure),
+            Authentication::MacFailure => return Ok(AkaAnswer::MacFailure),
             Authentication::SynchronisationFailure(auts) => {
-                return Ok(SeAnswer::SynchronisationFailure { auts });
+                return Ok(AkaAnswer::SynchronisationFailure { auts });
             }
             Authentication::Success(success) => success,
         };
@@ -110,14 +124,15 @@ impl SecureElement for SoftwareSe {
         record.remember(&memory);
         let json = record.to_json().map_err(|error| self.failed(error.into()))?;
         file.replace(&json).map_err(|reason| self.failed(reason))?;
-        Ok(SeAnswer::Response { res: SecretBytes::from(success.res.expose()), ck, ik })
+        Ok(AkaAnswer::HandedOut { res: SecretBytes::from(success.res.expose()), ck, ik })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use obf_aka::{Amf, Milenage, Sqn, generate_vector, verify_auts};
+    use obf_aka::{AkaVector, Amf, Milenage, Sqn, generate_vector, verify_auts};
+    use obf_types::{GlobalIdentity, IdentityKind, MncLength};
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     const RECORD: &str = r#"{"imsi":"001010000000001","iccid":"8991101200003204510","algorithm":"milenage",
@@ -137,34 +152,39 @@ mod tests {
         (directory, SoftwareSe::open(path))
     }
 
+    fn challenge(se: &SoftwareSe, vector: &AkaVector) -> Result<AkaAnswer, SeError> {
+        se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn, Algorithm::AkaV2Sha256)
+    }
+
     #[test]
     fn a_replayed_autn_is_refused_after_a_restart() {
         let (_directory, se) = open(RECORD);
         let se = se.unwrap();
         let vector = generate_vector(&home(), &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
-        let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
-        let SeAnswer::Response { res, ck, ik } = answer else { panic!("{answer:?}") };
+        let answer = challenge(&se, &vector).unwrap();
+        let AkaAnswer::HandedOut { res, ck, ik } = answer else { panic!("{answer:?}") };
         assert_eq!(res.expose(), vector.xres.expose());
         assert_eq!(ck.expose().as_slice(), vector.ck.expose());
         assert_eq!(ik.expose().as_slice(), vector.ik.expose());
 
         let restarted = SoftwareSe::open(se.path()).unwrap();
-        let answer = restarted.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
-        let SeAnswer::SynchronisationFailure { auts } = answer else { panic!("{answer:?}") };
+        let answer = challenge(&restarted, &vector).unwrap();
+        let AkaAnswer::SynchronisationFailure { auts } = answer else { panic!("{answer:?}") };
         assert_eq!(verify_auts(&home(), &vector.rand, &auts), Sqn::new(64));
         let mode = fs::metadata(se.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "what was readable by others no longer is");
-        assert_eq!(restarted.identity().unwrap().value(), "001010000000001");
+        assert_eq!(restarted.identities().unwrap().registered().unwrap().value(), "001010000000001");
     }
 
     /// From the key file that a key management system writes to an element that answers (SPEC C1).
     #[test]
     fn c1_an_element_is_personalised_from_a_key_file_and_authenticates() {
-        use obf_keyfile::{Algorithm, Format, KeyRecord, Reader, TransportKey, Writer};
+        use obf_keyfile::{Format, KeyRecord, Reader, TransportKey, Writer};
         let key = TransportKey::new("maker", SecretBytes::new(vec![7; 32])).unwrap();
-        let imsi = GlobalIdentity::new(obf_types::IdentityKind::Imsi, "001010000000001").unwrap();
+        let imsi = GlobalIdentity::new(IdentityKind::Imsi, "001010000000001").unwrap();
         let secret = |octet| SecretBytes::new(vec![octet; 16]);
-        let record = KeyRecord::new(vec![imsi], Algorithm::Milenage, secret(0x11), secret(0x22)).unwrap();
+        let record =
+            KeyRecord::new(vec![imsi], obf_keyfile::Algorithm::Milenage, secret(0x11), secret(0x22)).unwrap();
         let draw = &mut |octets: &mut [u8]| {
             octets.fill(0x5A);
             Ok(())
@@ -179,8 +199,8 @@ mod tests {
         let se = SoftwareSe::personalise(&path, entry.record.to_json().as_bytes()).unwrap();
         let home = Milenage::new(&Secret::new([0x11; 16]), &Secret::new([0x22; 16])).into();
         let vector = generate_vector(&home, &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
-        let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
-        assert!(matches!(answer, SeAnswer::Response { res, .. } if res.expose() == vector.xres.expose()));
+        let answer = challenge(&se, &vector).unwrap();
+        assert!(matches!(answer, AkaAnswer::HandedOut { res, .. } if res.expose() == vector.xres.expose()));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let again = SoftwareSe::personalise(&path, entry.record.to_json().as_bytes());
         assert!(again.unwrap_err().to_string().contains("there is an element already"));
@@ -194,7 +214,7 @@ mod tests {
         let (_directory, se) = open(&line);
         let se = se.unwrap();
         let vector = generate_vector(&home(), &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
-        se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
+        challenge(&se, &vector).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&fs::read(se.path()).unwrap()).unwrap();
         let given: serde_json::Value = serde_json::from_str(&line).unwrap();
         for (field, value) in given.as_object().unwrap() {
@@ -207,6 +227,25 @@ mod tests {
         assert!(error.contains("a field is unknown") && !error.contains("acme"), "{error}");
     }
 
+    /// As a card has them: the record's own fields, and what its network's MNC is like.
+    #[test]
+    fn r9_an_element_has_all_its_identities_and_one_that_it_is_registered_under() {
+        let line = RECORD.replacen('{', r#"{"mnc_digits":2,"imei":"490154203237518","#, 1);
+        let (_directory, se) = open(&line);
+        let identities = se.unwrap().identities().unwrap();
+        let value = |kind| identities.of(kind).map(GlobalIdentity::value);
+        assert_eq!(value(IdentityKind::Iccid), Some("8991101200003204510"));
+        assert_eq!(value(IdentityKind::Imei), Some("490154203237518"));
+        assert_eq!(identities.registered().unwrap().kind(), IdentityKind::Imsi);
+        assert_eq!(
+            identities.impi(),
+            MncLength::Two.impi_of(identities.of(IdentityKind::Imsi).unwrap()).ok()
+        );
+        // Nothing depends on what stands behind the one that is used.
+        let (_directory, se) = open(&RECORD.replace("8991101200003204510", "x"));
+        assert_eq!(se.unwrap().identities().unwrap().of(IdentityKind::Iccid), None);
+    }
+
     #[test]
     fn no_answer_is_given_that_could_not_be_remembered() {
         let (directory, se) = open(RECORD);
@@ -214,17 +253,17 @@ mod tests {
         let vector = generate_vector(&home(), &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
         // A directory in the way of the new file: it cannot be written.
         fs::create_dir(directory.path().join("se.json.new")).unwrap();
-        let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn);
-        assert!(matches!(answer, Err(SeError::File { .. })), "{answer:?}");
+        let answer = challenge(&se, &vector);
+        assert!(matches!(answer, Err(SeError::Unavailable { .. })), "{answer:?}");
         fs::remove_dir(directory.path().join("se.json.new")).unwrap();
-        let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
-        assert!(matches!(answer, SeAnswer::Response { .. }), "{answer:?}");
+        let answer = challenge(&se, &vector).unwrap();
+        assert!(matches!(answer, AkaAnswer::HandedOut { .. }), "{answer:?}");
     }
 
     #[test]
     fn u13_keys_are_used_by_index() {
         let (_directory, se) = open(RECORD);
-        let answer = se.unwrap().authenticate(KeyIndex(2), &[0; 16], &[0; 16]);
+        let answer = se.unwrap().authenticate(KeyIndex(2), &[0; 16], &[0; 16], Algorithm::AkaV2Sha256);
         assert!(matches!(answer, Err(SeError::NoSuchKey(KeyIndex(2)))), "{answer:?}");
     }
 
@@ -242,11 +281,11 @@ mod tests {
                 );
                 let (_directory, se) = open(&record);
                 let se = se.unwrap();
-                assert_eq!(se.identity().unwrap().value(), "a@b.example");
+                assert_eq!(se.identities().unwrap().registered().unwrap().value(), "a@b.example");
                 for seq in 1..3 {
                     let vector = generate_vector(&home, &[3; 16], Sqn::new(seq << 5).unwrap(), Amf::ZERO);
-                    let answer = se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
-                    let SeAnswer::Response { res, .. } = answer else { panic!("{answer:?}") };
+                    let answer = challenge(&se, &vector).unwrap();
+                    let AkaAnswer::HandedOut { res, .. } = answer else { panic!("{answer:?}") };
                     assert_eq!(res.expose(), vector.xres.expose());
                 }
             }
@@ -256,7 +295,7 @@ mod tests {
     #[test]
     fn a_record_is_of_milenage_if_it_does_not_say() {
         let (_directory, se) = open(&RECORD.replace("\"algorithm\":\"milenage\",", ""));
-        assert_eq!(se.unwrap().identity().unwrap().value(), "001010000000001");
+        assert_eq!(se.unwrap().identities().unwrap().registered().unwrap().value(), "001010000000001");
     }
 
     #[test]
@@ -280,7 +319,10 @@ mod tests {
         ] {
             let (_directory, se) = open(record);
             match se {
-                Ok(se) => assert_eq!((says, se.identity().unwrap().value()), ("", "8991101200003204510")),
+                Ok(se) => assert_eq!(
+                    (says, se.identities().unwrap().registered().unwrap().value()),
+                    ("", "8991101200003204510")
+                ),
                 Err(error) => {
                     let text = format!("{error} {error:?}");
                     assert!(error.to_string().ends_with(says), "{error}");

@@ -205,7 +205,8 @@ async fn an_association_outlives_the_process_in_a_private_file() {
 async fn the_identity_is_the_elements_own() {
     let server = peer::https().await;
     let se = SoftwareSe::open(server.directory.path().join("se.json")).unwrap();
-    assert_eq!(obf_client::SecureElement::identity(&se).unwrap().value(), IMSI);
+    let identities = obf_client::SecureElement::identities(&se).unwrap();
+    assert_eq!(identities.registered().unwrap().value(), IMSI);
     let association = server.client(server.settings("https")).bootstrap().await.unwrap();
     assert_eq!(&*association.username, IMSI);
 }

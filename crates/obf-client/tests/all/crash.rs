@@ -1,7 +1,10 @@
 //! `kill -9` at random moments: whatever challenge the software secure element answered, it never answers again.
 
 use obf_aka::{Algorithm, Amf, CounterScheme, Sqn, generate_vector};
-use obf_client::{KeyIndex, SecureElement, SoftwareSe, se::SeAnswer};
+use obf_client::{
+    KeyIndex, SoftwareSe,
+    se::{Aka as _, AkaAnswer},
+};
 use obf_types::Secret;
 use std::{
     fs,
@@ -31,11 +34,11 @@ fn what_was_answered_before_kill_9_is_refused_afterwards() {
         behind = kill_after(answers, &file, behind);
         let se = SoftwareSe::open(&file).unwrap();
         let replayed = authenticate(&se, behind);
-        assert!(matches!(replayed, SeAnswer::SynchronisationFailure { .. }), "{behind}: {replayed:?}");
+        assert!(matches!(replayed, AkaAnswer::SynchronisationFailure { .. }), "{behind}: {replayed:?}");
         // One more may have been answered without our hearing of it; the one after that is certainly fresh.
         behind = next(next(behind));
         let fresh = authenticate(&se, behind);
-        assert!(matches!(fresh, SeAnswer::Response { .. }), "{behind}: {fresh:?}");
+        assert!(matches!(fresh, AkaAnswer::HandedOut { .. }), "{behind}: {fresh:?}");
     }
 }
 
@@ -62,15 +65,16 @@ fn answer_for_ever(file: &Path, mut sqn: Sqn) {
     loop {
         sqn = next(sqn);
         let answer = authenticate(&se, sqn);
-        assert!(matches!(answer, SeAnswer::Response { .. }), "{sqn}: {answer:?}");
+        assert!(matches!(answer, AkaAnswer::HandedOut { .. }), "{sqn}: {answer:?}");
         println!("answered {}", sqn.number());
     }
 }
 
-fn authenticate(se: &SoftwareSe, sqn: Sqn) -> SeAnswer {
+fn authenticate(se: &SoftwareSe, sqn: Sqn) -> AkaAnswer {
     let home = Algorithm::milenage(&Secret::new([0; 16]), &Secret::new([0; 16]));
     let vector = generate_vector(&home, &[5; 16], sqn, Amf::ZERO);
-    se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap()
+    se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn, obf_token::Algorithm::AkaV2Sha256)
+        .unwrap()
 }
 
 fn next(sqn: Sqn) -> Sqn {

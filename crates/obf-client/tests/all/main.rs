@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod bootstrap;
+mod card;
 mod connect;
 mod crash;
+mod kept;
 mod peer;

@@ -5,7 +5,9 @@ use hyper::{Request, Response, body::Incoming};
 use obf_aka::{
     Algorithm as Aka, Amf, CounterScheme, Milenage, Sqn, SqnLayout, SqnLimits, generate_vector, verify_auts,
 };
-use obf_client::{AssociationStore, AuthenticationServer, Client, SecurityAssociation, Settings, SoftwareSe};
+use obf_client::{
+    AssociationStore, AuthenticationServer, Client, SecureElement, SecurityAssociation, Settings, SoftwareSe,
+};
 use obf_net::{
     Clock as _, OffsetClock, Stopper,
     certificates::{self, CertificateFiles},
@@ -132,7 +134,17 @@ impl Server {
     }
 
     pub fn client(&self, settings: Settings) -> Arc<Client> {
-        Arc::new(Client::new(settings, self.se(), Arc::new(AssociationStore::in_memory())).unwrap())
+        self.client_of(settings, self.se(), AssociationStore::in_memory())
+    }
+
+    /// With another secure element, and a store of associations of its own.
+    pub fn client_of(
+        &self,
+        settings: Settings,
+        se: Arc<dyn SecureElement>,
+        store: AssociationStore,
+    ) -> Arc<Client> {
+        Arc::new(Client::new(settings, se, Arc::new(store)).unwrap())
     }
 
     pub fn meddle(&self, meddle: Meddle) {
@@ -262,7 +274,7 @@ impl State {
         let mut seen = HashSet::new();
         for ua in [UaId::TLS13_PSK, UaId::tls12(0xCCAC), UaId::tls12(0x00A8), UaId::HTTP_DIGEST] {
             let naf = NafId { app: app(), ua };
-            let key = association.app_key(&naf);
+            let key = association.app_key(&naf).expect("the software element hands out CK and IK");
             assert_eq!(Some(&key), self.app_key(&association.id, &naf).as_ref(), "{ua}");
             assert!(seen.insert(*key.expose()));
         }
@@ -353,7 +365,8 @@ impl KeySource for Keys {
     }
 }
 
-fn home() -> Aka {
+/// The subscriber's key.
+pub fn home() -> Aka {
     let k = u128::from_str_radix("465b5ce8b199b49faa5f0a2ee238a6bc", 16).unwrap();
     let opc = u128::from_str_radix("cd63cb71954a9f4e48a5994e37a02baf", 16).unwrap();
     Milenage::new(&Secret::new(k.to_be_bytes()), &Secret::new(opc.to_be_bytes())).into()

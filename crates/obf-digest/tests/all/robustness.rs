@@ -232,3 +232,20 @@ fn aka_passwords_are_bounded_and_hidden() {
         assert!(AkaPassword::derive(algorithm, &vec![1; res], &[0; 16], &[0; 16]).is_none());
     }
 }
+
+/// As an element gives it out that keeps IK and CK.
+#[test]
+fn a_password_that_was_computed_elsewhere_has_the_length_of_one() {
+    let (v1, v2) = (Algorithm::AKA_V1_MD5, Algorithm::AKA_V2_SHA_256);
+    let v2_md5 = Algorithm { hash: Hash::Md5, ..v2 };
+    for algorithm in [v1, v2, v2_md5] {
+        let password = AkaPassword::derive(algorithm, &[9; 8], &[1; 16], &[2; 16]).unwrap();
+        let computed = AkaPassword::computed(algorithm, password.expose()).unwrap();
+        assert_eq!(computed.expose(), password.expose());
+    }
+    for (algorithm, length) in
+        [(v1, 3), (v1, 33), (v2, 8), (v2, 24), (v2, 45), (v2_md5, 44), (Algorithm::MD5, 8)]
+    {
+        assert!(AkaPassword::computed(algorithm, &vec![b'A'; length]).is_none(), "{algorithm} {length}");
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! #obf-keys,1,<name of the transport key>,A256KW,HS256,<MAC key, wrapped>
-//! imsi,iccid,algorithm,k,opc,amf,sqn,mac
-//! 001010000000001,8988211000000000018,milenage,<K, wrapped>,<OPc, wrapped>,0000,000000000000,<MAC>
+//! imsi,iccid,algorithm,technology,k,opc,amf,sqn,mac
+//! 001010000000001,8988211000000000018,milenage,3gpp,<K, wrapped>,<OPc, wrapped>,0000,000000000000,<MAC>
 //! #end,1,<MAC>
 //! ```
 //!

@@ -8,7 +8,7 @@ use crate::{
     record::{self, Algorithm, KeyRecord},
     transport::{Cipher, MacAlgorithm, MacKey, TransportKey},
 };
-use obf_types::{IdentityKind, SecretBytes, hex};
+use obf_types::{IdentityKind, SecretBytes, Technology, hex};
 use std::io::BufRead;
 use zeroize::Zeroizing;
 
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 enum Column {
     Identity(IdentityKind),
     Algorithm,
+    Technology,
     K,
     C,
     Amf,
@@ -63,7 +64,7 @@ impl<R: BufRead> CsvReader<R> {
             return Err(RecordFault::Mac("mac"));
         }
         let (mut identities, mut algorithm, mut amf, mut sqn) = (Vec::new(), Algorithm::Milenage, None, None);
-        let (mut k, mut c) = (None, None);
+        let (mut k, mut c, mut technology) = (None, None, Technology::ThreeGpp);
         for (column, value) in self.columns.iter().zip(line.split(',')).filter(|(_, value)| !value.is_empty())
         {
             match column {
@@ -72,6 +73,7 @@ impl<R: BufRead> CsvReader<R> {
                     let wanted = RecordFault::Field { field: "algorithm", wanted: "milenage or tuak" };
                     algorithm = Algorithm::from_name(value).ok_or(wanted)?;
                 }
+                Column::Technology => technology = record::technology("technology", value)?,
                 Column::K => k = Some(self.unwrap("k", value)?),
                 Column::C => c = Some(self.unwrap("opc", value)?),
                 Column::Amf => amf = Some(hex("amf", value, "4 hex digits")?),
@@ -81,7 +83,7 @@ impl<R: BufRead> CsvReader<R> {
         }
         let (k, c) = (k.ok_or(RecordFault::Missing("k"))?, c.ok_or(RecordFault::Missing("opc"))?);
         identities.sort_by_key(record::rank);
-        Ok(KeyRecord { amf, sqn, ..KeyRecord::new(identities, algorithm, k, c)? })
+        Ok(KeyRecord { technology, amf, sqn, ..KeyRecord::new(identities, algorithm, k, c)? })
     }
 
     fn unwrap(&self, field: &'static str, value: &str) -> Result<SecretBytes, RecordFault> {
@@ -197,6 +199,7 @@ fn columns(heading: &str) -> Result<Vec<Column>, FileFault> {
     for name in heading.split(',') {
         let column = match name {
             "algorithm" => Column::Algorithm,
+            "technology" => Column::Technology,
             "k" => Column::K,
             "opc" | "topc" => Column::C,
             "amf" => Column::Amf,

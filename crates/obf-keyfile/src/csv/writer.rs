@@ -12,7 +12,7 @@ use std::{
     io::{self, Write},
 };
 
-const HEADING: &str = "imsi,impi,iccid,eid,deveui,imei,algorithm,k,opc,amf,sqn,mac";
+const HEADING: &str = "imsi,impi,iccid,eid,deveui,imei,algorithm,technology,k,opc,amf,sqn,mac";
 const KINDS: [IdentityKind; 6] = [
     IdentityKind::Imsi,
     IdentityKind::Impi,
@@ -63,13 +63,15 @@ impl<W: Write> CsvWriter<W> {
             line.push_str(value);
             line.push(',');
         }
-        line.push_str(record.algorithm.name());
+        let (algorithm, technology) = (record.algorithm.name(), record.technology.name());
         let wrap =
             |secret: &SecretBytes| self.key.encrypt(self.key.key_wrap(), secret.expose(), &mut |_| Ok(()));
         let (k, c) = (wrap(&record.k)?, wrap(&record.c)?);
         let amf = record.amf.as_ref().map_or(&[][..], |amf| amf);
         let sqn = record.sqn.as_ref().map_or(&[][..], |sqn| sqn);
-        write!(line, ",{},{},{},{}", Hex(&k), Hex(&c), Hex(amf), Hex(sqn)).map_err(io::Error::other)?;
+        let secrets = (Hex(&k), Hex(&c));
+        write!(line, "{algorithm},{technology},{},{},{},{}", secrets.0, secrets.1, Hex(amf), Hex(sqn))
+            .map_err(io::Error::other)?;
         let mac = self.mac.mac(&[ROW, HEADING.as_bytes(), b"\n", line.as_bytes()]);
         writeln!(self.output, "{line},{}", Hex(&mac))?;
         self.written += 1;

@@ -2,7 +2,7 @@
 //!
 //! One KeyPackage a secure element. `Secret` is K ‖ OPc (or TOPc); `Key/@Algorithm` is [`MILENAGE`] or [`TUAK`]. What
 //! RFC 6030 has no place for stands in `Key/Extensions` in the namespace [`OURS`]: every `Identity` (attribute `kind`),
-//! `Amf`, `Sqn`, and `RecordMAC`, which binds identities and secret together; files of others come without it, with the
+//! `Technology`, `Amf`, `Sqn`, and `RecordMAC`, which binds identities and secret together; files of others come without it, with the
 //! IMSI (or `kind:value`) as `Key/@Id` and the ICCID as `SerialNo`. RFC 6030 authenticates each secret for itself, so
 //! that two records could swap theirs: a file of ours says inside its encrypted MAC key (first [`BOUND`], then 32
 //! octets) that every record must have a `RecordMAC`, so that it cannot be left out by somebody on the way.
@@ -38,7 +38,8 @@ const fn uri(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// What a `RecordMAC` is computed over: the parts of a record, each with its length in front.
+/// What a `RecordMAC` is computed over: the parts of a record, each with its length in front. The technology is one only where
+/// the record has it, as files did before it had a place; since identities come in pairs, the number of parts says whether it is there.
 struct MacInput(Vec<u8>);
 
 impl MacInput {

@@ -10,7 +10,7 @@ use crate::{
     text,
     transport::{Cipher, MacKey, TransportKey},
 };
-use obf_types::{GlobalIdentity, IdentityKind, SecretBytes, hex};
+use obf_types::{GlobalIdentity, IdentityKind, SecretBytes, Technology, hex};
 use std::io::BufRead;
 
 /// An encrypted value, and its MAC.
@@ -30,6 +30,7 @@ pub struct Package {
     serial: Option<String>,
     secret: Option<Sealed>,
     identities: Vec<(String, String)>,
+    technology: Option<String>,
     amf: Option<String>,
     sqn: Option<String>,
     record_mac: Option<Vec<u8>>,
@@ -85,6 +86,7 @@ impl Package {
                 let value = xml.text()?.to_string();
                 self.identities.push((attributes.kind.unwrap_or_default(), value));
             }
+            Tag::Technology => self.technology = Some(xml.text()?.to_string()),
             Tag::Amf => self.amf = Some(xml.text()?.to_string()),
             Tag::Sqn => self.sqn = Some(xml.text()?.to_string()),
             Tag::RecordMac => self.record_mac = Some(base64(&xml.text()?)),
@@ -122,11 +124,14 @@ impl Package {
         let hex12 = RecordFault::Field { field: "Sqn", wanted: "12 hex digits" };
         let amf = self.amf.as_deref().map(|amf| hex::array(amf).ok_or(hex4)).transpose()?;
         let sqn = self.sqn.as_deref().map(|sqn| hex::array(sqn).ok_or(hex12)).transpose()?;
-        Ok(KeyRecord { amf, sqn, ..KeyRecord::new(self.identities()?, algorithm, k, c)? })
+        let technology = self.technology.as_deref().map(|name| record::technology("Technology", name));
+        let technology = technology.transpose()?.unwrap_or(Technology::ThreeGpp);
+        Ok(KeyRecord { technology, amf, sqn, ..KeyRecord::new(self.identities()?, algorithm, k, c)? })
     }
 
     fn check_binding(&self, secret: &Sealed, opener: &Opener) -> Result<(), RecordFault> {
-        let ours = !self.identities.is_empty() || self.amf.is_some() || self.sqn.is_some();
+        let ours = !self.identities.is_empty()
+            || [&self.technology, &self.amf, &self.sqn].into_iter().any(Option::is_some);
         match (&self.record_mac, &opener.mac) {
             (None, _) if !opener.bound && !ours => Ok(()),
             (None, _) => Err(RecordFault::Missing("RecordMAC")),
@@ -149,6 +154,9 @@ impl Package {
         }
         mac_input.add(self.amf.as_deref().unwrap_or_default().as_bytes());
         mac_input.add(self.sqn.as_deref().unwrap_or_default().as_bytes());
+        if let Some(technology) = &self.technology {
+            mac_input.add(technology.as_bytes());
+        }
         mac_input.add(&secret.octets);
         mac_input
     }

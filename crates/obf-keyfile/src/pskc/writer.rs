@@ -71,6 +71,7 @@ impl<W: Write> PskcWriter<W> {
         }
         mac_input.add(amf.as_deref().unwrap_or_default().as_bytes());
         mac_input.add(sqn.as_deref().unwrap_or_default().as_bytes());
+        mac_input.add(record.technology.name().as_bytes());
         mac_input.add(&sealed);
 
         let output = &mut self.output;
@@ -91,6 +92,7 @@ impl<W: Write> PskcWriter<W> {
             let value = escape(identity.value());
             write!(output, "<obf:Identity kind=\"{}\">{value}</obf:Identity>", identity.kind().name())?;
         }
+        write!(output, "<obf:Technology>{}</obf:Technology>", record.technology.name())?;
         if let Some(amf) = amf {
             write!(output, "<obf:Amf>{amf}</obf:Amf>")?;
         }

@@ -1,9 +1,12 @@
 //! Both formats: what is written is read back, and what is wrong is named.
 
 use crate::common::{counting, faults, file, read, record, records, transport};
+use base64ct::{Base64, Encoding as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use obf_keyfile::{
     Cipher, Fault, FileFault, Format, KeyRecord, MAX_RECORD, TransportKey, pskc, pskc::PskcWriter,
 };
+use obf_types::{Technology, hex};
 use proptest::prelude::*;
 
 const FORMATS: [Format; 2] = [Format::Csv, Format::Pskc];
@@ -204,6 +207,101 @@ fn c2_secrets_in_clear_are_not_taken() {
     let bad = format!("{}<PlainValue>AAAA</PlainValue>{}", &text[..start], &text[end..]);
     let said = faults(read(Format::Pskc, bad.as_bytes(), &key));
     assert!(said.len() == 1 && said[0].contains("Secret is not encrypted"), "{said:?}");
+}
+
+fn mac(key: &[u8], octets: &[u8]) -> Vec<u8> {
+    Hmac::<sha2::Sha256>::new_from_slice(key).unwrap().chain_update(octets).finalize().into_bytes().to_vec()
+}
+
+/// As this file was written before key files said a technology: without it, under MACs that do not cover it.
+fn former(format: Format, key: &TransportKey, records: &[KeyRecord]) -> String {
+    let text = String::from_utf8(file(format, key, records)).unwrap();
+    // The MAC key is the first that is drawn.
+    let mut mac_key = vec![0; 32];
+    counting()(&mut mac_key).unwrap();
+    match format {
+        Format::Csv => {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines[1] = lines[1].replace("technology,", "");
+            for at in 2..lines.len() - 1 {
+                let row = lines[at].rsplit_once(',').unwrap().0.replace(",3gpp,", ",");
+                let mac = mac(&mac_key, &format!("obf-keys row\n{}\n{row}", lines[1]).into_bytes());
+                lines[at] = format!("{row},{}", hex::encode(&mac));
+            }
+            lines.join("\n") + "\n"
+        }
+        Format::Pskc => {
+            let mac_key = [pskc::BOUND.as_slice(), &mac_key].concat();
+            let line = |line: &str| {
+                let Some((head, rest)) = line.split_once("<obf:Technology>3gpp</obf:Technology>") else {
+                    return line.to_owned();
+                };
+                let between = |from: &str, to: &str| {
+                    line.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned()
+                };
+                let id = between("<Key Id=\"", "\"");
+                let algorithm = between("\" Algorithm=\"", "\"");
+                let mut parts = vec![id.into_bytes(), algorithm.into_bytes()];
+                for identity in line.split("<obf:Identity kind=\"").skip(1) {
+                    let (kind, rest) = identity.split_once("\">").unwrap();
+                    parts.extend([kind.into(), rest.split_once('<').unwrap().0.into()]);
+                }
+                let amf = if line.contains("<obf:Amf>") { between("<obf:Amf>", "<") } else { String::new() };
+                parts.extend([amf.into_bytes(), between("<obf:Sqn>", "<").into_bytes()]);
+                parts.push(Base64::decode_vec(&between("<xenc:CipherValue>", "<")).unwrap());
+                let mut bound = b"obf pskc record\n".to_vec();
+                for part in parts {
+                    bound.extend((part.len() as u32).to_be_bytes());
+                    bound.extend(part);
+                }
+                let (rest, end) = rest.split_once("<obf:RecordMAC>").unwrap();
+                let end = end.split_once('<').unwrap().1;
+                format!("{head}{rest}<obf:RecordMAC>{}<{end}", Base64::encode_string(&mac(&mac_key, &bound)))
+            };
+            text.lines().map(|text| line(text) + "\n").collect()
+        }
+    }
+}
+
+#[test]
+fn r10_a_file_that_says_no_technology_has_keys_of_a_3gpp_network() {
+    let key = transport(7, 32);
+    let records_of = |format, text: &str| records(read(format, text.as_bytes(), &key));
+    let of_3gpp: Vec<_> =
+        ten().into_iter().filter(|record| record.technology == Technology::ThreeGpp).collect();
+    assert!(of_3gpp.len() < 10, "some are not");
+    for format in FORMATS {
+        let former = former(format, &key, &of_3gpp);
+        assert!(!former.to_lowercase().contains("technology"), "{former}");
+        assert_eq!(records_of(format, &former), of_3gpp);
+    }
+}
+
+/// Whose key it is cannot be changed or left out on the way, and is known or refused.
+#[test]
+fn r10_the_technology_is_under_the_records_mac() {
+    let key = transport(7, 32);
+    for format in FORMATS {
+        let text = String::from_utf8(file(format, &key, &ten())).unwrap();
+        let own = ten().iter().filter(|record| record.technology == Technology::Standalone).count();
+        let altered = match format {
+            Format::Csv => [text.replace(",standalone,", ",3gpp,"), text.replace(",standalone,", ",,")],
+            Format::Pskc => {
+                let own = "<obf:Technology>standalone</obf:Technology>";
+                [text.replace("standalone", "3gpp"), text.replace(own, "")]
+            }
+        };
+        for altered in altered {
+            let said = faults(read(format, altered.as_bytes(), &key));
+            assert!(
+                said.len() == own && said.iter().all(|fault| fault.contains("does not verify")),
+                "{said:?}"
+            );
+        }
+        let lorawan = KeyRecord { technology: Technology::LoRaWan, ..record(0) };
+        let said = faults(read(format, &file(format, &key, &[lorawan]), &key));
+        assert!(said.len() == 1 && said[0].contains("3gpp or standalone, for a key of AKA"), "{said:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{MaterialError, SubscriberKey};
 use obf_keyfile::{Fault, Format, KeyRecord, Reader, TransportKey};
-use obf_types::{GlobalIdentity, IdentityKind};
+use obf_types::{GlobalIdentity, IdentityKind, Technology};
 use std::io::BufRead;
 
 /// Reads a key file, however long, in memory that does not grow with it.
@@ -15,6 +15,8 @@ pub struct KeyedDevice {
     pub identities: Vec<GlobalIdentity>,
     /// Its key.
     pub key: SubscriberKey,
+    /// Whose key it is: the 3GPP network's or its provider's own.
+    pub technology: Technology,
     /// AMF, if the file says.
     pub amf: Option<[u8; 2]>,
     /// The last SQN used, if the file says.
@@ -62,6 +64,7 @@ impl KeyedDevice {
         Ok(Self {
             identities: record.identities.clone(),
             key: SubscriberKey::of_key_record(record)?,
+            technology: record.technology,
             amf: record.amf,
             sqn: record.sqn,
         })

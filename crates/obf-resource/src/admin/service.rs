@@ -7,7 +7,7 @@ use hyper::{
     header::{ETAG, HeaderValue},
 };
 use obf_admin::{Api, Role};
-use obf_admin_http::{AdminRequest, Answer, Caller, Credential, Problem, Reply, Service, body};
+use obf_admin_http::{AdminRequest, Answer, Caller, Credential, Problem, Reply, Service, Target, body};
 use obf_store::{
     StoreError,
     resource::{Claim, KeptAnswer},
@@ -27,7 +27,7 @@ impl Administrative {
 impl Service for Administrative {
     const API: Api = Api::Resource;
 
-    async fn administrator(&self, credential: Credential) -> Result<Caller, Problem> {
+    async fn administrator(&self, credential: Credential, _: &Target) -> Result<Caller, Problem> {
         let shown = match credential {
             Credential::Token(hash) => Shown::Token(hash),
             Credential::Certificate(names) => Shown::Certificate(names.to_vec()),
@@ -37,10 +37,10 @@ impl Service for Administrative {
         if let Some(state) = found.out_of_use {
             return Err(Problem::not_active(state));
         }
+        let role = Role::from_name(&found.account.role).ok_or_else(Problem::unauthenticated)?;
         Ok(Caller {
-            name: found.account.id.as_str().into(),
-            role: Role::from_name(&found.account.role).ok_or_else(Problem::unauthenticated)?,
             provider: found.account.application_provider,
+            ..Caller::new(found.account.id.as_str(), role)
         })
     }
 

@@ -17,4 +17,4 @@ mod stakeholders;
 pub use applications::{FieldError, application, described, terms};
 pub(crate) use devices::envelope;
 pub use devices::{Prepared, Registration, Registry, RegistryError};
-pub use record::{DeviceRecord, RecordError, RecordSource};
+pub use record::{DeviceRecord, RecordError, RecordSource, technology};

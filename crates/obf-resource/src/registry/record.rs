@@ -119,7 +119,7 @@ impl DeviceRecord {
         Ok(Self {
             identities: identities(record, mnc_length)?,
             mnc_length,
-            technology: technology(record)?,
+            technology: technology(record.technology)?,
             source: source(record)?,
             amf: match &record.amf {
                 None => [0, 0],
@@ -169,7 +169,7 @@ impl DeviceRecord {
         Ok(Self {
             identities,
             mnc_length,
-            technology: Technology::ThreeGpp,
+            technology: device.technology,
             source: RecordSource::Kms(device.key),
             state: State::Active,
             amf: device.amf.unwrap_or_default(),
@@ -223,8 +223,11 @@ fn identities(record: &Described, mnc_length: MncLength) -> Result<Vec<GlobalIde
 }
 
 /// A key of AKA is the network's or its provider's own; LoRaWAN has keys of another kind.
-fn technology(record: &Described) -> Result<Technology, RecordError> {
-    match record.technology {
+///
+/// # Errors
+/// [`RecordError::Field`].
+pub fn technology(name: Option<TechnologyName>) -> Result<Technology, RecordError> {
+    match name {
         None | Some(TechnologyName::ThreeGpp) => Ok(Technology::ThreeGpp),
         Some(TechnologyName::Standalone) => Ok(Technology::Standalone),
         Some(TechnologyName::Lorawan) => {

@@ -3,14 +3,17 @@
 use super::IndPartition;
 use crate::{
     authorisation::{self, Decision, Policy},
+    registry::administrators::{self, Shown},
     vectors::{SqnAuthority, VectorSource as _, Vectors},
 };
+use obf_admin_http::Administrators;
 use obf_aka::{Sqn, SqnLayout, SqnLimits};
 use obf_net::Clock;
 use obf_radius::{PutError, Request, Vendor};
 use obf_rpr::{
-    ApplicationAnswer, AuthenticationData, Resynchronisation, Rights, RightsAnswer, RightsRequest,
-    RightsSelector, RprClient, RprOperation, VectorAnswer, answer::DeviceFacts,
+    AdministratorAnswer, AdministratorCredential, ApplicationAnswer, AuthenticationData, Resynchronisation,
+    Rights, RightsAnswer, RightsRequest, RightsSelector, RprClient, RprOperation, VectorAnswer,
+    answer::DeviceFacts,
 };
 use obf_store::{
     StoreError,
@@ -31,6 +34,8 @@ pub struct Answerer {
     pub clock: Arc<dyn Clock>,
     pub vendor: Vendor,
     pub policy: Policy,
+    /// Those of the configuration.
+    pub administrators: Administrators,
 }
 
 impl Answerer {
@@ -81,7 +86,32 @@ impl Answerer {
                 let answer = registration(application.ok_or(Refusal::ApplicationNotRegistered)?)?;
                 answer.encode(packet, self.vendor, out).map_err(|error| too_large(&error))
             }
+            RprOperation::Administrator(request) => {
+                let answer = self.administrator(request.credential).await?;
+                answer.encode(packet, self.vendor, out).map_err(|error| too_large(&error))
+            }
         }
+    }
+
+    /// The administrator with that credential: of this server's configuration, or registered here. Unknown and out of use
+    /// are one answer.
+    async fn administrator(
+        &self,
+        credential: AdministratorCredential,
+    ) -> Result<AdministratorAnswer, Refusal> {
+        let shown = match credential {
+            AdministratorCredential::TokenSha256(hash) => {
+                if let Some(configured) = self.administrators.of_token(&hash) {
+                    let (name, role) = ((*configured.name).to_owned(), configured.role.name().to_owned());
+                    return Ok(AdministratorAnswer { name, role });
+                }
+                Shown::Token(hash)
+            }
+            AdministratorCredential::Certificate(names) => Shown::Certificate(names),
+        };
+        let found = administrators::find(&self.store, shown).await.map_err(|error| failed(&error))?;
+        let found = found.filter(|found| found.out_of_use.is_none()).ok_or(Refusal::UnknownIdentity)?;
+        Ok(AdministratorAnswer { name: found.account.id, role: found.account.role })
     }
 
     async fn take(&self, identity: GlobalIdentity, ind: u8, key_use: KeyUse) -> Result<Taken, Refusal> {

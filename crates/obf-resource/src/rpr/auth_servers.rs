@@ -1,7 +1,7 @@
 //! The registered Authentication Servers (SPEC C3): by source address and secret on UDP, by certificate on TLS.
 
 use crate::config::{self, AuthServerConfig, ConfigError};
-use obf_files::SecretFile;
+use obf_files::secret_line;
 use obf_net::radius::{Origin, UdpPeer};
 use obf_rpr::RprClient;
 use obf_types::{Domain, NodeNumber, SecretBytes};
@@ -115,8 +115,7 @@ impl AuthServer {
 /// A shared secret of RADIUS/UDP.
 fn read_secret(path: &Path, least: usize) -> Result<SecretBytes, ConfigError> {
     let key = "auth_servers.secret_file";
-    let secret = SecretFile::open(path).and_then(|file| file.line());
-    let secret = secret.map_err(|error| config::wrong(key, error))?;
+    let secret = secret_line(path).map_err(|error| config::wrong(key, error))?;
     if secret.expose().len() < least {
         let reason = format_args!("{}: at least {least} octets are needed", path.display());
         return Err(config::wrong(key, reason));

@@ -11,6 +11,7 @@ pub use notices::Notices;
 
 use crate::{authorisation::Policy, vectors::Vectors};
 use answers::Answerer;
+use obf_admin_http::Administrators;
 use obf_net::{
     Clock,
     radius::{Connection, Handler, Origin},
@@ -59,8 +60,9 @@ impl RprServer {
         notices: Notices,
         vendor: Vendor,
         policy: Policy,
+        administrators: Administrators,
     ) -> Self {
-        let answerer = Answerer { store, vectors, ind_partition, clock, vendor, policy };
+        let answerer = Answerer { store, vectors, ind_partition, clock, vendor, policy, administrators };
         Self { auth_servers, answerer, notices, vendor }
     }
 

@@ -8,12 +8,13 @@ use obf_net::{
 };
 use obf_radius::{AnswerError, Code, Framing, Pending, Request};
 use obf_rpr::{
-    ApplicationAnswer, ApplicationRequest, Notice, RightsAnswer, RightsRequest, RightsSelector, RprOperation,
-    VectorAnswer,
+    AdministratorAnswer, AdministratorCredential, AdministratorRequest, ApplicationAnswer,
+    ApplicationRequest, Notice, RightsAnswer, RightsRequest, RightsSelector, RprOperation, VectorAnswer,
 };
 use obf_store::resource::{Application, Change, DeviceId, Grant, Grantee, ResourceDb, State, Terms};
 use obf_types::{AppId, Epoch, Lifetime, MncLength, Refusal, SecretBytes, UnixTime};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::{net::UdpSocket, sync::mpsc};
 
@@ -232,6 +233,40 @@ async fn a_resynchronisation_is_accepted_once_and_only_if_authentic() {
 }
 
 /// RFC 5080 2.2.2: a repetition is answered with the same octets, and costs no second SQN.
+/// WIRES operation 11: whoever administers here is known to an Authentication Server by the same credential, and whoever
+/// does not, or does no longer, is one answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authentication_server_is_told_who_administers() {
+    let site = Site::new();
+    let rs = site.start(site.config(None)).await;
+    let mut admin = rs.admin().await;
+    let client = rs.client().await;
+    let ask = async |credential| {
+        let ask = RprOperation::Administrator(AdministratorRequest { credential });
+        AdministratorAnswer::decode(&client.ask(&ask).await, VENDOR)
+    };
+    let token = |token: &str| AdministratorCredential::TokenSha256(Sha256::digest(token).into());
+    let names = |names: &[&str]| {
+        AdministratorCredential::Certificate(names.iter().map(ToString::to_string).collect())
+    };
+    let known = |name: &str, role: &str| Ok(AdministratorAnswer { name: name.into(), role: role.into() });
+    let record = json!({"administrator": "alice", "role": "auditor", "cert_name": "alice.example"});
+    let alice = admin.done("POST", "/v1/administrators", record).await;
+    let alice = alice["token"].as_str().unwrap().to_owned();
+    assert_eq!(ask(token(TOKEN)).await, known("admin", "operator"));
+    assert_eq!(ask(token(&alice)).await, known("alice", "auditor"));
+    assert_eq!(ask(names(&["other.example", "alice.example"])).await, known("alice", "auditor"));
+    admin.done("POST", "/v1/administrators/alice:suspend", Value::Null).await;
+    for shown in
+        [token("wrong"), token(&alice), names(&["alice.example"]), names(&["other.example", "admin"])]
+    {
+        assert_eq!(refused(ask(shown.clone()).await), Refusal::UnknownIdentity, "{shown:?}");
+    }
+    admin.done("POST", "/v1/administrators/alice:resume", Value::Null).await;
+    assert_eq!(ask(token(&alice)).await, known("alice", "auditor"));
+    rs.handle.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_gets_the_same_answer() {
     let site = Site::new();

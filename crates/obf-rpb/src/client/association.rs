@@ -1,7 +1,8 @@
 //! What a bootstrap yields on the device.
 
+use super::DeviceKs;
 use alloc::boxed::Box;
-use obf_token::{AppKey, Ks, Method, Obf1Context, Technology, TokenId, derive};
+use obf_token::{AppKey, Derivation, Method, Obf1Context, Technology, TokenId};
 use obf_types::{Domain, GlobalIdentity, KeySchema, NafId, UnixTime};
 
 /// The device's security association: the token and what its keys are derived from.
@@ -9,8 +10,8 @@ use obf_types::{Domain, GlobalIdentity, KeySchema, NafId, UnixTime};
 pub struct SecurityAssociation {
     /// The token's id.
     pub id: TokenId,
-    /// Its key. Never leaves the device.
-    pub ks: Ks,
+    /// Its key, here or in the secure element.
+    pub ks: DeviceKs,
     /// The schema of the application keys.
     pub schema: KeySchema,
     /// When it expires, by the server's clock.
@@ -23,28 +24,35 @@ pub struct SecurityAssociation {
     pub counter: u64,
     /// The Authentication Server's domain.
     pub domain: Domain,
-    /// The technology that authenticated.
+    /// The technology that authenticated, as the server said under its proof: a secure element need not know which it is of.
     pub technology: Technology,
     /// How the two authenticated. After AKAv2 the caller's minimum for this server rises to it.
     pub method: Method,
 }
 
 impl SecurityAssociation {
-    /// The key for one application and one security protocol.
-    pub fn app_key(&self, naf: &NafId) -> AppKey {
+    /// The key for one application and one security protocol; `None` where the secure element keeps Ks: then it derives the key
+    /// from [`Self::derivation`].
+    pub fn app_key(&self, naf: &NafId) -> Option<AppKey> {
+        self.ks.key(&self.derivation(naf))
+    }
+
+    /// What the key for one application and one security protocol is derived from besides Ks.
+    pub fn derivation<'a>(&'a self, naf: &'a NafId) -> Derivation<'a> {
+        let rand = self.id.rand();
         match (self.schema, &self.identity) {
-            (KeySchema::Obf1, Some(identity)) => {
-                let context = Obf1Context {
-                    rand: self.id.rand(),
+            (KeySchema::Obf1, Some(identity)) => Derivation::Obf1 {
+                context: Obf1Context {
+                    rand,
                     identity,
                     technology: self.technology,
                     as_domain: &self.domain,
                     counter: self.counter,
                     method: self.method,
-                };
-                derive::obf_1(&self.ks, &context, naf)
-            }
-            _ => derive::gba_me(&self.ks, self.id.rand(), self.username.as_bytes(), naf),
+                },
+                naf,
+            },
+            _ => Derivation::GbaMe { rand, impi: self.username.as_bytes(), naf },
         }
     }
 }

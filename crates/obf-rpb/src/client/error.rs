@@ -32,9 +32,9 @@ pub enum BootstrapError {
     #[error("the challenge's realm is not the server's domain")]
     OtherRealm,
     /// Only weaker algorithms than the minimum.
-    #[error("only {} is offered, at least {} is required", offered.name(), minimum.name())]
+    #[error("{} is all that server and device have in common, at least {} is required", offered.name(), minimum.name())]
     Downgrade {
-        /// The strongest offered.
+        /// The strongest offered that the device can answer.
         offered: Algorithm,
         /// The minimum.
         minimum: Algorithm,
@@ -57,8 +57,8 @@ pub enum BootstrapError {
         /// The status.
         status: u16,
     },
-    /// No AKA challenge with `auth-int`.
-    #[error("the server offers no AKA algorithm known here")]
+    /// No AKA challenge with `auth-int` that the secure element can answer.
+    #[error("the server offers no AKA algorithm that this device can answer")]
     NothingUsableOffered,
     /// Our response was not accepted.
     #[error("the server did not accept the response")]

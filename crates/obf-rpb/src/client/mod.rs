@@ -5,10 +5,14 @@
 //! [`ClientStep::Done`] or an error. At most [`MAX_CHALLENGES`] challenges are answered; then it gives up.
 
 mod association;
+mod element;
 mod error;
+mod ks;
 
 pub use association::SecurityAssociation;
+pub use element::AkaAnswer;
 pub use error::BootstrapError;
+pub use ks::DeviceKs;
 
 use crate::body::BootstrappingInfo;
 use crate::http::{ClientRequest, HttpResponse, OFFER_HEADER, THREE_GPP_GBA};
@@ -17,8 +21,8 @@ use alloc::{boxed::Box, format, vec, vec::Vec};
 use base64ct::{Base64, Encoding};
 use obf_aka::Amf;
 use obf_digest::{AkaNonce, AkaPassword, AuthenticationInfo, Challenge, Credentials, Ha1, Qop, aka};
-use obf_token::{Algorithm, Ks, Method, Mode, Technology};
-use obf_types::{Domain, KeySchema, Refusal, Secret, SecretBytes};
+use obf_token::{Algorithm, Method, Mode, Technology};
+use obf_types::{Domain, KeySchema, Refusal};
 
 /// The first, one after resynchronisation, one after a challenge that was too old or used.
 pub const MAX_CHALLENGES: u8 = 3;
@@ -32,6 +36,9 @@ pub struct ClientSettings {
     pub domain: Domain,
     /// The least algorithm accepted. AKAv2 once it has worked with this server (WIRES "No downgrade").
     pub minimum: Algorithm,
+    /// The strongest algorithm that the secure element can answer: AKAv2, unless the element keeps CK and IK and computes no
+    /// password of RFC 4169.
+    pub strongest: Algorithm,
     /// Key schemas offered, the one preferred first; empty like a UE that never heard of OBF.
     pub schemas: Vec<KeySchema>,
     /// Goes before `3gpp-gba` in `User-Agent`, for example `OBF-Client/0.1`.
@@ -47,30 +54,11 @@ pub enum ClientStep {
         rand: [u8; 16],
         /// AUTN.
         autn: [u8; 16],
+        /// Whose password an element computes that keeps CK and IK.
+        algorithm: Algorithm,
     },
     /// Mutually authenticated.
     Done(Box<SecurityAssociation>),
-}
-
-/// What the secure element answered.
-#[derive(Debug)]
-pub enum SeAnswer {
-    /// The network is authentic and fresh.
-    Response {
-        /// RES, 4 to 16 octets.
-        res: SecretBytes,
-        /// CK.
-        ck: Secret<16>,
-        /// IK.
-        ik: Secret<16>,
-    },
-    /// Authentic, but SQN is not fresh: resynchronise.
-    SynchronisationFailure {
-        /// AUTS.
-        auts: [u8; 14],
-    },
-    /// MAC is wrong: whoever sent this does not know the key.
-    MacFailure,
 }
 
 /// One bootstrap.
@@ -105,7 +93,7 @@ struct Chosen {
 struct Answered {
     algorithm: Algorithm,
     rand: [u8; 16],
-    ks: Ks,
+    ks: DeviceKs,
     ha1: Ha1,
     credentials: Credentials<'static>,
 }
@@ -152,7 +140,7 @@ impl Bootstrap {
     /// [`BootstrapError`] ends the bootstrap: the network is not authentic, or a second resynchronisation would be needed.
     pub fn authenticated(
         &mut self,
-        answer: SeAnswer,
+        answer: AkaAnswer,
         cnonce: [u8; 16],
     ) -> Result<ClientRequest, BootstrapError> {
         let State::Challenged(chosen) = core::mem::replace(&mut self.state, State::Over) else {
@@ -168,33 +156,45 @@ impl Bootstrap {
             cnonce.as_bytes(),
         ));
         match answer {
-            SeAnswer::MacFailure => Err(BootstrapError::NetworkNotAuthentic),
-            SeAnswer::SynchronisationFailure { .. } if self.resynchronised => {
+            AkaAnswer::MacFailure => Err(BootstrapError::NetworkNotAuthentic),
+            AkaAnswer::SynchronisationFailure { .. } if self.resynchronised => {
                 Err(BootstrapError::ResynchronisationFailed)
             }
-            SeAnswer::SynchronisationFailure { auts } => {
+            AkaAnswer::SynchronisationFailure { auts } => {
                 credentials.auts = Some(aka::encode_auts(&auts).into_bytes().into());
                 credentials.sign(username.as_bytes(), AkaPassword::EMPTY.expose(), b"GET", b"");
                 self.resynchronised = true;
                 self.state = State::Resynchronising;
                 self.request(&credentials)
             }
-            SeAnswer::Response { res, ck, ik } => {
-                let algorithm = chosen.challenge.algorithm;
-                let password = AkaPassword::derive(algorithm, res.expose(), ik.expose(), ck.expose())
-                    .filter(|_| res.expose().len() <= 16)
+            AkaAnswer::HandedOut { res, ck, ik } => {
+                let (password, ks) = element::handed_out(chosen.challenge.algorithm, &res, &ck, &ik)
                     .ok_or(BootstrapError::BadSecureElement)?;
-                let exchange = credentials.exchange(username.as_bytes());
-                let ha1 = exchange.ha1(password.expose());
-                let response = exchange.response(&ha1, b"GET", b"").as_bytes().to_vec();
-                credentials.response = response.into();
-                let request = self.request(&credentials)?;
-                let (algorithm, rand) = (chosen.algorithm, chosen.nonce.rand);
-                let ks = obf_aka::ks(ck.expose(), ik.expose());
-                self.state = State::Answered(Box::new(Answered { algorithm, rand, ks, ha1, credentials }));
-                Ok(request)
+                self.respond(&chosen, credentials, &password, DeviceKs::held(ks))
+            }
+            AkaAnswer::Kept { password } => {
+                let password = element::kept(chosen.challenge.algorithm, &password)
+                    .ok_or(BootstrapError::BadSecureElement)?;
+                self.respond(&chosen, credentials, &password, DeviceKs::IN_ELEMENT)
             }
         }
+    }
+
+    fn respond(
+        &mut self,
+        chosen: &Chosen,
+        mut credentials: Credentials<'static>,
+        password: &AkaPassword,
+        ks: DeviceKs,
+    ) -> Result<ClientRequest, BootstrapError> {
+        let exchange = credentials.exchange(self.settings.username.as_bytes());
+        let ha1 = exchange.ha1(password.expose());
+        let response = exchange.response(&ha1, b"GET", b"").as_bytes().to_vec();
+        credentials.response = response.into();
+        let request = self.request(&credentials)?;
+        let (algorithm, rand) = (chosen.algorithm, chosen.nonce.rand);
+        self.state = State::Answered(Box::new(Answered { algorithm, rand, ks, ha1, credentials }));
+        Ok(request)
     }
 
     fn request(&self, credentials: &Credentials<'_>) -> Result<ClientRequest, BootstrapError> {
@@ -226,17 +226,19 @@ impl Bootstrap {
             return Err(BootstrapError::TooManyChallenges);
         }
         let chosen = self.choose(offers)?;
-        let step = ClientStep::Authenticate { rand: chosen.nonce.rand, autn: chosen.nonce.autn };
+        let AkaNonce { rand, autn, .. } = chosen.nonce;
+        let step = ClientStep::Authenticate { rand, autn, algorithm: chosen.algorithm };
         self.state = State::Challenged(chosen);
         Ok(step)
     }
 
-    /// The strongest algorithm wins, in whatever order they stand (RFC 4169: AKAv2 where both are offered).
+    /// The strongest algorithm wins that the secure element can answer, in whatever order they stand (RFC 4169: AKAv2 where
+    /// both are offered).
     fn choose(&self, offers: Vec<Challenge<'_>>) -> Result<Chosen, BootstrapError> {
         let strongest = offers
             .into_iter()
             .filter_map(|offer| Some((algorithm_of(&offer)?, offer)))
-            .filter(|(_, offer)| offer.auth_int)
+            .filter(|(algorithm, offer)| offer.auth_int && *algorithm <= self.settings.strongest)
             .max_by_key(|(algorithm, _)| *algorithm);
         let (algorithm, challenge) = strongest.ok_or(BootstrapError::NothingUsableOffered)?;
         if algorithm < self.settings.minimum {

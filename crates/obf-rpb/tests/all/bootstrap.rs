@@ -30,7 +30,7 @@ fn w2_both_ends_derive_the_same_token_each_for_itself() {
             let association = device.plainly(&mut world).unwrap();
             let (token, kept_counter) = world.tokens.last().unwrap();
             assert_eq!((association.counter, *kept_counter), (counter, counter));
-            assert_eq!((&association.id, &association.ks), (&token.id, &token.ks));
+            assert_eq!((&association.id, association.ks.expose()), (&token.id, Some(&token.ks)));
             assert_eq!((association.schema, token.facts.schema), (schema, schema));
             assert_eq!(association.method, Method::Aka(Algorithm::AkaV2Sha256));
             assert_eq!(association.expires, START.plus(Lifetime::DEFAULT));
@@ -54,7 +54,7 @@ fn w2_both_ends_derive_the_same_token_each_for_itself() {
                     &naf(),
                 ),
             };
-            assert_eq!(association.app_key(&naf()), expected);
+            assert_eq!(association.app_key(&naf()), Some(expected));
         }
     }
 }
@@ -81,8 +81,64 @@ fn r10_a_key_of_the_providers_own_derives_as_such() {
         };
         derive::obf_1(&token.ks, &context, &naf())
     };
-    assert_eq!(association.app_key(&naf()), key(Standalone));
-    assert_ne!(association.app_key(&naf()), key(ThreeGpp));
+    assert_eq!(association.app_key(&naf()), Some(key(Standalone)));
+    assert_ne!(association.app_key(&naf()), Some(key(ThreeGpp)));
+}
+
+/// An element that keeps Ks: RES is all that AKAv1 needs of it; AKAv2's password it must compute itself (RFC 4169 3).
+#[test]
+fn r4_an_element_that_keeps_ks_answers_with_a_password_and_the_device_has_no_key() {
+    use obf_rpb::client::{AkaAnswer, DeviceKs};
+    for strongest in Algorithm::ALL {
+        let mut world = World::new(22).with_device(IMPI);
+        let mut device = Device::new(IMPI);
+        device.settings.strongest = strongest;
+        let mut challenged = || {
+            let mut bootstrap = obf_rpb::Bootstrap::new(device.settings.clone());
+            let reply = world.serve_client(&bootstrap.first_request().unwrap());
+            let step = bootstrap.answer(&response(&reply)).unwrap();
+            let obf_rpb::ClientStep::Authenticate { rand, autn, algorithm } = step else {
+                panic!("{step:?}")
+            };
+            assert_eq!(algorithm, strongest);
+            let answer = device.authenticate(&rand, &autn);
+            let AkaAnswer::HandedOut { res, ck, ik } = answer else { panic!("{answer:?}") };
+            let password = match algorithm {
+                Algorithm::AkaV1Md5 => res,
+                Algorithm::AkaV2Sha256 => {
+                    let [res, ik, ck] = [res.expose(), ik.expose(), ck.expose()];
+                    let password = AkaPassword::derive(obf_digest::Algorithm::AKA_V2_SHA_256, res, ik, ck);
+                    password.unwrap().expose().into()
+                }
+            };
+            (bootstrap, password)
+        };
+        for octets in [0, 3, 17, 43, 45] {
+            let (mut bootstrap, _) = challenged();
+            let password = vec![b'A'; octets].as_slice().into();
+            let refused = bootstrap.authenticated(AkaAnswer::Kept { password }, [7; 16]);
+            assert_eq!(refused.unwrap_err(), BootstrapError::BadSecureElement, "{octets}");
+        }
+        let (mut bootstrap, password) = challenged();
+        let request = bootstrap.authenticated(AkaAnswer::Kept { password }, [7; 16]).unwrap();
+        let reply = world.serve_client(&request);
+        let step = bootstrap.answer(&response(&reply)).unwrap();
+        let obf_rpb::ClientStep::Done(association) = step else { panic!("{step:?}") };
+        assert_eq!(association.method, Method::Aka(strongest));
+        assert_eq!((&association.ks, association.app_key(&naf())), (&DeviceKs::IN_ELEMENT, None));
+        // What the element is asked with is all that the server derives from besides Ks.
+        let (token, counter) = world.tokens.last().unwrap();
+        let context = Obf1Context {
+            rand: token.id.rand(),
+            identity: &token.identity,
+            technology: token.facts.technology,
+            as_domain: &world.server.settings().domain,
+            counter: *counter,
+            method: token.facts.method,
+        };
+        let key = association.derivation(&naf()).key(&token.ks);
+        assert_eq!(key, derive::obf_1(&token.ks, &context, &naf()));
+    }
 }
 
 /// TS 24.109 A.3, table A.3-1, as a UE that never heard of OBF writes it, and AKAv1-MD5 from the first challenge.
@@ -105,7 +161,7 @@ fn ts_24_109_a_3_stock_ue_bootstraps_with_akav1_md5() {
     let challenges = Challenge::parse_all([only.as_slice()]).unwrap();
     assert_eq!(challenges[0].algorithm, obf_digest::Algorithm::AKA_V1_MD5);
     let nonce = AkaNonce::parse(&challenges[0].nonce).unwrap();
-    let obf_rpb::client::SeAnswer::Response { res, ck, ik } = device.authenticate(&nonce.rand, &nonce.autn)
+    let obf_rpb::client::AkaAnswer::HandedOut { res, ck, ik } = device.authenticate(&nonce.rand, &nonce.autn)
     else {
         panic!("the network did not prove itself")
     };
@@ -166,7 +222,7 @@ fn our_client_bootstraps_at_a_stock_bsf() {
     );
     let challenge = challenge.to_header().unwrap();
     let answer = obf_rpb::http::HttpResponse::new(401, b"").with_header("WWW-Authenticate", &challenge);
-    let obf_rpb::ClientStep::Authenticate { rand, autn } = bootstrap.answer(&answer).unwrap() else {
+    let obf_rpb::ClientStep::Authenticate { rand, autn, .. } = bootstrap.answer(&answer).unwrap() else {
         panic!("no challenge")
     };
     let request = bootstrap.authenticated(device.authenticate(&rand, &autn), [1; 16]).unwrap();
@@ -190,7 +246,7 @@ fn our_client_bootstraps_at_a_stock_bsf() {
         panic!("not done")
     };
     assert_eq!((association.schema, association.counter), (KeySchema::GbaMe, 0));
-    assert_eq!(association.ks, vector.ks().unwrap());
+    assert_eq!(association.ks.expose(), vector.ks().as_ref());
 }
 
 #[test]
@@ -230,7 +286,7 @@ fn ts_24_109_a_4_resynchronisation_happens_once_and_is_spent_first() {
             }
         })
         .unwrap();
-    assert_eq!(association.ks, world.tokens[0].0.ks);
+    assert_eq!(association.ks.expose(), Some(&world.tokens[0].0.ks));
     let kinds: Vec<bool> = world.asked.iter().map(|query| query.resynchronise.is_some()).collect();
     assert_eq!(kinds, [false, true]);
 
@@ -241,7 +297,7 @@ fn ts_24_109_a_4_resynchronisation_happens_once_and_is_spent_first() {
     assert_eq!((reply.status(), reply.outcome, world.asked.len()), (401, Outcome::ReplayedAuts, asked));
     let challenges = Challenge::parse_all([reply.headers[1].1.as_slice()]).unwrap();
     let nonce = AkaNonce::parse(&challenges[0].nonce).unwrap();
-    assert!(matches!(device.authenticate(&nonce.rand, &nonce.autn), obf_rpb::client::SeAnswer::MacFailure));
+    assert!(matches!(device.authenticate(&nonce.rand, &nonce.autn), obf_rpb::client::AkaAnswer::MacFailure));
 
     // Nor does one to a challenge that is over, or to another device's.
     world.now = START.plus(Lifetime::from_seconds(60).unwrap());
@@ -347,7 +403,7 @@ fn a_stale_challenge_is_followed_by_another_within_the_same_bootstrap() {
         })
         .unwrap();
     assert_eq!((world.tokens.len(), count), (1, 6));
-    assert_eq!(association.ks, world.tokens[0].0.ks);
+    assert_eq!(association.ks.expose(), Some(&world.tokens[0].0.ks));
 }
 
 #[test]

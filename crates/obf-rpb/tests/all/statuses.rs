@@ -12,7 +12,7 @@ const IMSI: &str = "001010000000001";
 fn second_request(world: &mut World, device: &mut Device) -> ClientRequest {
     let mut bootstrap = Bootstrap::new(device.settings.clone());
     let reply = world.serve_client(&bootstrap.first_request().unwrap());
-    let ClientStep::Authenticate { rand, autn } = bootstrap.answer(&response(&reply)).unwrap() else {
+    let ClientStep::Authenticate { rand, autn, .. } = bootstrap.answer(&response(&reply)).unwrap() else {
         panic!("no challenge")
     };
     bootstrap.authenticated(device.authenticate(&rand, &autn), world.random.octets()).unwrap()

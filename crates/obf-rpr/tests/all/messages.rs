@@ -7,9 +7,10 @@ use obf_radius::{
     notice::{acknowledge, refuse as refuse_notice},
 };
 use obf_rpr::{
-    AnswerError, ApplicationAnswer, ApplicationRequest, AuthenticationData, Malformed, Notice, NoticeError,
-    Resynchronisation, Rights, RightsAnswer, RightsRequest, RightsSelector, RprClient, RprOperation,
-    RprRequest, VectorAnswer, VectorRequest, Vendor, answer::DeviceFacts, refuse,
+    AdministratorAnswer, AdministratorCredential, AdministratorRequest, AnswerError, ApplicationAnswer,
+    ApplicationRequest, AuthenticationData, Malformed, Notice, NoticeError, Resynchronisation, Rights,
+    RightsAnswer, RightsRequest, RightsSelector, RprClient, RprOperation, RprRequest, VectorAnswer,
+    VectorRequest, Vendor, answer::DeviceFacts, refuse,
 };
 use obf_token::{Algorithm, Mode, Technology};
 use obf_types::{
@@ -90,6 +91,7 @@ fn every_rpr_request_reads_back() {
     let user_name = b"001010000000001@ims.mnc001.mcc001.3gppnetwork.org".to_vec();
     let rights = |selector| RprOperation::Rights(RightsRequest { user_name: user_name.clone(), selector });
     let resynchronisation = Some(Resynchronisation { rand: [7; 16], auts: [8; 14] });
+    let administrator = |credential| RprOperation::Administrator(AdministratorRequest { credential });
     for operation in [
         RprOperation::Vector(VectorRequest {
             user_name: user_name.clone(),
@@ -111,6 +113,11 @@ fn every_rpr_request_reads_back() {
         rights(RightsSelector::After(app("track.example"))),
         rights(RightsSelector::Only(app("track.example"))),
         RprOperation::Application(ApplicationRequest { app: app("track.example") }),
+        administrator(AdministratorCredential::TokenSha256([9; 32])),
+        administrator(AdministratorCredential::Certificate(vec![
+            "ops.example".into(),
+            "alice.ops.example".into(),
+        ])),
     ] {
         let (_, request) = asked(&operation);
         assert_eq!(RprRequest::decode(&request, VENDOR), Ok(RprRequest::Operation(client(), operation)));
@@ -258,6 +265,36 @@ fn an_application_reads_back() {
         asked(&RprOperation::Application(ApplicationRequest { app: app("track.example") }));
     let reply = answered(&pending, |out| answer.encode(&request, VENDOR, out).unwrap());
     assert_eq!(ApplicationAnswer::decode(&reply, VENDOR), Ok(answer));
+}
+
+#[test]
+fn an_administrator_reads_back_and_a_credential_that_is_none_is_malformed() {
+    let answer = AdministratorAnswer { name: "alice".into(), role: "auditor".into() };
+    let ask = RprOperation::Administrator(AdministratorRequest {
+        credential: AdministratorCredential::TokenSha256([9; 32]),
+    });
+    let (pending, request) = asked(&ask);
+    let reply = answered(&pending, |out| answer.encode(&request, VENDOR, out).unwrap());
+    assert_eq!(AdministratorAnswer::decode(&reply, VENDOR), Ok(answer));
+    let name = |attribute| VENDOR.attribute(attribute);
+    let token = (name(ObfAttribute::TokenSha256), vec![9; 32]);
+    let certificate = (name(ObfAttribute::CertName), b"ops.example".to_vec());
+    for shown in [
+        vec![],
+        vec![token.clone(), certificate.clone()],
+        vec![token.clone(), token.clone()],
+        vec![(token.0, vec![9; 31])],
+        vec![(certificate.0, vec![0xFF])],
+        vec![certificate; 17],
+    ] {
+        let (_, request) = sent(Code::AccessRequest, |to| {
+            to.put(NAS_IDENTIFIER, b"as.operator.example").unwrap();
+            to.put_integer(name(ObfAttribute::Node), 3).unwrap();
+            to.put_integer(name(ObfAttribute::Operation), 11).unwrap();
+            shown.iter().for_each(|(name, value)| to.put(*name, value).unwrap());
+        });
+        assert_eq!(RprRequest::decode(&request, VENDOR), Err(Refusal::MalformedRequest), "{shown:?}");
+    }
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use super::{Lookup, StoredToken, Tables, TokenFilter, device_of, id_of, rights::RightsSet};
 use crate::{
     StoreError,
-    sql::{Row, Session, values},
+    sql::{Row, Session, Value, values},
 };
 use obf_token::{TokenFacts, TokenId, facts::read_origin};
-use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
+use obf_types::{Epoch, GlobalIdentity, UnixTime};
 
 const TOKENS: &str =
     "SELECT id, device, user_name, how, epoch, counter, bootstrapped, expires, rights_at, ks, body, revoked
@@ -35,17 +35,26 @@ pub fn list<T: Tables>(
 ) -> Result<Vec<StoredToken>, StoreError> {
     let after: &[u8] = after.map_or(&[], |id| id.rand());
     if let Some(device) = &filter.device {
-        return of_device::<T>(s, device, filter.app.as_ref(), after, now);
+        return of_device::<T>(s, device, filter, after, now);
     }
-    let live = format!("{TOKENS} WHERE ks IS NOT NULL AND expires > ?1 AND rand > ?2");
-    let page = "ORDER BY rand LIMIT ?3";
-    let tokens = match &filter.app {
-        None => s.all(&format!("{live} {page}"), values![now.0, after, limit], stored)?,
-        Some(app) => {
-            let sql = format!("{live} AND {} {page}", T::HAS_APP);
-            s.all(&sql, values![now.0, after, limit, app.as_str()], stored)?
+    let mut sql = format!("{TOKENS} WHERE ks IS NOT NULL AND expires > ?1 AND rand > ?2");
+    let mut values: Vec<Value<'_>> = vec![now.0.into(), after.into(), limit.into()];
+    if let Some(app) = &filter.app {
+        values.push(app.as_str().into());
+        sql += &format!(" AND {}", T::HAS_APP);
+    }
+    if let Some(domains) = &filter.domains {
+        let places = domains.iter().map(|domain| {
+            values.push(domain.as_str().into());
+            format!("?{}", values.len())
+        });
+        let places: Vec<String> = places.collect();
+        if places.is_empty() {
+            return Ok(Vec::new());
         }
-    };
+        sql += &format!(" AND domain IN ({})", places.join(", "));
+    }
+    let tokens = s.all(&(sql + " ORDER BY rand LIMIT ?3"), &values, stored)?;
     Ok(tokens.into_iter().flatten().collect())
 }
 
@@ -53,7 +62,7 @@ pub fn list<T: Tables>(
 fn of_device<T: Tables>(
     s: &mut dyn Session,
     device: &GlobalIdentity,
-    app: Option<&AppId>,
+    filter: &TokenFilter,
     after: &[u8],
     now: UnixTime,
 ) -> Result<Vec<StoredToken>, StoreError> {
@@ -63,7 +72,9 @@ fn of_device<T: Tables>(
         tokens.extend(s.one(&sql, values![token], stored)?.flatten());
     }
     tokens.retain(|token| {
-        token.id.rand().as_slice() > after && app.is_none_or(|app| token.rights.find(app).is_some())
+        token.id.rand().as_slice() > after
+            && filter.app.as_ref().is_none_or(|app| token.rights.find(app).is_some())
+            && filter.domains.as_ref().is_none_or(|domains| domains.contains(token.id.domain()))
     });
     tokens.sort_by(|a, b| a.id.rand().cmp(b.id.rand()));
     Ok(tokens)

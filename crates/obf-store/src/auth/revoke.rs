@@ -1,7 +1,7 @@
 //! Ending tokens before their time.
 //!
-//! Locks, where several may write at once: first the rows of the devices, in the order of their octets; then those of
-//! their tokens; then the turn to leave notices. Whoever keeps to it waits in a line, never in a circle. What is read
+//! Locks, where several may write at once: first a row of the audit, where there is to be one; then the rows of the devices,
+//! in the order of their octets; then those of their tokens; then the turn to leave notices. Whoever keeps to it waits in a line, never in a circle. What is read
 //! behind a device's lock is what the transaction that had it before left.
 
 use super::{

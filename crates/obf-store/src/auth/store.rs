@@ -4,7 +4,10 @@ use super::{
     Bootstrap, Committed, Cursor, Followed, Lookup, Notice, NoticeCursor, PostgresTokens, RightsSet, Spent,
     SqliteTokens, StoredToken, TokenFilter, WrappedSealingKey,
 };
-use crate::{OpenError, Options, PostgresOptions, Statistics, StoreError};
+use crate::{
+    OpenError, Options, PostgresOptions, Statistics, StoreError,
+    audit::{Act, AuditFilter, AuditRow, Verified},
+};
 use obf_token::TokenId;
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
 use std::{fmt, future::Future, sync::Arc};
@@ -154,6 +157,44 @@ pub trait TokenStore: Clone + fmt::Debug + Send + Sync + 'static {
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// As [`TokenStore::end_token`], in one transaction with the row of the audit that says who did it and why. There is a
+    /// row also where no such token lived: somebody did it all the same.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    fn revoke_token(
+        &self,
+        id: TokenId,
+        act: Act,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Up to `limit` rows of the audit behind the row of that number, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit_rows(
+        &self,
+        filter: AuditFilter,
+        after: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<AuditRow>, StoreError>> + Send;
+
+    /// Seals the rows of the audit that wait for it; says how many those were.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn seal_audit(&self, now: UnixTime) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Verifies the whole chain of the audit, and that the `noted` hash is in it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn verify_audit(
+        &self,
+        noted: Option<[u8; 32]>,
+    ) -> impl Future<Output = Result<Verified, StoreError>> + Send;
+
     /// The sealing keys that are valid at `now`, newest first. Those made `life` seconds ago or earlier are destroyed; if
     /// the newest is `rotate` seconds old, or there is none, `fresh` becomes the newest. Whichever node comes first
     /// rotates for all.
@@ -248,6 +289,10 @@ on_either_engine! {
     notices(app: AppId, after: NoticeCursor, limit: u32, now: UnixTime) -> Result<Vec<Notice>, StoreError>;
     acknowledged(app: AppId, instance: String) -> Result<NoticeCursor, StoreError>;
     acknowledge(app: AppId, instance: String, place: NoticeCursor, now: UnixTime) -> Result<(), StoreError>;
+    revoke_token(id: TokenId, act: Act, now: UnixTime) -> Result<bool, StoreError>;
+    audit_rows(filter: AuditFilter, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
+    seal_audit(now: UnixTime) -> Result<u64, StoreError>;
+    verify_audit(noted: Option<[u8; 32]>) -> Result<Verified, StoreError>;
     rotate_sealing_keys(fresh: WrappedSealingKey, rotate: u64, life: u64) -> Result<Vec<WrappedSealingKey>, StoreError>;
     sweep(now: UnixTime) -> Result<bool, StoreError>;
     sweep_hourly(now: UnixTime) -> Result<(), StoreError>;

@@ -5,14 +5,19 @@ use super::{
     Bootstrap, Committed, Cursor, Followed, Lookup, Notice, NoticeCursor, RightsSet, Spent, StoredToken,
     TokenFilter, TokenStore, WrappedSealingKey, keys, list, notices, revoke, sweep,
 };
-use crate::{Engine, Statistics, StoreError, sql::Session};
+use crate::{
+    Engine, Statistics, StoreError,
+    audit::{self, Act, AuditFilter, AuditRow, Chain, Verified},
+    sql::Session,
+};
 use obf_token::TokenId;
 use obf_types::{AppId, Epoch, GlobalIdentity, UnixTime};
 use std::{fmt, future::Future, sync::Arc};
 
 /// An engine's own tables. All have, by these names and with these columns, `devices (device, epoch, counter, minimum)`,
 /// `tokens (seq, rand, domain, device, expires, ks, revoked)`, `fetched`, `changes`, `notices`, `cursors`,
-/// `sealing_keys`, and the views `stored_tokens` (a token with its id and rights in octets) and `token_apps (token, app)`.
+/// `sealing_keys`, `audit`, `audit_seals`, and the views `stored_tokens` (a token with its id and rights in octets) and
+/// `token_apps (token, app)`.
 pub trait Tables: Clone + fmt::Debug + Send + Sync + 'static {
     /// Says of a row of `stored_tokens` whether it has a right for application `?4`.
     const HAS_APP: &'static str;
@@ -159,6 +164,32 @@ impl<T: Tables> TokenStore for T {
         now: UnixTime,
     ) -> Result<(), StoreError> {
         self.engine().write_alone(move |s| notices::acknowledge(s, &app, &instance, place, now)).await
+    }
+
+    async fn revoke_token(&self, id: TokenId, act: Act, now: UnixTime) -> Result<bool, StoreError> {
+        self.engine()
+            .write(move |s| {
+                audit::append_act(s, now, &act)?;
+                revoke::end_token(s, &id, now)
+            })
+            .await
+    }
+
+    async fn audit_rows(
+        &self,
+        filter: AuditFilter,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        Chain(self.engine()).audit_rows(filter, after, limit).await
+    }
+
+    async fn seal_audit(&self, now: UnixTime) -> Result<u64, StoreError> {
+        Chain(self.engine()).seal_audit(now).await
+    }
+
+    async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
+        Chain(self.engine()).verify_audit(noted).await
     }
 
     async fn rotate_sealing_keys(

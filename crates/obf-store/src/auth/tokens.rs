@@ -2,7 +2,7 @@
 
 use super::RightsSet;
 use obf_token::{Algorithm, TokenFacts, TokenId};
-use obf_types::{AppId, GlobalIdentity, UnixTime};
+use obf_types::{AppId, Domain, GlobalIdentity, UnixTime};
 use std::sync::Arc;
 
 /// A successful bootstrap, to be committed.
@@ -84,11 +84,13 @@ pub enum Lookup {
     Unknown,
 }
 
-/// Which tokens to list; both `None`: all.
+/// Which tokens to list; where all is `None`, every one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenFilter {
     /// Of this device.
     pub device: Option<GlobalIdentity>,
     /// With a right for this application that came with the token.
     pub app: Option<AppId>,
+    /// Of one of these domains, and so of certain Resource Servers.
+    pub domains: Option<Vec<Domain>>,
 }

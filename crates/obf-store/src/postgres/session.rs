@@ -3,7 +3,7 @@
 use super::dialect;
 use crate::{
     StoreError,
-    sql::{Row, Session, Value},
+    sql::{Row, Session, Turn, Value},
 };
 use bytes::BytesMut;
 use postgres::{
@@ -81,6 +81,10 @@ impl Session for Connected {
 
     fn lock_table(&mut self, table: &str) -> Result<(), StoreError> {
         self.batch(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
+    }
+
+    fn take_turn(&mut self, turn: Turn) -> Result<(), StoreError> {
+        self.batch(&format!("SELECT pg_advisory_xact_lock({})", turn as i32))
     }
 
     fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {

@@ -1,8 +1,12 @@
 //! Many devices at once, and several nodes that add the same ones at the same time.
 
 use super::{Added, Change, NewDevice, device_rows::Adding, signal::Signalling};
-use crate::{StoreError, sql::Session};
+use crate::{
+    StoreError,
+    sql::{Session, Turn},
+};
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,9 +16,9 @@ const TRIES: usize = 4;
 /// How long that may take in all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Adds devices, all of them in one transaction if it can be. Where another node adds some of them too, PostgreSQL may end
-/// one of the two transactions: it is tried again, now in the order of the identities so that two of them do not wait for
-/// each other, and at last device by device, so that each has its own outcome.
+/// Adds devices, all of them in one transaction if it can be. On PostgreSQL other nodes may be adding some of them: many
+/// at once take turns; where somebody adds single ones meanwhile, the server may end one of two transactions that wait for
+/// each other. That one is tried again, and at last device by device, so that each has its own outcome.
 pub(super) async fn add(
     engine: &Signalling,
     devices: Vec<NewDevice>,
@@ -22,16 +26,11 @@ pub(super) async fn add(
 ) -> Result<Vec<Added>, StoreError> {
     let patient = Instant::now() + PATIENCE;
     let devices: Arc<[NewDevice]> = devices.into();
-    let mut order: Vec<usize> = (0..devices.len()).collect();
     for _ in 0..TRIES {
-        match attempt(engine, &devices, &order, &change).await {
+        match attempt(engine, &devices, 0..devices.len(), &change).await {
             Err(error) if is_conflict(engine, &error) && Instant::now() < patient => {}
-            outcome => return Ok(in_their_places(&order, outcome?)),
+            outcome => return outcome,
         }
-        order.sort_by(|a, b| {
-            let identities = |place: &usize| devices.get(*place).map(|device| &device.identities);
-            identities(a).cmp(&identities(b))
-        });
     }
     let mut outcomes = Vec::with_capacity(devices.len());
     for place in 0..devices.len() {
@@ -53,7 +52,7 @@ async fn one(
         if Instant::now() >= patient {
             break;
         }
-        match attempt(engine, devices, &[place], change).await {
+        match attempt(engine, devices, place..place + 1, change).await {
             Ok(added) => return added.into_iter().next().ok_or(StoreError::Closed),
             Err(error) if is_conflict(engine, &error) => last = error,
             Err(error) => return Err(error),
@@ -62,20 +61,15 @@ async fn one(
     Ok(Added::Failed(last))
 }
 
-/// Those at these places, in this order, in one transaction.
+/// Those at these places, in one transaction.
 async fn attempt(
     engine: &Signalling,
     devices: &Arc<[NewDevice]>,
-    order: &[usize],
+    places: Range<usize>,
     change: &Change,
 ) -> Result<Vec<Added>, StoreError> {
-    let (devices, order, change) = (devices.clone(), order.to_vec(), change.clone());
-    engine
-        .write(move |s| {
-            let devices: Vec<&NewDevice> = order.iter().filter_map(|place| devices.get(*place)).collect();
-            add_all(s, &devices, &change)
-        })
-        .await
+    let (devices, change) = (devices.clone(), change.clone());
+    engine.write(move |s| add_all(s, devices.get(places).unwrap_or_default(), &change)).await
 }
 
 /// SQLite has one writer, and there it is a rule of our own that was broken.
@@ -83,16 +77,13 @@ const fn is_conflict(engine: &Signalling, error: &StoreError) -> bool {
     engine.has_several_writers() && matches!(error, StoreError::Locked | StoreError::Constraint(_))
 }
 
-fn in_their_places(order: &[usize], outcomes: Vec<Added>) -> Vec<Added> {
-    let mut placed: Vec<(usize, Added)> = order.iter().copied().zip(outcomes).collect();
-    placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, added)| added).collect()
-}
-
-fn add_all(s: &mut dyn Session, devices: &[&NewDevice], change: &Change) -> Result<Vec<Added>, StoreError> {
+fn add_all(s: &mut dyn Session, devices: &[NewDevice], change: &Change) -> Result<Vec<Added>, StoreError> {
     let mut outcomes = Vec::with_capacity(devices.len());
     let mut first_and_last = None;
     let mut added = 0_usize;
+    if devices.len() > 1 {
+        s.take_turn(Turn::AddingDevices)?;
+    }
     let adding = Adding::begin(s, change.at)?;
     for device in devices {
         let outcome = adding.add(s, device)?;

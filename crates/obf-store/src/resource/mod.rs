@@ -29,9 +29,9 @@ mod sqn;
 mod stakeholders;
 mod tables;
 
+pub use crate::audit::{Act, AuditFilter, AuditRow, Fault, Verified};
 pub use administrators::AdministratorAccount;
 pub use applications::{Application, ApplicationFilter};
-pub use audit::{Act, AuditFilter, AuditRow, Fault, Verified};
 pub use backup::RestoreError;
 pub use credentials::{
     AkaAlgorithm, AkaParameters, Credential, CredentialState, FIRST_KEY_INDEX, HlrName, HlrNameError,

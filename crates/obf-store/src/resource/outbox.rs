@@ -1,6 +1,6 @@
 //! Notices for Authentication Servers, kept until each has acknowledged them (WIRES "Notices").
 
-use super::{ResourceDb, audit, device_rows};
+use super::{ResourceDb, device_rows};
 use crate::{
     StoreError,
     sql::{Row, Session, Value, values},
@@ -216,6 +216,6 @@ impl Change {
         object: &str,
         detail: &str,
     ) -> Result<(), StoreError> {
-        audit::append(s, self.at, &self.actor, action, object, &self.reason, detail)
+        crate::audit::append(s, self.at, &self.actor, action, object, &self.reason, detail)
     }
 }

@@ -3,7 +3,8 @@
 
 use crate::{
     Engine, Failure, Statistics, StoreError,
-    sql::{Row, Session, Value},
+    audit::Transactions,
+    sql::{Row, Session, Turn, Value},
 };
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -80,6 +81,22 @@ impl Signalling {
     }
 }
 
+impl Transactions for Signalling {
+    async fn writing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write(work).await
+    }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read(work).await
+    }
+}
+
 /// Does `work`, and says whether it put notices into the transaction.
 fn noting<T, E>(
     session: &mut dyn Session,
@@ -115,6 +132,10 @@ impl Session for Noting<'_> {
 
     fn lock_table(&mut self, table: &str) -> Result<(), StoreError> {
         self.session.lock_table(table)
+    }
+
+    fn take_turn(&mut self, turn: Turn) -> Result<(), StoreError> {
+        self.session.take_turn(turn)
     }
 
     fn columns(&mut self, table: &str) -> Result<Vec<String>, StoreError> {

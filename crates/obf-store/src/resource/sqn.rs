@@ -3,7 +3,7 @@
 //! device's key, and a row of the audit.
 
 use super::{
-    Credential, CredentialState, Device, DeviceId, ResourceDb, RightsPage, audit,
+    Credential, CredentialState, Device, DeviceId, ResourceDb, RightsPage,
     device_rows::{load, load_of},
     rights,
 };
@@ -232,5 +232,5 @@ fn take(
 
 fn record(s: &mut dyn Session, device: &Device, key_use: &KeyUse, reason: &str) -> Result<(), StoreError> {
     let object = device.primary().map(ToString::to_string).unwrap_or_default();
-    audit::append(s, key_use.at, &key_use.actor, "key.use", &object, reason, "")
+    crate::audit::append(s, key_use.at, &key_use.actor, "key.use", &object, reason, "")
 }

@@ -15,7 +15,13 @@ pub async fn open_all(directory: &Path) -> Vec<ResourceDb> {
 
 /// Two nodes on an empty database.
 pub async fn open_nodes(directory: &Path) -> [AuthStore; 2] {
-    [(); 2].map(|()| AuthStore::open(&Options::new(directory.join("auth.db"))).unwrap())
+    open_nodes_with_back_door(directory).await.0
+}
+
+/// The same, and a way into it past the store.
+pub async fn open_nodes_with_back_door(directory: &Path) -> ([AuthStore; 2], BackDoor) {
+    let path = directory.join("auth.db");
+    ([(); 2].map(|()| AuthStore::open(&Options::new(&path)).unwrap()), BackDoor(path))
 }
 
 /// A way into the same database past the store.

@@ -13,7 +13,7 @@ use obf_client::{
     AppStream, AssociationStore, AuthenticationServer, Client as ObfClient, ConnectError, Fault,
     SecurityAssociation, Settings, SoftwareSe,
 };
-use obf_types::{AppId, NafId, UaId, hex};
+use obf_types::{AppId, UaId, hex};
 use serde_json::json;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
@@ -111,7 +111,8 @@ impl Bootstrap {
         let mut said = described(&association);
         if let (Some(app), Some(fields)) = (self.show_key, said.as_object_mut()) {
             let ua = self.ua.unwrap_or(UaId::TLS13_PSK);
-            let key = association.app_key(&NafId { app: app.clone(), ua });
+            let (_, key) =
+                client.app_key(app.clone(), ua).await.map_err(|error| failed(&error, Some(&app)))?;
             fields.insert("app".to_owned(), json!(app.as_str()));
             fields.insert("ua".to_owned(), json!(ua.to_string()));
             fields.insert("key".to_owned(), json!(hex::encode(key.expose())));
@@ -225,6 +226,7 @@ fn described(association: &SecurityAssociation) -> serde_json::Value {
         "expires": association.expires.to_string(),
         "schema": association.schema.name(),
         "algorithm": association.method.algorithm_name(),
+        "technology": association.technology.name(),
         "counter": association.counter,
         "device": association.identity.as_ref().map(|identity| identity.value()),
     })

@@ -56,6 +56,9 @@ pub struct Create {
     /// milenage or tuak.
     #[arg(long, default_value = "milenage")]
     algorithm: String,
+    /// 3gpp, or standalone for keys that are of no network but yours. The file says it to those who register from it.
+    #[arg(long, default_value = "3gpp")]
+    technology: String,
     /// csv or pskc.
     #[arg(long, default_value = "pskc")]
     format: String,
@@ -137,7 +140,7 @@ impl Create {
         let admin = Admin::of(&context.configuration()?, Node::Resource)?;
         let body = json!({
             "imsi": self.imsi, "iccid": self.iccid, "count": self.count, "algorithm": self.algorithm,
-            "format": self.format, "transport_key_name": name, "transport_key": *key,
+            "technology": self.technology, "format": self.format, "transport_key_name": name, "transport_key": *key,
         });
         // Half a key file is none, and what was registered has its keys nowhere else.
         let written = write_file(context, &self.out, admin.download("/v1/kms:create", &body)).await;

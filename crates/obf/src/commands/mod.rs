@@ -15,7 +15,6 @@ pub mod init;
 pub mod kms;
 pub mod personalise;
 pub mod serve;
-pub mod token;
 
 use crate::{
     admin::Admin,
@@ -44,7 +43,6 @@ async fn own(command: Command, context: &Context) -> Outcome {
         Command::App(command) => command.run(context).await,
         Command::Kms(command) => command.run(context).await,
         Command::Client(command) => command.run(context).await,
-        Command::Token(command) => command.run(context).await,
         Command::Backup(command) => command.run(context).await,
         Command::Restore(command) => command.run(context).await,
         #[cfg(feature = "bench")]

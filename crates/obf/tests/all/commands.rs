@@ -386,6 +386,115 @@ fn a_device_reaches_an_application_until_it_is_revoked() {
     drop(application);
 }
 
+/// Issue 11 sentence 7: what is done at the Authentication Server is in an audit of its own, and `obf audit` reads both.
+#[test]
+fn the_audits_of_both_servers_are_listed_exported_and_verified() {
+    let mut deployment = running();
+    let sim = Sim::number(1);
+    deployment.add_app("track.example");
+    deployment.add_device(&sim, &["track.example"]);
+    let se = deployment.file("sim.json");
+    fs::write(&se, sim.import_line()).unwrap();
+    deployment.obf(&["client", "bootstrap", "--se", se.to_str().unwrap()]).expect_success();
+    let json = |deployment: &Deployment, arguments: &[&str]| {
+        let ran = deployment.obf(&[&["--json"], arguments].concat());
+        ran.expect_success();
+        ran.json_lines()
+    };
+    let token = json(&deployment, &["token", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let said = json(&deployment, &["token", "revoke", &token, "--reason", "stolen vehicle"]);
+    assert_eq!(said, [serde_json::json!({ "token": token, "done": "revoked" })]);
+
+    let (all, auth) = (["audit", "list"], ["audit", "list", "--server", "auth"]);
+    let row = &json(&deployment, &auth)[0];
+    assert_eq!((&row["server"], &row["actor"], &row["seq"]), (&"auth".into(), &"admin".into(), &1.into()));
+    assert_eq!((&row["action"], &row["reason"]), (&"token.revoke".into(), &"stolen vehicle".into()));
+    assert_eq!(row["object"], format!("token:{token}"));
+    assert_eq!(row["detail"], format!("of imsi:{}", sim.imsi));
+    let listed = json(&deployment, &all);
+    let of = |server: &str| listed.iter().filter(|row| row["server"] == server).count();
+    assert!(of("resource") > 2 && of("auth") == 1, "{listed:?}");
+    assert_eq!(listed.last(), Some(row), "in order of time");
+    assert_eq!(json(&deployment, &["audit", "export"]).len(), listed.len());
+    assert_eq!(json(&deployment, &["audit", "export", "--server", "auth"]), std::slice::from_ref(row));
+    assert_eq!(json(&deployment, &["audit", "list", "--action", "token.revoke"]), std::slice::from_ref(row));
+
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let verified = loop {
+        let verified = json(&deployment, &["audit", "verify"]);
+        if verified.iter().all(|verified| verified["unsealed"] == 0) {
+            break verified;
+        }
+        assert!(Instant::now() < deadline, "both are sealed: {verified:?}");
+    };
+    let of = |name: &str| verified.iter().map(|verified| verified[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("server"), ["resource", "auth"]);
+    assert_eq!(of("intact"), [true, true]);
+    // A head that was noted is in one of the chains; it need not be said in which.
+    let heads: Vec<String> = of("head").iter().map(|head| head.as_str().unwrap().to_owned()).collect();
+    for head in &heads {
+        deployment.obf(&["audit", "verify", "--head", head]).expect_success();
+    }
+    deployment.obf(&["audit", "verify", "--server", "auth", "--head", &heads[1]]).expect_success();
+    for wrong in [&["--head", &"07".repeat(32)][..], &["--server", "resource", "--head", &heads[1]]] {
+        let refused = deployment.obf(&[&["audit", "verify"], wrong].concat());
+        assert!(refused.code() == 6 && refused.stderr.contains("[audit-altered]"), "{wrong:?}: {refused:?}");
+    }
+
+    // Whoever writes to the database makes the reason another.
+    assert!(deployment.servers()[0].terminate().success());
+    let database = deployment.file("data/auth.db");
+    let mut octets = fs::read(&database).unwrap();
+    let reason = b"stolen vehicle";
+    let at =
+        octets.windows(reason.len()).position(|window| window == reason).expect("the reason on the disk");
+    octets[at..at + reason.len()].copy_from_slice(b"a mere mistake");
+    fs::write(&database, octets).unwrap();
+    deployment.servers().clear();
+    deployment.serve("all", &[]);
+    let altered = deployment.obf(&["audit", "verify"]);
+    assert!(altered.code() == 6 && altered.stderr.contains("the audit of the auth server"), "{altered:?}");
+    assert!(altered.stdout.contains("record 1 is not as it was written"), "{altered:?}");
+    deployment.obf(&["audit", "verify", "--server", "resource"]).expect_success();
+
+    // One that does not run is said to be left out; one that cannot be reached makes it fail.
+    assert!(deployment.servers()[0].terminate().success());
+    deployment.servers().clear();
+    deployment.serve("resource", &[]);
+    let verified = deployment.obf(&["audit", "verify"]);
+    assert!(verified.expect_success().contains("the auth server does not run here"), "{verified:?}");
+    let config = fs::read_to_string(deployment.config()).unwrap();
+    let nowhere = config.replacen("[admin]", "[admin]\nauth = \"127.0.0.1:1\"", 1);
+    fs::write(deployment.config(), nowhere).unwrap();
+    let half = deployment.obf(&["--json", "audit", "list"]);
+    assert_eq!((half.code(), half.json_lines().is_empty()), (4, false), "{half:?}");
+}
+
+/// Issue 11 sentence 7: an administrator of the Resource Server is one of the Authentication Server, with the same role.
+#[test]
+fn an_administrator_that_the_resource_server_registered_administers_the_authentication_server() {
+    let deployment = running();
+    let config = fs::read_to_string(deployment.config()).unwrap();
+    let as_administrator = |name: &str, role: &str, arguments: &[&str]| {
+        let added = deployment.obf(&["--json", "administrator", "add", name, "--role", role]);
+        added.expect_success();
+        let token = added.json_lines()[0]["token"].as_str().unwrap().to_owned();
+        fs::write(deployment.file("other.token"), token).unwrap();
+        let other = deployment.file("other.toml");
+        fs::write(&other, config.replacen("\"admin.token\"", "\"other.token\"", 1)).unwrap();
+        deployment.obf(&[&["--config", other.to_str().unwrap()], arguments].concat())
+    };
+    let token = format!("{}==@rs.as.obf.example", "IyMjIyMjIyMjIyMjIyMjIw");
+    as_administrator("auditor-1", "auditor", &["token", "list"]).expect_success();
+    as_administrator("auditor-2", "auditor", &["audit", "verify"]).expect_success();
+    let refused = as_administrator("auditor-3", "auditor", &["token", "revoke", &token]);
+    assert!(refused.code() == 3 && refused.stderr.contains("[not-permitted]"), "{refused:?}");
+    let unknown = as_administrator("operator-1", "operator", &["token", "revoke", &token]);
+    assert!(unknown.stderr.contains("[OBF-101]"), "{unknown:?}");
+    as_administrator("operator-2", "operator", &["sealing-key", "list"]).expect_success();
+    as_administrator("reader", "read-only", &["app", "seen"]).expect_success();
+}
+
 #[test]
 fn help_teaches_and_completions_are_written() {
     let deployment = init();

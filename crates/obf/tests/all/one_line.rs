@@ -2,8 +2,9 @@
 //! still a line to import. Driven by the description, so that a field added at one end cannot be forgotten at the other.
 
 use obf_aka::{Amf, Milenage, Sqn, generate_vector};
-use obf_client::{KeyIndex, SecureElement as _, SoftwareSe};
+use obf_client::{KeyIndex, SoftwareSe, se::Aka as _};
 use obf_resource::registry::DeviceRecord;
+use obf_token::Algorithm;
 use obf_types::{MncLength, Secret};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -85,7 +86,7 @@ fn a_file_that_an_element_has_written_is_still_a_line_to_import() {
     let se = element(&path, &line.replace(&json!(vec![0; 32]).to_string(), "null")).unwrap();
     let key = Milenage::new(&Secret::new([0x11; 16]), &Secret::new([0x22; 16])).into();
     let vector = generate_vector(&key, &[1; 16], Sqn::new(64).unwrap(), Amf::ZERO);
-    se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn).unwrap();
+    se.authenticate(KeyIndex::SUBSCRIBER, &vector.rand, &vector.autn, Algorithm::AkaV2Sha256).unwrap();
     let written = std::fs::read_to_string(&path).unwrap();
     assert!(written.contains("\"accepted\": ["), "{written}");
     let (before, after) = (home(&line).unwrap(), home(&written).unwrap());

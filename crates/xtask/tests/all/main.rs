@@ -82,7 +82,7 @@ fn wires_md_names_every_problem_of_the_admin_api() {
     let page = page();
     let sources = [
         include_str!("../../../obf-resource/src/admin/problem.rs"),
-        include_str!("../../../obf-auth/src/admin.rs"),
+        include_str!("../../../obf-admin-http/src/problem.rs"),
     ];
     // Of what kind an object is, in the same file.
     let kinds = ["resource-server", "application-provider"];

@@ -5,8 +5,9 @@ use obf_aka::{AkaVector, SecretOutput};
 use obf_radius::{AttributeWriter, Code, Framing, Pending, Request, Vendor, refuse};
 use obf_rpo::{KeyGrant, KeyRequest, Resume, TokenNotice};
 use obf_rpr::{
-    ApplicationAnswer, ApplicationRequest, AuthenticationData, Resynchronisation, Rights, RightsRequest,
-    RightsSelector, RprClient, RprOperation, RprRequest, VectorAnswer, VectorRequest, answer::DeviceFacts,
+    AdministratorAnswer, AdministratorCredential, AdministratorRequest, ApplicationAnswer,
+    ApplicationRequest, AuthenticationData, Resynchronisation, Rights, RightsRequest, RightsSelector,
+    RprClient, RprOperation, RprRequest, VectorAnswer, VectorRequest, answer::DeviceFacts,
 };
 use obf_token::{AppKey, Mode, Technology, TokenId};
 use obf_types::{
@@ -37,6 +38,11 @@ pub fn packet(example: &Example) {
         }
         "RPR: a vector, and one right" => vector_answer(example),
         "RPR: an application's registration" => application_answer(example),
+        "RPR: whose is this token" => {
+            let credential = AdministratorCredential::TokenSha256(example.array("OBF-Token-SHA-256"));
+            rpr_request(example, &RprOperation::Administrator(AdministratorRequest { credential }))
+        }
+        "RPR: an administrator's" => administrator_answer(example),
         "RPR: refused" => {
             let refusal = Refusal::from_code(example.number("OBF-Error").try_into().unwrap()).unwrap();
             assert_eq!(example.text("Reply-Message"), refusal.to_string());
@@ -208,6 +214,14 @@ fn application_answer(example: &Example) -> Vec<u8> {
     let packet = reply(example, |request, out| answer.encode(request, VENDOR, out).unwrap());
     let read = asked(example).0.accept(&framing(example), &packet).unwrap();
     assert_eq!(ApplicationAnswer::decode(&read, VENDOR).unwrap(), answer);
+    packet
+}
+
+fn administrator_answer(example: &Example) -> Vec<u8> {
+    let answer = AdministratorAnswer { name: example.text("User-Name"), role: example.text("OBF-Role") };
+    let packet = reply(example, |request, out| answer.encode(request, VENDOR, out).unwrap());
+    let read = asked(example).0.accept(&framing(example), &packet).unwrap();
+    assert_eq!(AdministratorAnswer::decode(&read, VENDOR).unwrap(), answer);
     packet
 }
 

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use obf_keyfile::{Algorithm, Entry, Fault, Format, KeyRecord, Reader, TransportKey, Writer};
-use obf_types::{GlobalIdentity, IdentityKind, SecretBytes};
+use obf_types::{GlobalIdentity, IdentityKind, SecretBytes, Technology};
 
 pub fn transport(octet: u8, length: usize) -> TransportKey {
     TransportKey::new("maker-2026", SecretBytes::new(vec![octet; length])).unwrap()
@@ -33,7 +33,9 @@ pub fn record(number: u64) -> KeyRecord {
     let tuak = number % 3 == 2;
     let (algorithm, k, c) = if tuak { (Algorithm::Tuak, 32, 32) } else { (Algorithm::Milenage, 16, 16) };
     let record = KeyRecord::new(identities, algorithm, octets(1, k), octets(2, c)).unwrap();
-    KeyRecord { amf: (number.is_multiple_of(2)).then_some([0, 1]), sqn: Some([0, 0, 0, 0, 0, 32]), ..record }
+    let technology = if number % 4 == 1 { Technology::Standalone } else { Technology::ThreeGpp };
+    let amf = number.is_multiple_of(2).then_some([0, 1]);
+    KeyRecord { technology, amf, sqn: Some([0, 0, 0, 0, 0, 32]), ..record }
 }
 
 pub fn file(format: Format, key: &TransportKey, records: &[KeyRecord]) -> Vec<u8> {

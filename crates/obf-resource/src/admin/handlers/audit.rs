@@ -1,101 +1,39 @@
-//! The audit: read, exported, verified.
+//! The audit.
 
-use super::{Reply, object, page, streamed};
+use super::Reply;
 use crate::{admin::Administration, registry::Registry};
-use bytes::Bytes;
-use hyper::StatusCode;
-use obf_admin::resource::audit::{AuditRow as View, AuditVerified};
-use obf_admin_http::{AdminRequest, Problem, body};
-use obf_store::resource::{AuditFilter, AuditRow, Fault};
-use obf_types::hex;
-use std::time::Duration;
-use tokio::{sync::mpsc, time::timeout};
+use obf_admin_http::{
+    AdminRequest,
+    audit::{self, AuditLog},
+};
+use obf_store::{
+    StoreError,
+    audit::{AuditFilter, AuditRow, Verified},
+};
 
-/// Rows read at once by an export.
-const ROWS: u32 = 1000;
-/// How long the other end may take nothing.
-const PATIENCE: Duration = Duration::from_secs(30);
+impl AuditLog for Registry {
+    async fn audit_rows(
+        &self,
+        filter: AuditFilter,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        Self::audit_rows(self, filter, after, limit).await
+    }
+
+    async fn verify_audit(&self, noted: Option<[u8; 32]>) -> Result<Verified, StoreError> {
+        Self::verify_audit(self, noted).await
+    }
+}
 
 pub async fn list(work: &Administration, asked: AdminRequest) -> Reply {
-    let after = asked.query_as("after")?.unwrap_or(0);
-    let rows = work.registry.audit_rows(filter(&asked), after, asked.limit() + 1).await?;
-    page("audit", rows, asked.limit(), |row| row.seq.to_string(), shown)
+    audit::list(&work.registry, asked).await
 }
 
 pub async fn export(work: &Administration, asked: AdminRequest) -> Reply {
-    let after = asked.query_as("after")?.unwrap_or(0);
-    let (lines, ending, answer) = body::stream(body::WAITING_LINES);
-    let (registry, filter) = (work.registry.clone(), filter(&asked));
-    work.running.spawn(async move {
-        match write(&registry, filter, after, &lines).await {
-            Ok(()) => ending.whole(),
-            Err(problem) => tracing::warn!(detail = problem.detail, "an export of the audit broke off"),
-        }
-    });
-    Ok(streamed("application/jsonl", answer))
-}
-
-async fn write(
-    registry: &Registry,
-    filter: AuditFilter,
-    mut after: i64,
-    lines: &mpsc::Sender<Bytes>,
-) -> Result<(), Problem> {
-    loop {
-        let rows = registry.audit_rows(filter.clone(), after, ROWS).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = last.seq;
-        for row in &rows {
-            let mut line = serde_json::to_vec(&shown(row)).map_err(|error| Problem::internal(&error))?;
-            line.push(b'\n');
-            match timeout(PATIENCE, lines.send(line.into())).await {
-                Ok(Ok(())) => {}
-                _ => return Err(Problem::internal(&"its reader went away")),
-            }
-        }
-    }
+    audit::export(&work.registry, &work.running, &asked)
 }
 
 pub async fn verify(work: &Administration, asked: AdminRequest) -> Reply {
-    let noted = asked.query("head").and_then(hex::array);
-    let verified = work.registry.verify_audit(noted).await?;
-    let said = AuditVerified {
-        intact: verified.faults.is_empty(),
-        records: verified.rows,
-        unsealed: verified.unsealed,
-        head: verified.head.map(|hash| hex::encode(&hash)),
-        faults: verified.faults.iter().map(words).collect(),
-    };
-    object(StatusCode::OK, &said)
-}
-
-fn words(fault: &Fault) -> String {
-    match fault {
-        Fault::Altered { seq } => format!("record {seq} is not as it was written"),
-        Fault::Removed { seq } => format!("record {seq} was removed"),
-        Fault::Inserted { seq } => format!("record {seq} was put in afterwards"),
-        Fault::HeadMissing => {
-            "no seal has the head that was noted: the end was cut off, or all of it was made anew".to_owned()
-        }
-        Fault::SealBroken { last_seq } => {
-            format!("the seal up to record {last_seq} does not follow from the one before it")
-        }
-    }
-}
-
-fn filter(asked: &AdminRequest) -> AuditFilter {
-    let text = |name| asked.query(name).map(str::to_owned);
-    AuditFilter { actor: text("actor"), action: text("action"), object: text("object") }
-}
-
-fn shown(row: &AuditRow) -> View {
-    View {
-        seq: u64::try_from(row.seq).unwrap_or_default(),
-        at: row.at.into(),
-        actor: row.act.actor.clone(),
-        action: row.act.action.clone(),
-        object: row.act.object.clone(),
-        reason: row.act.reason.clone(),
-        detail: row.act.detail.clone(),
-    }
+    audit::verify(&work.registry, asked).await
 }

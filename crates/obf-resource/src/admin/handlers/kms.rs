@@ -1,7 +1,11 @@
 //! Key management: status, rotation, key files for new secure elements.
 
 use super::{Reply, object, streamed};
-use crate::{admin::Administration, provisioning::creation, registry::RegistryError};
+use crate::{
+    admin::Administration,
+    provisioning::creation,
+    registry::{self, RegistryError},
+};
 use hyper::StatusCode;
 use obf_admin::resource::{
     devices::AlgorithmName,
@@ -58,7 +62,8 @@ pub async fn create(work: &Administration, asked: AdminRequest) -> Reply {
         AlgorithmName::Tuak => Algorithm::Tuak,
     };
     let batch = Batch::new(&record.imsi, record.iccid.as_deref(), record.count, algorithm);
-    let batch = batch.map_err(Problem::rule)?;
+    let mut batch = batch.map_err(Problem::rule)?;
+    batch.technology = registry::technology(record.technology)?;
     let format = match record.format {
         KeyFileFormat::Csv => Format::Csv,
         KeyFileFormat::Pskc => Format::Pskc,

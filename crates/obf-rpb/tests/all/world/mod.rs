@@ -6,7 +6,7 @@ use obf_aka::{
     AkaVector, Algorithm as Aka, Amf, Authentication, CounterScheme, Sqn, SqnArray, SqnLayout, SqnLimits,
     authenticate, generate_vector, verify_auts,
 };
-use obf_rpb::client::{ClientSettings, SeAnswer};
+use obf_rpb::client::{AkaAnswer, ClientSettings};
 use obf_rpb::http::{ClientRequest, HttpResponse};
 use obf_rpb::server::{
     AuthenticationData, CommitAnswer, Context, NewToken, Settings, Spend, SpendAnswer, Vector, VectorAnswer,
@@ -220,6 +220,7 @@ impl Device {
                 username: username.into(),
                 domain: Domain::new("as.operator.example").unwrap(),
                 minimum: Algorithm::AkaV1Md5,
+                strongest: Algorithm::AkaV2Sha256,
                 schemas: vec![KeySchema::Obf1, KeySchema::GbaMe],
                 product: "OBF-Client/0.1".into(),
             },
@@ -235,15 +236,15 @@ impl Device {
         device
     }
 
-    pub fn authenticate(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> SeAnswer {
+    pub fn authenticate(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> AkaAnswer {
         match authenticate(&self.aka, &mut self.memory, rand, autn) {
-            Authentication::Success(success) => SeAnswer::Response {
+            Authentication::Success(success) => AkaAnswer::HandedOut {
                 res: SecretBytes::from(success.res.expose()),
                 ck: Secret::from_slice(success.ck.expose()).unwrap(),
                 ik: Secret::from_slice(success.ik.expose()).unwrap(),
             },
-            Authentication::SynchronisationFailure(auts) => SeAnswer::SynchronisationFailure { auts },
-            Authentication::MacFailure => SeAnswer::MacFailure,
+            Authentication::SynchronisationFailure(auts) => AkaAnswer::SynchronisationFailure { auts },
+            Authentication::MacFailure => AkaAnswer::MacFailure,
         }
     }
 
@@ -265,7 +266,7 @@ impl Device {
             meddle(world, &mut request, &mut reply);
             let reply = reply.unwrap();
             match bootstrap.answer(&response(&reply))? {
-                ClientStep::Authenticate { rand, autn } => {
+                ClientStep::Authenticate { rand, autn, .. } => {
                     let cnonce = world.random.octets();
                     request = bootstrap.authenticated(self.authenticate(&rand, &autn), cnonce)?;
                 }

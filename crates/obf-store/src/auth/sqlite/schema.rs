@@ -82,5 +82,22 @@ pub const SCHEMA: Schema = Schema {
         CREATE VIEW token_apps AS SELECT seq AS token, app FROM tokens JOIN rights_apps USING (rights);
     ", "
         UPDATE tokens SET how = ((how & 3) << 24) | (((how >> 2) & 3) << 16) | (((how >> 4) & 3) << 8) | (how >> 6);
+    ", "
+        CREATE TABLE audit (
+            seq INTEGER PRIMARY KEY,
+            at INTEGER NOT NULL,
+            actor TEXT NOT NULL,
+            action TEXT NOT NULL,
+            object TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            detail TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE audit_seals (
+            last_seq INTEGER PRIMARY KEY,
+            seqs BLOB NOT NULL,
+            digests BLOB NOT NULL,
+            hash BLOB NOT NULL,
+            at INTEGER NOT NULL
+        ) STRICT;
     "],
 };

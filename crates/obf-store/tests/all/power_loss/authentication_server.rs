@@ -1,8 +1,12 @@
-//! An Authentication Server's store: every token, revocation, spent challenge and notice that was acknowledged is there
-//! again, and no bootstrap counter is given twice.
+//! An Authentication Server's store: every token, revocation, spent challenge, notice and administrator's act that was
+//! acknowledged is there again, the chain of the audit is whole, and no bootstrap counter is given twice.
 
 use super::*;
-use obf_store::{Options, auth::*};
+use obf_store::{
+    Options,
+    audit::{Act, AuditFilter},
+    auth::*,
+};
 use obf_token::{Algorithm, Method, Technology, TokenFacts, TokenId};
 use obf_types::{AppId, Domain, Epoch, KeySchema, Lifetime, Right};
 use std::sync::Arc;
@@ -43,11 +47,22 @@ fn bootstrap(number: u64, of: u64, epoch: u64) -> Bootstrap {
     }
 }
 
+fn act(number: u64) -> Act {
+    Act {
+        actor: "alice".into(),
+        action: "tokens.revoke".into(),
+        object: id(number).to_string(),
+        reason: String::new(),
+        detail: String::new(),
+    }
+}
+
 /// What was acknowledged: of each device, its counter and epoch; tokens by number and device, and what ended.
 #[derive(Clone, Default)]
 struct Acknowledged {
     tokens: Vec<(u64, u64)>,
     ended: Vec<u64>,
+    revoked: Vec<u64>,
     spent: Vec<u64>,
     counters: Vec<(u64, u64)>,
     epochs: Vec<(u64, u64)>,
@@ -62,6 +77,9 @@ async fn work(store: AuthStore, lane: u64, load: Arc<Load>, all: Arc<Mutex<Ackno
         }
         let number = lane * 1_000_000 + step;
         match step % 9 {
+            2 => {
+                store.seal_audit(NOW).await.unwrap();
+            }
             4 => {
                 assert_eq!(store.spend(id(number), None, UnixTime(NOW.0 + 60)).await, Ok(Spent::Fresh));
                 all.lock().unwrap().spent.push(number);
@@ -70,8 +88,10 @@ async fn work(store: AuthStore, lane: u64, load: Arc<Load>, all: Arc<Mutex<Ackno
                 let last = live.pop().unwrap();
                 // Before it is acknowledged it may have ended or not.
                 all.lock().unwrap().tokens.retain(|(token, _)| *token != last);
-                assert_eq!(store.end_token(id(last), NOW).await, Ok(true));
-                all.lock().unwrap().ended.push(last);
+                assert_eq!(store.revoke_token(id(last), act(last), NOW).await, Ok(true));
+                let mut all = all.lock().unwrap();
+                all.ended.push(last);
+                all.revoked.push(last);
             }
             8 => {
                 epoch += 1;
@@ -109,6 +129,13 @@ async fn check(directory: &Path, acknowledged: &Acknowledged) {
     for number in &acknowledged.ended {
         assert_eq!(store.token(id(*number), NOW).await, Ok(Lookup::Revoked), "token {number}");
         assert!(told.contains(&id(*number)), "no notice of {number}");
+    }
+    let verified = store.verify_audit(None).await.unwrap();
+    assert_eq!(verified.faults, [], "the chain of the audit");
+    let acts = store.audit_rows(AuditFilter::default(), 0, u32::MAX).await.unwrap();
+    assert_eq!(verified.rows + verified.unsealed, acts.len() as u64);
+    for number in &acknowledged.revoked {
+        assert!(acts.iter().any(|row| row.act == act(*number)), "no row of the revocation of {number}");
     }
     for number in &acknowledged.spent {
         let again = store.spend(id(*number), None, NOW).await;

@@ -94,7 +94,7 @@ on_each_engine! {
         assert!(lives(&other, 2, NOW).await);
         let changes = follow(&other, &mut cursor).await;
         assert!(matches!(changes[..], [Change::Superseded { counter: 17, .. }]), "{changes:?}");
-        let of_device = TokenFilter { device: Some(device(7)), app: None };
+        let of_device = TokenFilter { device: Some(device(7)), ..TokenFilter::default() };
         assert_eq!(other.list(of_device, None, 100, NOW).await.unwrap().len(), 16);
     }
 
@@ -112,12 +112,13 @@ on_each_engine! {
                 tokens.into_iter().map(|token| token.id).collect::<Vec<_>>()
             }
         };
-        let of_app = |name| TokenFilter { device: None, app: Some(app(name)) };
+        let of_app = |name| TokenFilter { app: Some(app(name)), ..TokenFilter::default() };
         assert_eq!(list(of_app("z.example"), None).await, [id(20)]);
         assert_eq!(list(of_app("a.example"), None).await, [id(1), id(2), id(3), id(4)]);
         assert_eq!(list(of_app("a.example"), Some(id(8))).await, [id(9)]);
-        assert_eq!(list(TokenFilter { device: Some(device(5)), app: None }, None).await, [id(5)]);
-        let both = TokenFilter { device: Some(device(5)), app: Some(app("z.example")) };
+        let of_5 = TokenFilter { device: Some(device(5)), ..TokenFilter::default() };
+        assert_eq!(list(of_5.clone(), None).await, [id(5)]);
+        let both = TokenFilter { app: Some(app("z.example")), ..of_5 };
         assert_eq!(list(both, None).await, []);
         assert_eq!(list(TokenFilter::default(), Some(id(9))).await, [id(20)]);
         assert_eq!(list(TokenFilter::default(), None).await, [id(1), id(2), id(3), id(4)]);

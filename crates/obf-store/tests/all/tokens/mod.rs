@@ -2,6 +2,7 @@
 //! and on PostgreSQL (`tests/peers`); `crate::engine` is the one or the other.
 #![allow(dead_code, reason = "some is for the tests of one engine")]
 
+mod audit;
 mod bootstraps;
 mod ending;
 mod feed;

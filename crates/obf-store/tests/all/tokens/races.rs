@@ -44,7 +44,7 @@ on_each_engine! {
             assert!(counters.insert(counter), "{counter} twice");
         }
         assert_eq!((counters.first(), counters.last()), (Some(&1), Some(&40)));
-        let of_device = TokenFilter { device: Some(device(7)), app: None };
+        let of_device = TokenFilter { device: Some(device(7)), ..TokenFilter::default() };
         assert_eq!(stores[0].list(of_device, None, 100, NOW).await.unwrap().len(), 16);
     }
 

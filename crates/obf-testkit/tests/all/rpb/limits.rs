@@ -89,7 +89,7 @@ fn a_flood_for_one_identity_gets_twenty_vectors_and_looks_the_same_afterwards() 
         lengths.insert(answer.head.len());
         let nonce = obf_digest::AkaNonce::parse(&challenges(&answer)[0].nonce).unwrap();
         let answer = device.authenticate(&nonce.rand, &nonce.autn);
-        authentic.push(matches!(answer, obf_rpb::client::SeAnswer::Response { .. }));
+        authentic.push(matches!(answer, obf_rpb::client::AkaAnswer::HandedOut { .. }));
     }
     assert_eq!(authentic, (0..30).map(|index| index < 20).collect::<Vec<_>>());
     assert_eq!(lengths.len(), 1);
@@ -118,7 +118,7 @@ fn a_replayed_response_does_not_fill_the_bucket_again() {
         assert_eq!(answer.status, 401);
         let nonce = obf_digest::AkaNonce::parse(&challenges(&answer)[0].nonce).unwrap();
         let answer = device.authenticate(&nonce.rand, &nonce.autn);
-        authentic += usize::from(matches!(answer, obf_rpb::client::SeAnswer::Response { .. }));
+        authentic += usize::from(matches!(answer, obf_rpb::client::AkaAnswer::HandedOut { .. }));
     }
     assert!(authentic <= 21, "{authentic} vectors for one response");
 }

@@ -9,7 +9,7 @@ mod relay;
 mod wire;
 
 use obf_aka::{Algorithm as Aka, SqnArray, SqnLayout, SqnLimits};
-use obf_rpb::client::{ClientSettings, SeAnswer};
+use obf_rpb::client::{AkaAnswer, ClientSettings};
 use obf_rpb::{Bootstrap, BootstrapError, ClientStep, SecurityAssociation, http::ClientRequest};
 use obf_testkit::{Deployment, Sim};
 use obf_token::Algorithm;
@@ -35,6 +35,7 @@ impl Device {
                 username: sim.imsi.as_str().into(),
                 domain: Domain::new(DOMAIN).unwrap(),
                 minimum: Algorithm::AkaV2Sha256,
+                strongest: Algorithm::AkaV2Sha256,
                 schemas: vec![KeySchema::Obf1, KeySchema::GbaMe],
                 product: "OBF-Test/1".into(),
             },
@@ -50,17 +51,17 @@ impl Device {
         device
     }
 
-    pub fn authenticate(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> SeAnswer {
+    pub fn authenticate(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> AkaAnswer {
         match obf_aka::authenticate(&self.aka, &mut self.memory, rand, autn) {
-            obf_aka::Authentication::Success(success) => SeAnswer::Response {
+            obf_aka::Authentication::Success(success) => AkaAnswer::HandedOut {
                 res: SecretBytes::from(success.res.expose()),
                 ck: Secret::from_slice(success.ck.expose()).unwrap(),
                 ik: Secret::from_slice(success.ik.expose()).unwrap(),
             },
             obf_aka::Authentication::SynchronisationFailure(auts) => {
-                SeAnswer::SynchronisationFailure { auts }
+                AkaAnswer::SynchronisationFailure { auts }
             }
-            obf_aka::Authentication::MacFailure => SeAnswer::MacFailure,
+            obf_aka::Authentication::MacFailure => AkaAnswer::MacFailure,
         }
     }
 
@@ -68,7 +69,7 @@ impl Device {
     pub fn challenged(&mut self, wire: &mut Wire) -> Result<(Bootstrap, ClientRequest), BootstrapError> {
         let mut bootstrap = Bootstrap::new(self.settings.clone());
         let answer = wire.send(&bootstrap.first_request()?);
-        let ClientStep::Authenticate { rand, autn } = bootstrap.answer(&answer.response())? else {
+        let ClientStep::Authenticate { rand, autn, .. } = bootstrap.answer(&answer.response())? else {
             panic!("no challenge")
         };
         let answer = self.authenticate(&rand, &autn);
@@ -82,7 +83,7 @@ impl Device {
         loop {
             let answer = wire.send(&request);
             match bootstrap.answer(&answer.response())? {
-                ClientStep::Authenticate { rand, autn } => {
+                ClientStep::Authenticate { rand, autn, .. } => {
                     request = bootstrap.authenticated(self.authenticate(&rand, &autn), rand)?;
                 }
                 ClientStep::Done(association) => return Ok(*association),

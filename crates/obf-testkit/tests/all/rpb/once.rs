@@ -98,12 +98,12 @@ fn a_replayed_auts_sends_nothing_on_rpr_and_gets_no_usable_challenge() {
         let replayed = wire.send(&auts);
         let nonce = obf_digest::AkaNonce::parse(&challenges(&replayed)[0].nonce).unwrap();
         let answer = device.authenticate(&nonce.rand, &nonce.autn);
-        assert!(matches!(answer, obf_rpb::client::SeAnswer::MacFailure));
+        assert!(matches!(answer, obf_rpb::client::AkaAnswer::MacFailure));
     }
     assert_eq!(relay.asked(), 2, "a replayed auts reaches no Resource Server");
 
     // The challenge that came by resynchronisation is answered as usual.
-    let obf_rpb::ClientStep::Authenticate { rand, autn } = bootstrap.answer(&in_step.response()).unwrap()
+    let obf_rpb::ClientStep::Authenticate { rand, autn, .. } = bootstrap.answer(&in_step.response()).unwrap()
     else {
         panic!("no challenge")
     };

@@ -7,7 +7,7 @@ use obf_aka::{Algorithm, Authentication, SqnArray, SqnLayout, SqnLimits, authent
 use obf_net::http::HttpClient;
 use obf_rpb::{
     Bootstrap, ClientStep, SecurityAssociation,
-    client::{ClientSettings, SeAnswer},
+    client::{AkaAnswer, ClientSettings},
     http::{ClientRequest, HttpResponse},
 };
 use obf_types::{Domain, KeySchema, Secret, SecretBytes};
@@ -34,16 +34,16 @@ impl Card {
     }
 
     /// AUTHENTICATE.
-    fn answer(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> Result<SeAnswer, Failure> {
+    fn answer(&mut self, rand: &[u8; 16], autn: &[u8; 16]) -> Result<AkaAnswer, Failure> {
         let short = || Failure::other("card", "CK and IK do not have 128 bits");
         Ok(match authenticate(&self.algorithm, &mut self.memory, rand, autn) {
-            Authentication::Success(success) => SeAnswer::Response {
+            Authentication::Success(success) => AkaAnswer::HandedOut {
                 res: SecretBytes::from(success.res.expose()),
                 ck: Secret::from_slice(success.ck.expose()).ok_or_else(short)?,
                 ik: Secret::from_slice(success.ik.expose()).ok_or_else(short)?,
             },
-            Authentication::SynchronisationFailure(auts) => SeAnswer::SynchronisationFailure { auts },
-            Authentication::MacFailure => SeAnswer::MacFailure,
+            Authentication::SynchronisationFailure(auts) => AkaAnswer::SynchronisationFailure { auts },
+            Authentication::MacFailure => AkaAnswer::MacFailure,
         })
     }
 }
@@ -62,6 +62,7 @@ pub async fn bootstrap(
         username: username.into(),
         domain: domain.clone(),
         minimum: obf_token::Algorithm::AkaV1Md5,
+        strongest: obf_token::Algorithm::AkaV2Sha256,
         schemas: vec![KeySchema::Obf1, KeySchema::GbaMe],
         product: concat!("obf/", env!("CARGO_PKG_VERSION")).into(),
     };
@@ -75,7 +76,7 @@ pub async fn bootstrap(
             ClientStep::Done(association) => {
                 return Ok(Traffic { requests, association: *association });
             }
-            ClientStep::Authenticate { rand, autn } => {
+            ClientStep::Authenticate { rand, autn, .. } => {
                 let mut cnonce = [0; 16];
                 getrandom::fill(&mut cnonce).map_err(|error| Failure::other("randomness", error))?;
                 request = machine.authenticated(card.answer(&rand, &autn)?, cnonce).map_err(failed)?;

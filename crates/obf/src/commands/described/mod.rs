@@ -1,7 +1,8 @@
-//! The commands that are operations of the Resource Server's admin API: subcommands, flags and help are made from
+//! The commands that are operations of an admin API: subcommands, flags and help are made from
 //! `obf-admin`'s description, and so are the requests. A command of its own stands only where files or streams do.
 
 mod flags;
+mod several;
 
 use crate::{
     admin::{Admin, Body, Node},
@@ -11,7 +12,7 @@ use crate::{
 };
 use clap::{Arg, ArgMatches, Command};
 use flags::Field;
-use obf_admin::{Answer, Content, Method, Operation, Parameter};
+use obf_admin::{Answer, Api, Content, Method, Operation, Parameter};
 use serde_json::{Map, Value, json};
 
 /// What was typed: an operation with its arguments.
@@ -25,6 +26,21 @@ fn described() -> impl Iterator<Item = (&'static str, &'static str, &'static Ope
         [noun, verb] => Some((*noun, *verb, operation)),
         _ => None,
     })
+}
+
+/// `--server`, of an operation that both servers have.
+const SERVER: &str = "server";
+
+/// The servers that have the operation.
+fn servers(operation: &'static Operation) -> impl Iterator<Item = Api> {
+    Api::ALL.into_iter().filter(|api| api.has(operation))
+}
+
+const fn node(api: Api) -> Node {
+    match api {
+        Api::Resource => Node::Resource,
+        Api::Auth => Node::Auth,
+    }
 }
 
 /// Adds every described command.
@@ -76,6 +92,10 @@ fn command_of(noun: &'static str, verb: &'static str, operation: &'static Operat
     if operation.method == Method::Patch {
         command = command.arg(flags::unset(operation));
     }
+    if servers(operation).count() > 1 {
+        let server = Arg::new(SERVER).long(SERVER).value_name("SERVER").value_parser(Api::ALL.map(Api::name));
+        command = command.arg(server.help("Only of this server, of all that are configured if it is absent"));
+    }
     if operation.conditional {
         let version = Arg::new("if-version").long("if-version").value_name("N");
         let help = "Only if it still has this version";
@@ -97,25 +117,16 @@ impl Typed {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let fields = flags::fields(noun, operation);
         let body = self.body(&fields)?;
-        let admin = Admin::of(&context.configuration()?, Node::Resource)?;
-        let path = operation.path_of(&values);
-        let query: Vec<(&str, Option<&str>)> =
-            operation.query.iter().map(|parameter| (parameter.name, self.text(parameter.name))).collect();
-        let path = path + &super::query(&query);
-        match operation.answers {
-            [Answer { content: Content::Page(name, _), .. }] => {
-                let rows = super::pages(&admin, &path, name).await?;
-                context.out.table(&rows, operation.cli.columns);
-                return Ok(());
-            }
-            [Answer { content: Content::Lines(_), .. }] => {
-                let mut report = admin.lines(&path).await?;
-                while let Some(line) = report.next().await? {
-                    context.out.say(&line, || line.to_string());
-                }
-                return Ok(());
-            }
-            _ => {}
+        let server = match servers(operation).collect::<Vec<_>>()[..] {
+            [only] => only,
+            ref several => return several::read(&self, several, context).await,
+        };
+        let admin = Admin::of(&context.configuration()?, node(server))?;
+        let path = operation.path_of(&values) + &self.query(&[]);
+        if let [Answer { content: Content::Page(name, _), .. }] = operation.answers {
+            let rows = super::pages(&admin, &path, name).await?;
+            context.out.table(&rows, operation.cli.columns);
+            return Ok(());
         }
         let body =
             body.map_or(Body::Nothing, |body| Body::Json(operation.media_types().first().copied(), body));
@@ -127,11 +138,17 @@ impl Typed {
         let answer = answer.map_err(|failure| teach(operation, failure, &said))?;
         if operation.cli.done.is_empty() {
             context.out.say(&answer, || record(&answer));
-            holds(operation, &answer)?;
         } else {
             self.done(context.out, noun, &values, &said);
         }
         Ok(())
+    }
+
+    /// The query that was typed, without what is left out.
+    fn query(&self, without: &[&str]) -> String {
+        let parameters = self.operation.query.iter().filter(|parameter| !without.contains(&parameter.name));
+        let query: Vec<_> = parameters.map(|parameter| (parameter.name, self.text(parameter.name))).collect();
+        super::query(&query)
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -177,17 +194,6 @@ impl Typed {
         let done = self.operation.cli.done;
         out.say(&json!({ noun: id, "done": done }), || format!("{noun} {id} {done}"));
     }
-}
-
-/// An answer can be good news or bad.
-fn holds(operation: &Operation, answer: &Value) -> Outcome {
-    let intact = answer.get("intact").and_then(Value::as_bool);
-    if operation.id == "audit.verify" && intact != Some(true) {
-        let faults = answer.get("faults").and_then(Value::as_array).map_or(0, Vec::len);
-        let text = format!("the audit is not as it was written: {faults} faults");
-        return Err(Failure::bad_data("audit-altered", text));
-    }
-    Ok(())
 }
 
 /// What to type next where the arguments say it better than the code alone.
