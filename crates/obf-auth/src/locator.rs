@@ -7,7 +7,7 @@ use crate::{
     administrators::Administrators,
     applications::Applications,
     config::{Checked, CheckedServer, ConfigError, ResourceServerConfig, Transport},
-    resource_server::{Ourselves, ResourceServer, read_secret},
+    resource_server::{ResourceServer, RprSender, read_secret},
     rules::Rules,
 };
 use obf_net::{
@@ -32,7 +32,7 @@ pub(crate) struct Locator {
     current: RwLock<Arc<Table>>,
     /// One replacement at a time: two that build on the same table would lose the links of one.
     replacing: Mutex<()>,
-    ourselves: Ourselves,
+    rpr_sender: RprSender,
     forwarder: Forwarder<Arc<str>>,
     /// Where notices over UDP may come from.
     udp_peers: Arc<UdpPeers>,
@@ -88,13 +88,13 @@ impl Locator {
     /// [`ConfigError`] where a file of theirs cannot be read.
     pub(crate) async fn open(
         checked: &Checked,
-        ourselves: Ourselves,
+        rpr_sender: RprSender,
     ) -> Result<(Self, ReverseRequests<Arc<str>>), ConfigError> {
         let (forwarder, requests) = reverse_requests();
         let locator = Self {
             current: RwLock::new(Arc::new(Table::empty())),
             replacing: Mutex::new(()),
-            ourselves,
+            rpr_sender,
             forwarder,
             udp_peers: Arc::default(),
         };
@@ -146,7 +146,7 @@ impl Locator {
             Transport::Udp => Some(read_secret(&server.config)?),
             Transport::Tls => None,
         };
-        let server = Arc::new(ResourceServer::open(server, self.ourselves.clone(), &running, events).await?);
+        let server = Arc::new(ResourceServer::open(server, self.rpr_sender.clone(), &running, events).await?);
         let hearing = Arc::clone(&server);
         running.spawn(async move { hearing.keep_hearing().await });
         Ok(Served {

@@ -32,7 +32,7 @@ const TLS_TIME: Duration = Duration::from_secs(5);
 
 /// Who asks, and in which attributes: the same at every Resource Server.
 #[derive(Clone, Debug)]
-pub(crate) struct Ourselves {
+pub(crate) struct RprSender {
     pub(crate) client: RprClient,
     pub(crate) vendor: Vendor,
 }
@@ -42,7 +42,7 @@ pub(crate) struct ResourceServer {
     name: Box<str>,
     token_domain: Domain,
     link: Link,
-    ourselves: Ourselves,
+    rpr_sender: RprSender,
     origin: Instant,
     /// Milliseconds after `origin` when it was last heard; 0: never.
     heard: AtomicU64,
@@ -83,7 +83,7 @@ impl ResourceServer {
     /// Opens the link, which runs in the group of `running`; what the server asks in reverse goes to `events`.
     pub(crate) async fn open(
         server: &CheckedServer,
-        ourselves: Ourselves,
+        rpr_sender: RprSender,
         running: &Running,
         events: Arc<impl LinkEvents>,
     ) -> Result<Self, ConfigError> {
@@ -96,7 +96,7 @@ impl ResourceServer {
             name: config.name.as_str().into(),
             token_domain: server.token_domain.clone(),
             link,
-            ourselves,
+            rpr_sender,
             origin: Instant::now(),
             heard: AtomicU64::new(0),
             stale_after: server.stale_after,
@@ -116,7 +116,7 @@ impl ResourceServer {
     /// A vector, after a resynchronisation if one is given.
     pub(crate) async fn vector(&self, request: VectorRequest) -> Result<VectorAnswer, RprError> {
         let reply = self.ask(&RprOperation::Vector(request)).await?;
-        read(VectorAnswer::decode(&reply, self.ourselves.vendor))
+        read(VectorAnswer::decode(&reply, self.rpr_sender.vendor))
     }
 
     /// Rights of a device, by an identity as the UE wrote it.
@@ -127,7 +127,7 @@ impl ResourceServer {
     ) -> Result<RightsAnswer, RprError> {
         let request = RightsRequest { user_name: user_name.to_vec(), selector };
         let reply = self.ask(&RprOperation::Rights(request)).await?;
-        read(RightsAnswer::decode(&reply, self.ourselves.vendor))
+        read(RightsAnswer::decode(&reply, self.rpr_sender.vendor))
     }
 
     /// The right of a device for one application.
@@ -138,7 +138,7 @@ impl ResourceServer {
     /// An application's registration.
     pub(crate) async fn application(&self, app: &AppId) -> Result<ApplicationAnswer, RprError> {
         let reply = self.ask(&RprOperation::Application(ApplicationRequest { app: app.clone() })).await?;
-        let answer = read(ApplicationAnswer::decode(&reply, self.ourselves.vendor))?;
+        let answer = read(ApplicationAnswer::decode(&reply, self.rpr_sender.vendor))?;
         if answer.app == *app { Ok(answer) } else { Err(RprError::Unreadable) }
     }
 
@@ -148,7 +148,7 @@ impl ResourceServer {
         request: AdministratorRequest,
     ) -> Result<AdministratorAnswer, RprError> {
         let reply = self.ask(&RprOperation::Administrator(request)).await?;
-        read(AdministratorAnswer::decode(&reply, self.ourselves.vendor))
+        read(AdministratorAnswer::decode(&reply, self.rpr_sender.vendor))
     }
 
     /// Whether it was heard lately: if not, its notices may have been lost, and nothing is issued for it
@@ -197,7 +197,7 @@ impl ResourceServer {
 
     async fn ask(&self, operation: &RprOperation) -> Result<Reply, RprError> {
         let mut attributes = Vec::with_capacity(256);
-        let Ourselves { client, vendor } = &self.ourselves;
+        let RprSender { client, vendor } = &self.rpr_sender;
         operation
             .encode(*vendor, client, &mut AttributeWriter::for_request(&mut attributes))
             .map_err(|_| RprError::Refused(Refusal::UnknownIdentity))?;

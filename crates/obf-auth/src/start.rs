@@ -13,7 +13,7 @@ use crate::{
     locator::{Locator, ServerHealth},
     notices_in::NoticesIn,
     notices_out::NoticesOut,
-    resource_server::Ourselves,
+    resource_server::RprSender,
     sealing::Sealing,
     store,
     tokens::Tokens,
@@ -164,7 +164,7 @@ async fn open(
     checked.servers.iter().for_each(|server| tokens.serve(&server.token_domain));
     let client = RprClient { domain: checked.domain.clone(), node: checked.node };
     let (locator, reverse) =
-        Locator::open(checked, Ourselves { client, vendor: Vendor(config.vendor) }).await?;
+        Locator::open(checked, RprSender { client, vendor: Vendor(config.vendor) }).await?;
     let settings = Settings {
         challenge_life: config.limits.challenge_life,
         max_lifetime: checked.max_lifetime,

@@ -50,12 +50,12 @@ pub struct Bench {
     pub against: Option<PathBuf>,
     /// What to measure.
     #[command(subcommand)]
-    pub what: What,
+    pub what: Measurement,
 }
 
 /// The measurements.
 #[derive(Subcommand, Debug)]
-pub enum What {
+pub enum Measurement {
     /// AKA vectors in memory, a new subscriber each time, against libosmocore (packages gcc, libosmocore-dev).
     Aka(aka::Aka),
     /// Full bootstraps, AS and RS on one core, against a bare hyper + rustls server with equal bytes.
@@ -96,45 +96,45 @@ pub enum Child {
 /// # Errors
 /// A peer is missing, or a process failed; the message says which and what to install.
 pub async fn run(bench: &Bench, mut say: impl FnMut(&Comparison)) -> Result<Verdict> {
-    if !matches!(bench.what, What::Child(_)) {
+    if !matches!(bench.what, Measurement::Child(_)) {
         measure::keep_to(deployment::LOAD_CORE)?;
     }
     let rounds = bench.rounds.unwrap_or(if bench.against.is_some() { 21 } else { 5 });
     if let Some(old) = &bench.against {
         let old = Old::new(old)?;
         let comparisons = match &bench.what {
-            What::Bootstrap(bootstrap) => old.bootstrap(bootstrap, rounds).await?,
-            What::Rpo(rpo) => old.rpo(rpo, rounds).await?,
-            What::Tokens(tokens) => old.tokens(tokens, rounds).await?,
-            What::Handshake(handshake) => old.handshake(handshake, rounds).await?,
-            What::Devices(devices) => old.devices(devices, rounds).await?,
+            Measurement::Bootstrap(bootstrap) => old.bootstrap(bootstrap, rounds).await?,
+            Measurement::Rpo(rpo) => old.rpo(rpo, rounds).await?,
+            Measurement::Tokens(tokens) => old.tokens(tokens, rounds).await?,
+            Measurement::Handshake(handshake) => old.handshake(handshake, rounds).await?,
+            Measurement::Devices(devices) => old.devices(devices, rounds).await?,
             _ => bail!("--against is for bootstrap, rpo, tokens, handshake and devices"),
         };
         comparisons.iter().for_each(&mut say);
         return Ok(Verdict::of(&comparisons));
     }
     let comparisons = match &bench.what {
-        What::Aka(aka) => vec![aka.compare(rounds)?],
-        What::Bootstrap(bootstrap) => vec![bootstrap.compare(rounds).await?],
-        What::Rpo(rpo) => vec![rpo.compare(rounds).await?],
-        What::Handshake(handshake) => handshake.compare(rounds).await?,
-        What::Tokens(tokens) => tokens.compare(rounds).await?,
-        What::Nodes(nodes) => nodes.compare(rounds).await?,
-        What::Devices(devices) => devices.compare(rounds).await?,
-        What::Vectors(vectors) => vectors.compare(rounds).await?,
-        What::Child(Child::Https(https)) => {
+        Measurement::Aka(aka) => vec![aka.compare(rounds)?],
+        Measurement::Bootstrap(bootstrap) => vec![bootstrap.compare(rounds).await?],
+        Measurement::Rpo(rpo) => vec![rpo.compare(rounds).await?],
+        Measurement::Handshake(handshake) => handshake.compare(rounds).await?,
+        Measurement::Tokens(tokens) => tokens.compare(rounds).await?,
+        Measurement::Nodes(nodes) => nodes.compare(rounds).await?,
+        Measurement::Devices(devices) => devices.compare(rounds).await?,
+        Measurement::Vectors(vectors) => vectors.compare(rounds).await?,
+        Measurement::Child(Child::Https(https)) => {
             https.child().await?;
             return Ok(Verdict::Held);
         }
-        What::Child(Child::PskEcho(echo)) => {
+        Measurement::Child(Child::PskEcho(echo)) => {
             echo.child().await?;
             return Ok(Verdict::Held);
         }
-        What::Child(Child::SdkEcho(echo)) => {
+        Measurement::Child(Child::SdkEcho(echo)) => {
             echo.child().await?;
             return Ok(Verdict::Held);
         }
-        What::Child(Child::Aka(aka)) => {
+        Measurement::Child(Child::Aka(aka)) => {
             aka.child()?;
             return Ok(Verdict::Held);
         }

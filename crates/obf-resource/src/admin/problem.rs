@@ -3,7 +3,7 @@
 
 use crate::{
     provisioning::{
-        import::{Explained, ImportError},
+        import::{ExplainedError, ImportError},
         ingest::RowError,
     },
     registry::{FieldError, RecordError, RegistryError},
@@ -13,9 +13,9 @@ use obf_admin_http::Problem;
 use obf_kms::KmsError;
 
 /// For a line of an import's report.
-pub fn explained(error: ImportError) -> Explained {
+pub fn explained(error: ImportError) -> ExplainedError {
     let Problem { code, detail, .. } = error.into();
-    Explained { code, detail }
+    ExplainedError { code, detail }
 }
 
 impl From<RecordError> for Problem {

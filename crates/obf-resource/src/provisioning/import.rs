@@ -44,7 +44,7 @@ pub enum ImportError {
 
 /// An error as the report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explained {
+pub struct ExplainedError {
     /// A stable code.
     pub code: &'static str,
     /// What is wrong.
@@ -60,19 +60,19 @@ pub struct Import {
     /// When they go in.
     pub clock: Arc<dyn Clock>,
     /// How the report says what was wrong: as administrators are told elsewhere too.
-    pub explain: fn(ImportError) -> Explained,
+    pub explain: fn(ImportError) -> ExplainedError,
     /// Takes a piece of the report for each batch.
     pub report: mpsc::Sender<Bytes>,
 }
 
 /// A record with the number of its line.
-type Numbered = (u64, Result<DeviceRecord, RowError>);
+type NumberedRecord = (u64, Result<DeviceRecord, RowError>);
 
 /// A batch that is being read, and then waits for its turn.
-type Reading = JoinHandle<Read>;
+type PendingBatch = JoinHandle<ReadBatch>;
 
 /// A batch that was read.
-struct Read {
+struct ReadBatch {
     /// What there is to say of each record.
     lines: Vec<ImportedLine>,
     /// Which of them are to be registered.
@@ -109,7 +109,7 @@ impl Import {
         fed && registered.is_ok()
     }
 
-    async fn collect(&self, mut body: Incoming, reading: mpsc::Sender<Reading>) -> Result<(), Gone> {
+    async fn collect(&self, mut body: Incoming, reading: mpsc::Sender<PendingBatch>) -> Result<(), Gone> {
         let mut lines = Lines::default();
         let mnc_length = self.mnc_length;
         while let Some(frame) = timeout(PATIENCE, body.frame()).await.map_err(|_| Gone)? {
@@ -131,7 +131,7 @@ impl Import {
         Ok(())
     }
 
-    async fn take_rows(&self, mut rows: mpsc::Receiver<Vec<Row>>, reading: mpsc::Sender<Reading>) {
+    async fn take_rows(&self, mut rows: mpsc::Receiver<Vec<Row>>, reading: mpsc::Sender<PendingBatch>) {
         while let Some(batch) = rows.recv().await {
             let count = batch.len();
             let records = move || batch.into_iter().map(|row| (row.line, row.record)).collect();
@@ -142,7 +142,11 @@ impl Import {
     }
 
     /// Reads a batch on a thread of its own and wraps its keys.
-    async fn read(&self, count: usize, records: impl FnOnce() -> Vec<Numbered> + Send + 'static) -> Reading {
+    async fn read(
+        &self,
+        count: usize,
+        records: impl FnOnce() -> Vec<NumberedRecord> + Send + 'static,
+    ) -> PendingBatch {
         let sealer = self.registry.sealer(count).await;
         let explain = self.explain;
         spawn_blocking(move || {
@@ -161,14 +165,14 @@ impl Import {
                 }
             }
             let prepared = sealer.and_then(|sealer| Prepared::new(good, &sealer));
-            Read { lines, places, prepared }
+            ReadBatch { lines, places, prepared }
         })
     }
 
     /// Registers batch after batch and reports each.
-    async fn register(&self, mut batches: mpsc::Receiver<Reading>) -> Result<(), Gone> {
+    async fn register(&self, mut batches: mpsc::Receiver<PendingBatch>) -> Result<(), Gone> {
         while let Some(reading) = batches.recv().await {
-            let Read { mut lines, places, prepared } = reading.await.map_err(|_| Gone)?;
+            let ReadBatch { mut lines, places, prepared } = reading.await.map_err(|_| Gone)?;
             let outcomes = match prepared {
                 Ok(prepared) => self.registry.register_prepared(prepared, self.clock.now()).await,
                 Err(error) => Err(error),
@@ -193,7 +197,7 @@ impl Import {
     }
 }
 
-fn records(batch: LineBatch, mnc_length: MncLength) -> Vec<Numbered> {
+fn records(batch: LineBatch, mnc_length: MncLength) -> Vec<NumberedRecord> {
     let record = |line: Result<_, LineError>| {
         let record = line.map_err(RecordError::from).and_then(|line| DeviceRecord::read(&line, mnc_length));
         record.map_err(RowError::from)
@@ -218,6 +222,6 @@ async fn feed(mut body: Incoming, octets: mpsc::Sender<Bytes>) -> bool {
     }
 }
 
-fn failed(line: ImportedLine, Explained { code, detail }: Explained) -> ImportedLine {
+fn failed(line: ImportedLine, ExplainedError { code, detail }: ExplainedError) -> ImportedLine {
     ImportedLine { code: Some(code.into()), error: Some(detail), ..line }
 }

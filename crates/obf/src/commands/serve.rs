@@ -22,7 +22,7 @@ Under systemd use Type=notify. OBF_LOG filters the log on standard error: info, 
 #[command(after_help = EXAMPLES)]
 pub struct Serve {
     /// Which servers.
-    what: What,
+    what: ServedNodes,
     /// A configuration value that wins over the file: section.key=value; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Serve {
 
 /// Which servers run in this process.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
+enum ServedNodes {
     /// The Authentication Server.
     Auth,
     /// The Resource Server.
@@ -45,9 +45,9 @@ impl Serve {
         let configuration = Configuration::load(&context.config, &self.set)?;
         let mut signals = Signals::new()?;
         let nodes = match self.what {
-            What::Auth => &[Node::Auth][..],
-            What::Resource => &[Node::Resource],
-            What::All => &[Node::Resource, Node::Auth],
+            ServedNodes::Auth => &[Node::Auth][..],
+            ServedNodes::Resource => &[Node::Resource],
+            ServedNodes::All => &[Node::Resource, Node::Auth],
         };
         let nodes = Nodes::start(&configuration, nodes, Arc::new(SystemClock)).await?;
         nodes.endpoints().iter().for_each(|endpoints| context.out.listeners(endpoints));
