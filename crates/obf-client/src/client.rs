@@ -202,7 +202,8 @@ impl Client {
     /// A new association in any case, in place of the former one.
     ///
     /// # Errors
-    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`]; the former association stays.
+    /// [`ConnectError::Bootstrap`], [`ConnectError::Store`]; the former association stays, unless its Ks was in a secure element
+    /// that has answered the challenge meanwhile.
     pub async fn bootstrap(&self) -> Result<Arc<SecurityAssociation>, ConnectError> {
         let key = self.key().await?;
         let _one = self.bootstrapping.lock().await;
