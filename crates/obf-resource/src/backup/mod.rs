@@ -1,4 +1,4 @@
-//! Backup and restore while the node serves: the store's blocks ([`obf_store::resource::Backup`]), encrypted
+//! Backup and restore while the node serves: the store's blocks ([`obf_store::resource::ResourceDb::backup`]), encrypted
 //! ([`envelope`]). What opens a backup is the key-encryption key of the deployment, and nothing else.
 
 pub mod envelope;
