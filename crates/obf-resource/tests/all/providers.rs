@@ -131,14 +131,14 @@ async fn an_application_provider_sees_no_device_anywhere() {
     let (status, _) = provider.ask("POST", &format!("/v1/devices/{}:suspend", secret[0]), &Value::Null).await;
     assert_eq!(status, 403);
 
-    // Tokens are at the Authentication Server, which does not know it; their ids alone tell of no device.
+    // Tokens are at the Authentication Server, where its role permits nothing; their ids alone tell of no device.
     assert!(!secret.iter().any(|imsi| issued.contains(*imsi)), "{issued}");
     let address = deployment.endpoint("auth", "admin");
     let there = Caller { deployment: &deployment, address, host: "as.obf.example", token };
     for path in ["/v1/tokens".to_owned(), format!("/v1/tokens?app={OWN}"), format!("/v1/tokens/{issued}")] {
         let (status, answer) = there.ask("GET", &path, &Value::Null).await;
         assert!(
-            status == 401 && !secret.iter().any(|imsi| answer.contains(*imsi)),
+            status == 403 && !secret.iter().any(|imsi| answer.contains(*imsi)),
             "{path}: {status} {answer}"
         );
     }
